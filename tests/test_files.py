@@ -1,0 +1,362 @@
+"""Whole files: what goes in comes out, only brighter."""
+
+from __future__ import annotations
+
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.conftest import Probe, VideoMaker, assert_nothing_left, write_video
+from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
+from zerodce_rt.files import default_output, find_media
+from zerodce_rt.video.reader import Span
+from zerodce_rt.video.writer import EncoderSettings
+
+
+@pytest.fixture(scope="module")
+def enhancer() -> Enhancer:
+    return Enhancer(working_size=64)
+
+
+def test_a_dark_clip_becomes_bright_with_its_sound(make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video(audio=1)
+    result = enhance_video(source, tmp_path / "bright.mp4")
+    before, after = Probe(source), Probe(result.output)
+    assert result.frames == 12
+    assert after.level() > 2 * before.level()
+    assert after.kinds == ["video", "audio"]
+    assert after.packets == before.packets
+    assert_nothing_left(tmp_path, "night.mp4", "bright.mp4")
+
+
+def test_strength_zero_changes_nothing_but_the_encoding(
+    make_video: VideoMaker, tmp_path: Path
+) -> None:
+    source = make_video()
+    output = tmp_path / "same.mp4"
+    enhance_video(source, output, strength=0.0, encoder=EncoderSettings(crf=0))
+    before, after = Probe(source), Probe(output)
+    for index in range(12):
+        assert np.array_equal(before.rgb(index), after.rgb(index))
+
+
+def test_variable_frame_rate_stays_variable(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    times = [0, 40, 55, 120, 121, 300, 333, 700, 701, 702]
+    for name in ("vfr.mp4", "vfr.mkv"):
+        source = make_video(name, time_base=Fraction(1, 1000), pts=times)
+        output = tmp_path / f"out_{name}"
+        enhance_video(source, output, enhancer=enhancer)
+        assert Probe(output).pts == Probe(source).pts == [Fraction(t, 1000) for t in times]
+
+
+def test_ntsc_rate_is_exact(make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer) -> None:
+    source = make_video(time_base=Fraction(1001, 30000), frames=40)
+    enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer)
+    assert Probe(tmp_path / "out.mp4").pts == [i * Fraction(1001, 30000) for i in range(40)]
+
+
+def test_late_start_is_kept(make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer) -> None:
+    source = make_video("late.mkv", time_base=Fraction(1, 1000), pts=[500, 540, 580], audio=1)
+    enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
+    before, after = Probe(source), Probe(tmp_path / "out.mkv")
+    assert after.pts == before.pts
+    assert after.packets == before.packets
+
+
+@pytest.mark.parametrize("name", ["rich.mp4", "rich.mkv"])
+def test_streams_tags_and_shape_survive(
+    name: str, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video(
+        name,
+        frames=30,
+        audio=2,
+        subtitle=True,
+        aspect=Fraction(4, 3),
+        tags=(1, 1, 1, 1),
+        metadata={"title": "Night walk"},
+        chapters=[(0, 0.5, "one"), (0.5, 1.0, "two")],
+    )
+    output = tmp_path / f"out_{name}"
+    enhance_video(source, output, enhancer=enhancer)
+    before, after = Probe(source), Probe(output)
+    assert after.kinds == before.kinds
+    assert after.languages == before.languages
+    assert after.packets == before.packets
+    assert after.aspect == before.aspect == Fraction(4, 3)
+    assert after.tags == before.tags
+    assert after.chapters == before.chapters
+    assert after.metadata["title"] == "Night walk"
+
+
+def test_attachment_survives_in_matroska(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video("font.mkv", attachment=b"a note")
+    enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
+    assert Probe(tmp_path / "out.mkv").attachments == [b"a note"]
+
+
+@pytest.mark.skipif(
+    not hasattr(av.video.stream.VideoStream, "set_display_matrix"),
+    reason="PyAV before 18 cannot write a display matrix",
+)
+@pytest.mark.parametrize("degrees", [90, 180, -90])
+def test_rotation_survives_and_pixels_are_not_turned(
+    degrees: int, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video(rotation=degrees)
+    enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer)
+    before, after = Probe(source), Probe(tmp_path / "out.mp4")
+    assert before.rotation != 0
+    assert after.rotation == before.rotation
+    assert after.size == before.size
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p"])
+@pytest.mark.parametrize("matrix", [1, 6])
+@pytest.mark.parametrize("colour_range", [1, 2])
+def test_range_and_matrix_are_kept_and_used(
+    pix_fmt: str, matrix: int, colour_range: int,
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer,
+) -> None:  # fmt: skip
+    source = make_video(pix_fmt=pix_fmt, tags=(colour_range, matrix, matrix, matrix), frames=3)
+    output = tmp_path / "out.mp4"
+    enhance_video(source, output, enhancer=enhancer, encoder=EncoderSettings(crf=0))
+    before, after = Probe(source), Probe(output)
+    # H.264 says "limited" by saying nothing.
+    assert (after.tags[0] == 2) == (colour_range == 2)
+    assert after.tags[1:] == before.tags[1:]
+
+    def to_rgb(frame: av.VideoFrame) -> np.ndarray:
+        converted = frame.reformat(
+            format="rgb24", src_colorspace=matrix if matrix == 1 else 5,
+            src_color_range=colour_range, interpolation="POINT",
+        )  # fmt: skip
+        return converted.to_ndarray().astype(int)
+
+    # An independent way: convert by swscale, enhance as RGB, compare what a player would show.
+    expected = enhancer(to_rgb(before.frames[0]).astype(np.uint8)).astype(int)
+    difference = np.abs(to_rgb(after.frames[0]) - expected)
+    assert np.median(difference) <= 2
+
+
+@pytest.mark.parametrize("size", [(97, 61), (33, 35), (16, 17)])
+def test_odd_sizes(
+    size: tuple[int, int], make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video("odd.mkv", size=size, pix_fmt="yuv444p", frames=3)
+    enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
+    assert Probe(tmp_path / "out.mkv").size == size
+
+
+def test_odd_size_in_420(make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer) -> None:
+    source = make_video(
+        "odd.webm", size=(97, 61), codec="libvpx-vp9", frames=3, options={"cpu-used": "8"}
+    )
+    enhance_video(source, tmp_path / "out.webm", enhancer=enhancer)
+    after = Probe(tmp_path / "out.webm")
+    assert (after.size, after.codec) == (
+        (97, 61),
+        "libvpx-vp9" if "libvpx" in after.codec else "vp9",
+    )
+    assert len(after.frames) == 3
+
+
+def test_ten_bits_stay_ten_bits(make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer) -> None:
+    quiet = {"x265-params": "log-level=error"}
+    source = make_video(pix_fmt="yuv420p10le", codec="libx265", frames=4, options=quiet)
+    enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer)
+    after = Probe(tmp_path / "out.mp4")
+    assert after.pix_fmt == "yuv420p10le"
+    luma = np.frombuffer(after.frames[0].planes[0], np.uint16)
+    assert len(np.unique(luma % 4)) > 1, "the two low bits carry something"
+
+
+@pytest.mark.parametrize(("pix_fmt", "expected"), [("gray", "yuv420p"), ("rgb24", "yuv444p")])
+def test_other_formats_lose_nothing_that_shows(
+    pix_fmt: str, expected: str, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    name, codec = {"gray": ("odd.mkv", "libx264"), "rgb24": ("odd.mov", "png")}[pix_fmt]
+    source = make_video(name, pix_fmt=pix_fmt, codec=codec, frames=3, options={})
+    output = tmp_path / "out.mkv"
+    enhance_video(source, output, enhancer=Enhancer(strength=0), encoder=EncoderSettings(crf=0))
+    before, after = Probe(source), Probe(output)
+    assert after.pix_fmt == expected
+    gap = np.abs(before.rgb().astype(int) - after.rgb().astype(int))
+    assert gap.mean() < 2
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_is_refused(transfer: int, make_video: VideoMaker, tmp_path: Path) -> None:
+    quiet = {"x265-params": "log-level=error"}
+    source = make_video(
+        "hdr.mp4", codec="libx265", pix_fmt="yuv420p10le", tags=(1, 9, 9, transfer), options=quiet
+    )
+    with pytest.raises(ZeroDCEError, match="HDR"):
+        enhance_video(source, tmp_path / "out.mp4")
+    assert_nothing_left(tmp_path, "hdr.mp4")
+
+
+def test_span_keeps_the_part_and_the_sync(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video(
+        frames=90, audio=1, chapters=[(0, 1.2, "one"), (1.2, 3, "two")], options={"g": "20"}
+    )
+    output = tmp_path / "part.mp4"
+    result = enhance_video(source, output, enhancer=enhancer, span=Span(start=1.0, end=2.0))
+    before, after = Probe(source), Probe(output)
+    assert result.frames == 30
+    assert after.pts == [Fraction(i, 30) for i in range(30)]
+    assert [c[2] for c in after.chapters] == ["one", "two"]
+    # Each copied packet sits where it sat, one second earlier.
+    shifted = {data: at - 1 for at, data in before.packets[1]}
+    assert len(after.packets[1]) > 40
+    for at, data in after.packets[1]:
+        assert abs(float(shifted[data] - at)) < 0.002
+
+
+@pytest.mark.parametrize("mode", ["split", "side"])
+def test_compare_shows_both(
+    mode: str, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video()
+    output = tmp_path / "both.mp4"
+    enhance_video(source, output, enhancer=enhancer, compare=mode)
+    before, after = Probe(source).rgb(5).astype(int), Probe(output).rgb(5).astype(int)
+    width = before.shape[1]
+    assert after.shape[1] == (2 * width if mode == "side" else width)
+    middle = after.shape[1] // 2
+    left = after[:, : middle - 8] - before[:, : middle - 8]
+    assert np.abs(left).mean() < 4
+    assert after[:, middle + 8 :].mean() > 2 * after[:, : middle - 8].mean()
+
+
+def test_damaged_file_fails_and_leaves_nothing(make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video("cut.mp4", frames=60)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    with pytest.raises(ZeroDCEError) as caught:
+        enhance_video(source, tmp_path / "out.mp4")
+    assert str(source) in str(caught.value)
+    assert_nothing_left(tmp_path, "cut.mp4")
+
+
+def test_input_is_never_overwritten(make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video()
+    original = source.read_bytes()
+    for output in (source, tmp_path / "." / "night.mp4"):
+        with pytest.raises(ZeroDCEError, match="input itself"):
+            enhance_video(source, output, overwrite=True)
+    (tmp_path / "link.mp4").symlink_to(source)
+    with pytest.raises(ZeroDCEError, match="input itself"):
+        enhance_video(source, tmp_path / "link.mp4", overwrite=True)
+    assert source.read_bytes() == original
+
+
+def test_existing_output_needs_overwrite(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source, output = make_video(), tmp_path / "out.mp4"
+    output.write_bytes(b"precious")
+    with pytest.raises(ZeroDCEError, match="--overwrite"):
+        enhance_video(source, output, enhancer=enhancer)
+    assert output.read_bytes() == b"precious"
+    enhance_video(source, output, enhancer=enhancer, overwrite=True)
+    assert len(Probe(output).frames) == 12
+
+
+def test_a_failure_keeps_the_old_output(make_video: VideoMaker, tmp_path: Path) -> None:
+    source, output = make_video(), tmp_path / "out.mp4"
+    output.write_bytes(b"precious")
+
+    class Broken(Enhancer):
+        def enhance(self, *_: object, **__: object) -> None:
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        enhance_video(source, output, enhancer=Broken(), overwrite=True)
+    assert output.read_bytes() == b"precious"
+    assert_nothing_left(tmp_path, "night.mp4", "out.mp4")
+    assert not [t for t in threading.enumerate() if t.name.startswith("zerodce-") and
+                not t.name.startswith("zerodce-apply")]  # fmt: skip
+
+
+def test_audio_that_the_container_cannot_hold_is_an_error(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video(audio=1)
+    with pytest.raises(ZeroDCEError, match=r"\.mkv"):
+        enhance_video(source, tmp_path / "out.webm", enhancer=enhancer)
+    assert_nothing_left(tmp_path, "night.mp4")
+
+
+def test_metadata_beyond_the_standard_keys(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video()
+    # MP4's own tags cannot hold these.
+    tagged = tmp_path / "tagged.mp4"
+    with (
+        av.open(str(source)) as read,
+        av.open(str(tagged), "w", options={"movflags": "use_metadata_tags"}) as out,
+    ):
+        out.metadata.update({"location": "+40.6000-074.5000/", "my-key": "my value"})
+        copy = out.add_stream_from_template(read.streams.video[0], opaque=True)
+        for packet in read.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                out.mux(packet)
+    enhance_video(tagged, tmp_path / "out.mp4", enhancer=enhancer)
+    after = Probe(tmp_path / "out.mp4").metadata
+    assert after["location"] == "+40.6000-074.5000/"
+    assert after["my-key"] == "my value"
+
+
+def test_default_names() -> None:
+    assert default_output(Path("a/night.mp4")) == Path("a/night_enhanced.mp4")
+    assert default_output(Path("old.avi")) == Path("old_enhanced.mkv")
+    assert default_output(Path("photo.JPG")) == Path("photo_enhanced.JPG")
+
+
+def test_find_media_skips_hidden_and_other_files(tmp_path: Path) -> None:
+    for name in ("b.mp4", "sub/a.PNG", ".hidden.mp4", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_media(tmp_path) == [tmp_path / "b.mp4", tmp_path / "sub/a.PNG"]
+    with pytest.raises(ZeroDCEError, match="no pictures or videos"):
+        (tmp_path / "empty").mkdir()
+        find_media(tmp_path / "empty")
+
+
+def test_picture_keeps_depth_and_alpha(tmp_path: Path, enhancer: Enhancer) -> None:
+    from zerodce_rt.pictures import read_picture
+
+    import cv2
+
+    dark = (np.random.default_rng(0).random((40, 50, 4)) * 6000).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "dark.png"), dark)
+    enhance_picture(tmp_path / "dark.png", tmp_path / "bright.png", enhancer=enhancer)
+    bright = read_picture(tmp_path / "bright.png")
+    assert bright.rgb.dtype == np.uint16
+    assert bright.rgb.mean() > 2 * dark[..., :3].mean()
+    assert bright.alpha is not None
+    assert np.array_equal(bright.alpha, dark[..., 3])
+
+
+def test_a_size_change_in_the_stream_is_survived(tmp_path: Path, enhancer: Enhancer) -> None:
+    parts = []
+    for number, size in enumerate([(96, 64), (64, 48)]):
+        part = tmp_path / f"part{number}.ts"
+        write_video(part, size=size, frames=10, options={"crf": "10", "bf": "0"})
+        parts.append(part.read_bytes())
+    source = tmp_path / "both.ts"
+    source.write_bytes(b"".join(parts))
+    enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
+    assert Probe(tmp_path / "out.mkv").size == (96, 64)

@@ -1,0 +1,153 @@
+"""The CPU applier: the fused kernels, spread over a few threads in bands of rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.appliers import kernels
+from zerodce_rt.curve import CurveMaps, source_positions
+from zerodce_rt.frame import LUMA_WEIGHTS, Colour, Frame
+
+# More threads than this fight the decoder and the encoder for the memory bus.
+MAX_THREADS = 8
+
+
+class CPUApplier:
+    """``(frame, maps) -> frame`` by the fused Numba kernels.
+
+    Args:
+        threads: bands worked on at once; default: the usable cores, eight at most.
+    """
+
+    name = "cpu"
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        self.threads = threads or min(usable_cores(), MAX_THREADS)
+        self._pool = ThreadPoolExecutor(self.threads, "zerodce-apply")
+
+    def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
+        out = np.empty((3, height, width), np.float32)
+        format = frame.format
+        if format.layout == "packed":
+            kernels.thumbnail_packed(
+                frame.planes[0], frame.width, frame.height, format.bgr, _white(format.bits), out
+            )
+        else:
+            y, u, v = _yuv_planes(frame)
+            kernels.thumbnail_yuv(
+                y, u, v, frame.width, frame.height, *format.chroma_shift,
+                _chroma_step(frame), yuv_coefficients(frame.colour, format.bits), out,
+            )  # fmt: skip
+        return out
+
+    def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
+        format, width, height = frame.format, frame.width, frame.height
+        if (out.format, out.width, out.height) != (format, width, height):
+            raise ValueError("out must be of the format and size of the frame")
+        map_height, map_width = maps.values.shape[1:]
+        row_lower, row_weight = _rows(height, map_height, maps.align_corners)
+        cells, weights = _cells(width, map_width, maps.align_corners)
+        values = np.ascontiguousarray(maps.values, np.float32)
+        grid = (values, row_lower, row_weight, cells, weights)
+        if format.layout == "packed":
+            rounding = np.float32(0.0 if format.bits == 32 else 0.5)
+
+            def band(first: int, last: int) -> None:
+                kernels.enhance_packed(
+                    frame.planes[0], out.planes[0], width, first, last, format.bgr,
+                    _white(format.bits), rounding, *grid,
+                )  # fmt: skip
+
+            self._in_bands(band, height)
+        else:
+            shift_x, shift_y = format.chroma_shift
+            coefficients = yuv_coefficients(frame.colour, format.bits)
+            source, target, step = _yuv_planes(frame), _yuv_planes(out), _chroma_step(frame)
+
+            def band(first: int, last: int) -> None:
+                kernels.enhance_yuv(
+                    *source, *target, width, height, shift_x, shift_y, step,
+                    first, last, coefficients, *grid,
+                )  # fmt: skip
+
+            self._in_bands(band, -(-height >> shift_y))
+
+    def _in_bands(self, band: Callable[[int, int], None], rows: int) -> None:
+        edges = sorted({i * rows // self.threads for i in range(self.threads + 1)})
+        bands = list(pairwise(edges))
+        # The caller's own thread takes the first band rather than wait.
+        others = [self._pool.submit(band, a, b) for a, b in bands[1:]]
+        try:
+            band(*bands[0])
+        finally:
+            for other in others:
+                other.result()
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on (fewer than the machine's in a container)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _yuv_planes(frame: Frame) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    y, u = frame.planes[:2]
+    return y, u, frame.planes[-1]
+
+
+def _chroma_step(frame: Frame) -> int:
+    return 2 if frame.format.layout == "semiplanar" else 1
+
+
+def _white(bits: int) -> np.float32:
+    return np.float32(1.0 if bits == 32 else 2**bits - 1)
+
+
+@lru_cache(maxsize=16)
+def _rows(
+    height: int, map_height: int, align_corners: bool
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    lower, weight = source_positions(height, map_height, align_corners=align_corners)
+    return lower, weight.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _cells(
+    width: int, map_width: int, align_corners: bool
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """First pixel right of each map sample (and the end), and each pixel's weight."""
+    lower, weight = source_positions(width, map_width, align_corners=align_corners)
+    return np.searchsorted(lower, np.arange(map_width + 1)), weight.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def yuv_coefficients(colour: Colour, bits: int) -> NDArray[np.float32]:
+    """What the kernels need to go from sample codes to RGB in [0, 1] and back.
+
+    0-1 luma offset and scale; 2 chroma offset to read, 3 to write; 4-7 shares of Cr in red,
+    Cb and Cr in green, Cb in blue; 8-10 weights of R, G, B in luma; 11-12 luma span and
+    offset to write; 13-14 scales of B - Y and R - Y to Cb and Cr codes; 15 the largest code.
+    Offsets to write hold the half that makes truncation round to nearest.
+    """
+    kr, kb = LUMA_WEIGHTS[colour.matrix]
+    kg = 1 - kr - kb
+    y_offset, y_span, c_offset, c_span = colour.levels(bits)
+    to_r, to_b = 2 * (1 - kr), 2 * (1 - kb)
+    return np.array(
+        [
+            y_offset, 1 / y_span, c_offset, c_offset + 0.5,
+            to_r / c_span, -to_b * kb / kg / c_span, -to_r * kr / kg / c_span, to_b / c_span,
+            kr, kg, kb, y_span, y_offset + 0.5,
+            c_span / to_b, c_span / to_r, 2.0**bits - 1,
+        ],
+        np.float32,
+    )  # fmt: skip

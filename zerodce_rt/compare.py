@@ -1,0 +1,68 @@
+"""Before and after in one picture, put together plane by plane in the frame's own format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.frame import Frame
+
+MODES = ("split", "side")
+# Width of the line between the halves of a split picture, as a share of the picture's.
+_DIVIDER = 1 / 400
+
+
+def width_of(mode: str, width: int) -> int:
+    """Width of the composed picture."""
+    # Each half keeps whole chroma cells, so an odd last column is left out of both.
+    return width if mode == "split" else 2 * max(width & ~1, 1)
+
+
+def compose(before: Frame, after: Frame, mode: str, out: Frame) -> None:
+    """Write ``before`` and ``after`` to ``out``, all of one format.
+
+    Args:
+        mode: ``"split"``: left half before, right half after, a bright line between;
+            ``"side"``: one beside the other, at full size.
+        out: a frame of ``width_of(mode, width)`` and the same height.
+    """
+    if mode not in MODES:
+        raise ValueError(f"compare must be one of {', '.join(MODES)}, not {mode!r}")
+    for index, target in enumerate(out.planes):
+        left, right = before.planes[index], after.planes[index]
+        if mode == "side":
+            half = _samples(out, index, out.width // 2)
+            target[:, :half] = left[:, :half]
+            target[:, half : 2 * half] = right[:, :half]
+            continue
+        # A multiple of four pixels falls on whole cells of every chroma subsampling.
+        middle = out.width // 2 & ~3
+        line = max(2, round(out.width * _DIVIDER)) & ~1
+        stop = _samples(out, index, out.width)
+        at = _samples(out, index, middle)
+        target[:, :at] = left[:, :at]
+        target[:, at:stop] = right[:, at:stop]
+        if out.width >= 64:
+            _draw_white(out, index, target[:, at : _samples(out, index, middle + line)])
+
+
+def _samples(frame: Frame, plane: int, pixels: int) -> int:
+    """Samples in a row of a plane that stand for so many pixels."""
+    format = frame.format
+    if format.layout == "packed":
+        return 3 * pixels
+    if plane == 0:
+        return pixels
+    cells = -(-pixels >> format.chroma_shift[0])
+    return 2 * cells if format.layout == "semiplanar" else cells
+
+
+def _draw_white(frame: Frame, plane: int, area: NDArray[Any]) -> None:
+    format = frame.format
+    if format.layout == "packed":
+        area[:] = 1 if format.bits == 32 else np.iinfo(format.dtype).max
+    else:
+        y_offset, y_span, c_offset, _ = frame.colour.levels(format.bits)
+        area[:] = y_offset + y_span if plane == 0 else c_offset

@@ -1,0 +1,66 @@
+"""What is available on this machine and, for what is not, why and what to install."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from zerodce_rt import __version__
+from zerodce_rt.checkpoint import MODEL_NAMES, load_bundled
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.estimators import BACKENDS, BackendUnavailable
+from zerodce_rt.video.writer import CODECS, find_encoder
+
+_PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python", "pyvips", "safetensors")
+
+
+def report() -> str:
+    """The whole picture as text, a line a fact."""
+    lines = [
+        f"zerodce-rt {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"processor: {_processor()}",
+        "",
+        "backends (auto takes the first that works):",
+    ]
+    for backend in BACKENDS.values():
+        try:
+            lines.append(_line("yes", backend.name, backend.probe()))
+        except BackendUnavailable as reason:
+            lines.append(_line("no", backend.name, str(reason)))
+    lines += ["", "weights:"]
+    for model in MODEL_NAMES:
+        try:
+            lines.append(_line("yes", model, load_bundled(model).source.name))
+        except ZeroDCEError as error:
+            lines.append(_line("no", model, str(error)))
+    lines += ["", "video encoders:"]
+    for name, encoder in CODECS.items():
+        try:
+            find_encoder(name)
+            lines.append(_line("yes", name, encoder))
+        except ValueError:
+            lines.append(_line("no", name, f"PyAV was built without {encoder}; pip install av"))
+    lines += ["", "packages:"]
+    for package in _PACKAGES:
+        try:
+            lines.append(_line("yes", package, version(package)))
+        except PackageNotFoundError:
+            lines.append(_line("no", package, f"pip install {package}"))
+    return "\n".join(lines)
+
+
+def _line(mark: str, name: str, text: str) -> str:
+    return f"  {mark:<4}{name:<15}{text}"
+
+
+def _processor() -> str:
+    from zerodce_rt.appliers.cpu import usable_cores
+
+    name = platform.processor() or platform.machine()
+    try:
+        import openvino
+
+        name = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME").strip()
+    except (ImportError, OSError, RuntimeError):
+        pass
+    return f"{name}, {usable_cores()} usable cores"

@@ -1,0 +1,165 @@
+"""The class that people use: an image in, the same image bright out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.appliers import create_applier
+from zerodce_rt.checkpoint import load_bundled, load_weights
+from zerodce_rt.control import ControlSettings, CurveControl
+from zerodce_rt.curve import CurveMaps, resize_bilinear
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.estimators import create_estimator
+from zerodce_rt.frame import Frame, from_array
+
+if TYPE_CHECKING:
+    import av
+
+    FrameT = TypeVar("FrameT", NDArray[Any], av.VideoFrame)
+else:
+    FrameT = TypeVar("FrameT")
+
+DEFAULT_MODEL = "plus"
+DEFAULT_WORKING_SIZE = 160
+
+
+@dataclass(frozen=True)
+class WorkingSize:
+    """How large the copy is that the network sees.
+
+    Attributes:
+        long_side: at most that many pixels, by area averaging. None: the frame's own size, the
+            published Zero-DCE.
+        divisor: exactly ``1 / divisor`` of the frame, sampled bilinearly, with maps laid
+            corner on corner: the published Zero-DCE++ program (its default is 12).
+    """
+
+    long_side: int | None = None
+    divisor: int | None = None
+
+    @classmethod
+    def parse(cls, value: int | str | WorkingSize) -> WorkingSize:
+        """Read ``160``, ``"160"``, ``"full"`` or ``"1/12"``.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        if isinstance(value, WorkingSize):
+            return value
+        text = str(value)
+        if text == "full":
+            return cls()
+        if text.isdecimal() and int(text) >= 16:
+            return cls(long_side=int(text))
+        if text.startswith("1/") and text[2:].isdecimal() and int(text[2:]) > 1:
+            return cls(divisor=int(text[2:]))
+        raise ValueError(
+            "working size must be a long side of 16 pixels or more, 'full', "
+            f"or a fraction like '1/12', not {text!r}"
+        )
+
+    def of(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the network's input for a frame."""
+        if self.divisor is not None:
+            # The rounding of torch's interpolate(scale_factor=1 / divisor).
+            scale = 1 / self.divisor
+            return max(1, int(height * scale)), max(1, int(width * scale))
+        long_side = max(height, width)
+        if self.long_side is None or self.long_side >= long_side:
+            return height, width
+        scale = self.long_side / long_side
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+class Enhancer:
+    """Brightens frames: thumbnail -> network -> control -> fused curve at full size.
+
+    Args:
+        model: ``"plus"`` (3 shared maps, the default) or ``"dcenet"`` (24 maps); with
+            ``weights`` the file decides.
+        weights: a weights file, ours or any published Zero-DCE layout; default: our own.
+        backend: ``"auto"`` or a key of ``estimators.BACKENDS``.
+        working_size: see ``WorkingSize.parse``.
+        strength: 0 (unchanged) to 1 (full curve).
+        smoothing_seconds: time constant over which maps follow the video; it acts on frames
+            that carry a time. 0 treats every frame alone.
+        applier: ``"cpu"`` or ``"reference"``.
+        threads: threads of the applier; default: the usable cores.
+
+    Raises:
+        ZeroDCEError: weights that cannot be read, a backend that is not available.
+        ValueError: a setting outside its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        weights: Path | str | None = None,
+        backend: str = "auto",
+        working_size: int | str | WorkingSize = DEFAULT_WORKING_SIZE,
+        strength: float = 1.0,
+        smoothing_seconds: float = 0.0,
+        applier: str = "cpu",
+        threads: int | None = None,
+    ) -> None:
+        self.working_size = WorkingSize.parse(working_size)
+        self.control = CurveControl(
+            ControlSettings(strength=strength, smoothing_seconds=smoothing_seconds)
+        )
+        checkpoint = load_weights(weights) if weights else load_bundled(model or DEFAULT_MODEL)
+        if model is not None and checkpoint.model != model:
+            raise ZeroDCEError(
+                f"{checkpoint.source}: holds weights of model {checkpoint.model!r}, "
+                f"not {model!r}; leave --model out"
+            )
+        self.model = checkpoint.model
+        self.estimator = create_estimator(checkpoint, backend)
+        self.applier = create_applier(applier, threads=threads)
+
+    def __call__(
+        self, frame: FrameT, *, order: str = "rgb", seconds: float | None = None
+    ) -> FrameT:
+        """Enhance one frame.
+
+        Args:
+            frame: ``(H, W, 3)`` array of uint8, uint16, or float32 in [0, 1], gamma-encoded; or
+                an ``av.VideoFrame`` in any format, with its tags.
+            order: ``"rgb"`` or ``"bgr"`` (OpenCV's) for arrays.
+            seconds: the time of an array's frame, for smoothing; a video frame has its own.
+
+        Returns:
+            A new frame of the same kind: shape, dtype and order, or format, tags and pts.
+        """
+        if isinstance(frame, np.ndarray):
+            source = from_array(frame, order=order)
+            target = source.empty_like()
+            self.enhance(source, target, seconds=seconds)
+            return target.planes[0].reshape(frame.shape)
+        from zerodce_rt.video.frames import enhanced_video_frame
+
+        return enhanced_video_frame(self, frame)
+
+    def enhance(self, source: Frame, target: Frame, *, seconds: float | None = None) -> None:
+        """Enhance planes into planes of the same format and size."""
+        self.applier.apply(source, self.curve_maps(source, seconds=seconds), target)
+
+    def curve_maps(self, frame: Frame, *, seconds: float | None = None) -> CurveMaps:
+        """The maps that would be applied to a frame (and the step in time that goes with it)."""
+        size = self.working_size.of(frame.height, frame.width)
+        divisor = self.working_size.divisor
+        if divisor is None:
+            thumbnail = self.applier.thumbnail(frame, *size)
+        else:
+            whole = self.applier.thumbnail(frame, frame.height, frame.width)
+            thumbnail = resize_bilinear(whole, *size, scale=float(divisor))
+        estimate = CurveMaps(
+            self.estimator.estimate(np.ascontiguousarray(thumbnail)),
+            align_corners=divisor is not None,
+        )
+        return self.control.update(estimate, thumbnail, seconds)

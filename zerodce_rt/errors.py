@@ -1,0 +1,9 @@
+"""The one exception whose message is meant for the person at the keyboard."""
+
+
+class ZeroDCEError(Exception):
+    """What was wrong, with which file or device, and what to do, in one line.
+
+    The command line prints the message and exits with 1; anything else that
+    escapes is a defect and shows where it came from with ``--debug``.
+    """

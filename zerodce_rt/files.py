@@ -1,0 +1,235 @@
+"""Enhancing files: one video, one picture, or a folder of either."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zerodce_rt import compare as comparing
+from zerodce_rt import pictures
+from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.frame import from_array
+from zerodce_rt.pipeline import run_in_order
+
+if TYPE_CHECKING:
+    import av
+
+    from zerodce_rt.video.reader import Span
+    from zerodce_rt.video.writer import EncoderSettings
+
+log = logging.getLogger(__name__)
+
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .flv .ts .m2ts .mts .mpg .mpeg .wmv .3gp .ogv .vob".split()
+)
+# Time constant of the curve maps' smoothing in video, in seconds.
+VIDEO_SMOOTHING_SECONDS = 0.25
+
+Progress = Callable[[int, "int | None"], None]
+"""Called with the frames done and the frames expected."""
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """What became of a video: its output and the number of frames in it."""
+
+    output: Path
+    frames: int
+
+
+def enhance_video(
+    source: Path | str,
+    output: Path | str,
+    *,
+    enhancer: Enhancer | None = None,
+    strength: float = 1.0,
+    encoder: EncoderSettings | None = None,
+    span: Span | None = None,
+    compare: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> VideoResult:
+    """Enhance a video file; all its other streams, tags and times are kept.
+
+    Args:
+        enhancer: default: ``Enhancer`` with smoothing for video. It decides the strength; the
+            argument ``strength`` is for the default one.
+        encoder: codec, quality and preset of the new video.
+        span: the part to keep, in seconds.
+        compare: ``"split"`` or ``"side"`` puts before and after in one picture.
+        overwrite: replace an existing output.
+        progress: called from a worker thread after each frame.
+
+    Raises:
+        ZeroDCEError: anything about the files that a person can mend. No output is left then.
+    """
+    from zerodce_rt.video.frames import blank_like, convert, wrap
+    from zerodce_rt.video.reader import VideoReader
+    from zerodce_rt.video.writer import EncoderSettings, VideoWriter, display_matrix
+
+    source, output = Path(source), Path(output)
+    check_output(source, output, overwrite=overwrite)
+    if compare is not None and compare not in comparing.MODES:
+        raise ValueError(f"compare must be one of {', '.join(comparing.MODES)}, not {compare!r}")
+    settings = encoder or EncoderSettings()
+    with VideoReader(source, span) as reader:
+        if enhancer is None:
+            enhancer = Enhancer(strength=strength, smoothing_seconds=VIDEO_SMOOTHING_SECONDS)
+        enhancer.control.reset()
+        done = 0
+        first: av.VideoFrame | None = None
+        matrix: list[int] | None = None
+
+        with finished_file(output) as partial:
+            writer = VideoWriter(partial, output.suffix, reader, settings)
+
+            def work(item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:
+                nonlocal first, matrix
+                if isinstance(item, av.Packet):
+                    return item
+                if first is None:
+                    matrix = display_matrix(item)
+                    first = convert(item, writer.format_for(item.format))
+                frame = convert(item, writer.format_for(item.format))
+                if (frame.width, frame.height) != (first.width, first.height):
+                    # A stream may change its size; a file has one.
+                    frame = frame.reformat(first.width, first.height, first.format.name)
+                    frame.pts = item.pts
+                enhanced = blank_like(frame)
+                planes = wrap(frame)
+                enhancer.enhance(planes, wrap(enhanced), seconds=item.time)
+                if compare is None:
+                    return enhanced
+                both = blank_like(frame, width=comparing.width_of(compare, frame.width))
+                comparing.compose(planes, wrap(enhanced), compare, wrap(both))
+                return both
+
+            def write(item: av.VideoFrame | av.Packet) -> None:
+                nonlocal done
+                writer.write(item, matrix)
+                if not isinstance(item, av.Packet):
+                    done += 1
+                    if progress is not None:
+                        progress(done, reader.frame_count)
+
+            import av
+
+            try:
+                run_in_order(reader, work, write)
+                writer.close()
+            except BaseException:
+                writer.abort()
+                raise
+    return VideoResult(output, done)
+
+
+def enhance_picture(
+    source: Path | str,
+    output: Path | str,
+    *,
+    enhancer: Enhancer,
+    compare: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Enhance a JPEG, PNG, WebP or TIFF; depth, alpha, EXIF and ICC profile are kept.
+
+    Raises:
+        ZeroDCEError: anything about the files that a person can mend. No output is left then.
+    """
+    source, output = Path(source), Path(output)
+    check_output(source, output, overwrite=overwrite)
+    picture = pictures.read_picture(source)
+    bright = enhancer(picture.rgb)
+    alpha = picture.alpha
+    if compare is not None:
+        before, after = from_array(picture.rgb), from_array(bright)
+        height, width = bright.shape[:2]
+        both = np.empty((height, comparing.width_of(compare, width), 3), bright.dtype)
+        comparing.compose(before, after, compare, from_array(both))
+        bright = both
+        if alpha is not None and compare == "side":
+            half = both.shape[1] // 2
+            alpha = np.concatenate([alpha[:, :half], alpha[:, :half]], axis=1)
+    changed = pictures.Picture(bright, alpha, picture.grey, picture.header)
+    pictures.write_picture(output, changed)
+
+
+def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+    """Refuse what would destroy a file or cannot be written, before any work is done.
+
+    Raises:
+        ZeroDCEError: missing input, output equal to input, existing output, no such folder.
+    """
+    if not source.exists():
+        raise ZeroDCEError(f"{source}: no such file")
+    if output.exists():
+        if output.is_dir():
+            raise ZeroDCEError(f"{output}: is a folder; give a file name")
+        if os.path.samefile(source, output):
+            raise ZeroDCEError(f"{output}: is the input itself; choose another output")
+        if not overwrite:
+            raise ZeroDCEError(f"{output}: exists already; use --overwrite to replace it")
+    if not output.parent.is_dir():
+        raise ZeroDCEError(f"{output.parent}: no such folder")
+    if not os.access(output.parent, os.W_OK):
+        raise ZeroDCEError(f"{output.parent}: not writable; choose another output with -o")
+
+
+@contextmanager
+def finished_file(output: Path) -> Iterator[Path]:
+    """A temporary name beside ``output`` that becomes it on success and vanishes otherwise."""
+    partial = output.with_name(f".{output.stem}.{os.getpid()}.part{output.suffix}")
+    try:
+        yield partial
+        os.replace(partial, output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def default_output(source: Path) -> Path:
+    """``night.mp4`` -> ``night_enhanced.mp4``; containers that cannot keep times become .mkv."""
+    from zerodce_rt.video.writer import FAITHFUL_SUFFIXES
+
+    suffix = source.suffix
+    if is_video(source) and suffix.lower() not in FAITHFUL_SUFFIXES:
+        suffix = ".mkv"
+    return source.with_name(f"{source.stem}_enhanced{suffix}")
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in pictures.SUFFIXES
+
+
+def is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def find_media(folder: Path) -> list[Path]:
+    """Every picture and video below a folder, sorted.
+
+    Raises:
+        ZeroDCEError: if there is none.
+    """
+    found = sorted(
+        p for p in folder.rglob("*") if p.is_file() and (is_picture(p) or is_video(p))
+        and not p.name.startswith(".")
+    )  # fmt: skip
+    if not found:
+        kinds = ", ".join(sorted(pictures.SUFFIXES | VIDEO_SUFFIXES))
+        raise ZeroDCEError(f"{folder}: no pictures or videos in it; looked for {kinds}")
+    return found
+
+
+def output_in_folder(source: Path, folder: Path, output_folder: Path) -> Path:
+    """Where the enhanced form of a file goes: the same place below the output folder."""
+    relative = source.relative_to(folder)
+    target = default_output(source)
+    return output_folder / relative.parent / (source.stem + target.suffix)

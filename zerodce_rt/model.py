@@ -1,0 +1,92 @@
+"""The two curve-estimation networks, written from the papers.
+
+``DCENet``      Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light
+                Image Enhancement", CVPR 2020, section 3.2.
+``DCENetPlus``  Li, Guo and Loy, "Learning to Enhance Low-Light Image via
+                Zero-Reference Deep Curve Estimation", TPAMI 2021, section 4.
+
+Layers carry the names of the published programs (``e_conv1`` ... ``e_conv7``), so
+that their checkpoints and ours are read alike.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+CHANNELS = 32
+
+
+class SeparableConv(nn.Module):
+    """A 3x3 depthwise convolution followed by a 1x1 pointwise one."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.depth_conv = nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels)
+        self.point_conv = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.point_conv(self.depth_conv(x))
+        return out
+
+
+class CurveNet(nn.Module):
+    """Seven convolutions with symmetric concatenation; subclasses choose the convolution."""
+
+    map_channels: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        c = CHANNELS
+        self.e_conv1 = self.conv(3, c)
+        self.e_conv2 = self.conv(c, c)
+        self.e_conv3 = self.conv(c, c)
+        self.e_conv4 = self.conv(c, c)
+        self.e_conv5 = self.conv(2 * c, c)
+        self.e_conv6 = self.conv(2 * c, c)
+        self.e_conv7 = self.conv(2 * c, self.map_channels)
+
+    @staticmethod
+    def conv(in_channels: int, out_channels: int) -> nn.Module:
+        raise NotImplementedError
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Estimate curve maps.
+
+        Args:
+            image: ``(N, 3, H, W)`` RGB in [0, 1], gamma-encoded.
+
+        Returns:
+            ``(N, map_channels, H, W)`` in [-1, 1]: 3 channels (RGB) per iteration,
+            or 3 in all where the iterations share them.
+        """
+        x1 = torch.relu(self.e_conv1(image))
+        x2 = torch.relu(self.e_conv2(x1))
+        x3 = torch.relu(self.e_conv3(x2))
+        x4 = torch.relu(self.e_conv4(x3))
+        x5 = torch.relu(self.e_conv5(torch.cat([x3, x4], dim=1)))
+        x6 = torch.relu(self.e_conv6(torch.cat([x2, x5], dim=1)))
+        return torch.tanh(self.e_conv7(torch.cat([x1, x6], dim=1)))
+
+
+class DCENet(CurveNet):
+    """The CVPR 2020 network: 24 maps, one RGB triple per iteration; 79,416 parameters."""
+
+    map_channels = 24
+
+    @staticmethod
+    def conv(in_channels: int, out_channels: int) -> nn.Module:
+        return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+class DCENetPlus(CurveNet):
+    """The TPAMI 2021 network: separable, 3 maps shared by all iterations; 10,561 parameters."""
+
+    map_channels = 3
+
+    @staticmethod
+    def conv(in_channels: int, out_channels: int) -> nn.Module:
+        return SeparableConv(in_channels, out_channels)
+
+
+MODELS: dict[str, type[CurveNet]] = {"dcenet": DCENet, "plus": DCENetPlus}

@@ -1,0 +1,1 @@
+"""Reading and writing video. Nothing in here knows of networks."""

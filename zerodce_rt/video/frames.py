@@ -1,0 +1,195 @@
+"""Between PyAV's video frames and our plain planes, without copying where formats agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.frame import FORMATS, Colour, Frame, PixelFormat, plane_shapes
+
+# ITU-T H.273 code points, as FFmpeg numbers them.
+_MATRICES = {1: "bt709", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
+# The same for swscale, which knows one BT.601.
+_SWSCALE_MATRICES = {"bt709": 1, "bt601": 5, "smpte240m": 7, "bt2020": 9}
+_HDR_TRANSFERS = {16: "PQ (HDR10)", 18: "HLG"}
+_FULL_RANGE = 2
+_LIMITED_RANGE = 1
+# Names that say "full range" in the format itself; the layout is that of the plain name.
+_J_FORMATS = {"yuvj420p": "yuv420p", "yuvj422p": "yuv422p", "yuvj444p": "yuv444p"}
+# From this height on, untagged video is taken for BT.709, as players do.
+_HD_LINES = 720
+
+
+class FrameEnhancer(Protocol):
+    """Whoever turns planes into enhanced planes."""
+
+    def enhance(self, source: Frame, target: Frame, *, seconds: float | None = None) -> None: ...
+
+
+def refuse_hdr(color_trc: int, where: str) -> None:
+    """Raise for PQ and HLG video: the curves are made for gamma-encoded pictures.
+
+    Raises:
+        ZeroDCEError: naming the transfer function and the way out.
+    """
+    if color_trc in _HDR_TRANSFERS:
+        raise ZeroDCEError(
+            f"{where}: is HDR video with {_HDR_TRANSFERS[color_trc]} transfer, which is not "
+            "supported; convert it to SDR (BT.709) first"
+        )
+
+
+def colour_of(frame: av.VideoFrame) -> Colour:
+    """Matrix and range by the frame's tags; untagged is BT.709 from 720 lines, else BT.601."""
+    guess = "bt709" if frame.height >= _HD_LINES else "bt601"
+    full_range = frame.color_range == _FULL_RANGE or frame.format.name in _J_FORMATS
+    return Colour(_MATRICES.get(int(frame.colorspace), guess), full_range)
+
+
+def nearest_format(format: av.VideoFormat, allowed: Iterable[str] = FORMATS) -> PixelFormat:
+    """The supported format that keeps most of ``format``: bits first, then chroma, then cost.
+
+    Args:
+        allowed: FFmpeg names to choose from (those an encoder takes); others are ignored.
+    """
+    plain = _J_FORMATS.get(format.name, format.name)
+    names = [n for n in allowed if n in FORMATS]
+    if plain in names:
+        return FORMATS[plain]
+    # An indexed colour is worth more than the 8 bits of its index.
+    rgb = bool(format.is_rgb) or format.name == "pal8"
+    bits = max(c.bits for c in format.components)
+    colours = sum(not c.is_alpha for c in format.components)
+    width, height = (
+        (1, 1) if rgb else (64 // format.chroma_width(64), 64 // format.chroma_height(64))
+    )
+    if colours == 1 and not rgb:
+        width = height = 64  # grey: no chroma to lose
+
+    def loss(name: str) -> tuple[bool, bool, bool, int, float]:
+        candidate = FORMATS[name]
+        cell_x, cell_y = 1 << candidate.chroma_shift[0], 1 << candidate.chroma_shift[1]
+        return (
+            candidate.bits < bits,
+            cell_x > width or cell_y > height,
+            (candidate.layout == "packed") != rgb,
+            candidate.bits,
+            1 / (cell_x * cell_y),
+        )
+
+    return FORMATS[min(names, key=loss)]
+
+
+def convert(frame: av.VideoFrame, format: PixelFormat) -> av.VideoFrame:
+    """The frame in another format, keeping matrix and range, or gaining them if it was RGB."""
+    if _J_FORMATS.get(frame.format.name, frame.format.name) == format.name:
+        return frame
+    grey = len([c for c in frame.format.components if not c.is_alpha]) == 1
+    if frame.format.name in _J_FORMATS:
+        frame.color_range = _FULL_RANGE
+    tags = frame.color_range, frame.colorspace
+    if grey and frame.format.name != "pal8":
+        # swscale takes grey for full range whatever its tag says, and would rescale it.
+        frame.color_range = _FULL_RANGE
+        converted = frame.reformat(format=format.name, dst_color_range=_FULL_RANGE)
+        frame.color_range = converted.color_range = tags[0]
+    elif (frame.format.is_rgb or frame.format.name == "pal8") and format.layout != "packed":
+        colour = colour_of(frame)
+        converted = frame.reformat(
+            format=format.name,
+            dst_colorspace=_SWSCALE_MATRICES[colour.matrix],
+            dst_color_range=_LIMITED_RANGE,
+        )
+    elif format.layout == "packed":
+        colour = colour_of(frame)
+        converted = frame.reformat(
+            format=format.name,
+            src_colorspace=_SWSCALE_MATRICES[colour.matrix],
+            src_color_range=_FULL_RANGE if colour.full_range else _LIMITED_RANGE,
+        )
+    else:
+        converted = frame.reformat(format=format.name)
+        converted.color_range, converted.colorspace = tags
+    _copy_timing(frame, converted)
+    return converted
+
+
+def samples_of(plane: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A writable view of a plane's memory, padding included."""
+    return np.frombuffer(plane, dtype)
+
+
+def wrap(frame: av.VideoFrame) -> Frame:
+    """A view of the frame's planes, of its own memory.
+
+    Raises:
+        ValueError: if the frame's format is none of ``FORMATS`` (see ``convert``).
+    """
+    name = _J_FORMATS.get(frame.format.name, frame.format.name)
+    if name not in FORMATS:
+        raise ValueError(f"pixel format {name} is not one that can be enhanced in place")
+    format = FORMATS[name]
+    planes = []
+    shapes = plane_shapes(format, frame.width, frame.height)
+    for plane, (rows, _) in zip(frame.planes, shapes, strict=True):
+        samples = samples_of(plane, format.dtype)
+        planes.append(
+            samples[: rows * (plane.line_size // format.dtype.itemsize)].reshape(rows, -1)
+        )
+    return Frame(format, tuple(planes), frame.width, frame.height, colour_of(frame))
+
+
+def blank_like(frame: av.VideoFrame, *, width: int | None = None) -> av.VideoFrame:
+    """A new frame with the format, size, tags and time of another; its pixels are not set."""
+    name = _J_FORMATS.get(frame.format.name, frame.format.name)
+    blank = av.VideoFrame(width or frame.width, frame.height, name)
+    blank.color_range = _FULL_RANGE if frame.format.name in _J_FORMATS else frame.color_range
+    blank.colorspace = frame.colorspace
+    blank.color_primaries = frame.color_primaries
+    blank.color_trc = frame.color_trc
+    _copy_timing(frame, blank)
+    return blank
+
+
+def _copy_timing(frame: av.VideoFrame, to: av.VideoFrame) -> None:
+    to.pts = frame.pts
+    if frame.time_base is not None:
+        to.time_base = frame.time_base
+    to.duration = frame.duration
+
+
+def enhanced_video_frame(enhancer: FrameEnhancer, frame: av.VideoFrame) -> av.VideoFrame:
+    """Enhance a PyAV frame of any format; the result has its format, tags and time.
+
+    Raises:
+        ZeroDCEError: for HDR frames.
+    """
+    refuse_hdr(int(frame.color_trc), "this frame")
+    work = convert(frame, nearest_format(frame.format))
+    enhanced = blank_like(work)
+    enhancer.enhance(wrap(work), wrap(enhanced), seconds=frame.time)
+    if work is frame:
+        if enhanced.format.name != frame.format.name:  # yuvj420p and its kin
+            return _renamed(enhanced, frame.format.name)
+        return enhanced
+    back = enhanced.reformat(format=frame.format.name)
+    _copy_timing(frame, back)
+    return back
+
+
+def _renamed(frame: av.VideoFrame, name: str) -> av.VideoFrame:
+    """The same samples under a format name that says full range."""
+    renamed = av.VideoFrame(frame.width, frame.height, name)
+    renamed.colorspace, renamed.color_range = frame.colorspace, frame.color_range
+    renamed.color_primaries, renamed.color_trc = frame.color_primaries, frame.color_trc
+    for target, source in zip(renamed.planes, frame.planes, strict=True):
+        rows = source.height
+        pixels = samples_of(source, np.dtype(np.uint8)).reshape(rows, -1)[:, : source.width]
+        samples_of(target, np.dtype(np.uint8)).reshape(rows, -1)[:, : source.width] = pixels
+    _copy_timing(frame, renamed)
+    return renamed
