@@ -158,7 +158,7 @@ class Probe:
             self.attachments = [s.data for s in container.streams.attachments]
             self.size = context.width, context.height
             self.pix_fmt, self.codec = context.pix_fmt, context.name
-            self.aspect = video.sample_aspect_ratio  # type: ignore[attr-defined]
+            self.aspect = video.sample_aspect_ratio
             self.rotation = 0
             self.pts: list[Fraction] = []
             self.frames: list[av.VideoFrame] = []
@@ -185,7 +185,7 @@ class Probe:
             )  # fmt: skip
 
     def rgb(self, index: int = 0) -> NDArray[np.uint8]:
-        return self.frames[index].to_ndarray(format="rgb24")
+        return self.frames[index].to_ndarray(format="rgb24").astype(np.uint8)
 
     def level(self) -> float:
         """Mean level of all frames, 0 to 255."""

@@ -7,12 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from tests.conftest import Probe, VideoMaker, assert_nothing_left, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
 from zerodce_rt.files import default_output, find_media
+from zerodce_rt.pictures import read_picture
 from zerodce_rt.video.reader import Span
 from zerodce_rt.video.writer import EncoderSettings
 
@@ -175,7 +177,7 @@ def test_ten_bits_stay_ten_bits(make_video: VideoMaker, tmp_path: Path, enhancer
     enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer)
     after = Probe(tmp_path / "out.mp4")
     assert after.pix_fmt == "yuv420p10le"
-    luma = np.frombuffer(after.frames[0].planes[0], np.uint16)
+    luma = np.frombuffer(bytes(after.frames[0].planes[0]), np.uint16)
     assert len(np.unique(luma % 4)) > 1, "the two low bits carry something"
 
 
@@ -330,16 +332,12 @@ def test_find_media_skips_hidden_and_other_files(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert find_media(tmp_path) == [tmp_path / "b.mp4", tmp_path / "sub/a.PNG"]
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ZeroDCEError, match="no pictures or videos"):
-        (tmp_path / "empty").mkdir()
         find_media(tmp_path / "empty")
 
 
 def test_picture_keeps_depth_and_alpha(tmp_path: Path, enhancer: Enhancer) -> None:
-    from zerodce_rt.pictures import read_picture
-
-    import cv2
-
     dark = (np.random.default_rng(0).random((40, 50, 4)) * 6000).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "dark.png"), dark)
     enhance_picture(tmp_path / "dark.png", tmp_path / "bright.png", enhancer=enhancer)

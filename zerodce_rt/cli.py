@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from zerodce_rt import __version__
 from zerodce_rt.errors import ZeroDCEError
@@ -182,7 +182,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet-every", type=int, default=500, metavar="STEPS",
                         help="steps between two before/after sheets (default: 500)")  # fmt: skip
     losses = parser.add_argument_group("losses")
-    for name in ("spatial", "exposure", "colour", "smoothness"):
+    for name in ("spatial", "exposure", "colour", "smoothness", "agreement"):
         losses.add_argument(f"--{name}-weight", type=float, metavar="W")
     losses.add_argument("--exposure-target", type=_fraction, metavar="E")
 
@@ -230,7 +230,8 @@ class _Job:
         if files.is_picture(source):
             files.enhance_picture(source, output, **common)
             return
-        with ProgressBar(source.name, disable=self.options.quiet) as progress:
+        title = f"{source.name} [{self.enhancer.estimator.name}]"
+        with ProgressBar(title, disable=self.options.quiet) as progress:
             files.enhance_video(
                 source, output, encoder=self.encoder, span=self.span, progress=progress, **common
             )
@@ -280,17 +281,24 @@ class ProgressBar:
     """A bar with frame rate and ETA, fed by ``files.Progress`` calls."""
 
     def __init__(self, name: str, *, disable: bool) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(desc=name, unit="frame", disable=disable, leave=False, dynamic_ncols=True)
+        self._name, self._disable = name, disable
+        self._bar: Any = None
 
     def __enter__(self) -> Callable[[int, int | None], None]:
         return self._update
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def _update(self, done: int, expected: int | None) -> None:
+        if self._bar is None:  # not before the first frame: a failure shows its line alone
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                desc=self._name, unit="frame", disable=self._disable, leave=False,
+                dynamic_ncols=True,
+            )  # fmt: skip
         self._bar.total = max(expected, done) if expected else None
         self._bar.update(done - self._bar.n)
 
@@ -322,7 +330,7 @@ def _train(options: argparse.Namespace) -> int:
     try:
         settings = make(model=options.model, **changes)
         weights = {n: getattr(options, f"{n}_weight") for n in
-                   ("spatial", "exposure", "colour", "smoothness")}  # fmt: skip
+                   ("spatial", "exposure", "colour", "smoothness", "agreement")}  # fmt: skip
         weights["exposure_target"] = options.exposure_target
         given = {n: w for n, w in weights.items() if w is not None}
         settings = replace(settings, loss=replace(settings.loss, **given))

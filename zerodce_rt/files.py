@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ def enhance_video(
     from zerodce_rt.video.writer import EncoderSettings, VideoWriter, display_matrix
 
     source, output = Path(source), Path(output)
-    check_output(source, output, overwrite=overwrite)
+    check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
     if compare is not None and compare not in comparing.MODES:
         raise ValueError(f"compare must be one of {', '.join(comparing.MODES)}, not {compare!r}")
     settings = encoder or EncoderSettings()
@@ -89,7 +89,7 @@ def enhance_video(
         matrix: list[int] | None = None
 
         with finished_file(output) as partial:
-            writer = VideoWriter(partial, output.suffix, reader, settings)
+            writer = VideoWriter(partial, output, reader, settings)
 
             def work(item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:
                 nonlocal first, matrix
@@ -145,7 +145,7 @@ def enhance_picture(
         ZeroDCEError: anything about the files that a person can mend. No output is left then.
     """
     source, output = Path(source), Path(output)
-    check_output(source, output, overwrite=overwrite)
+    check_output(source, output, pictures.SUFFIXES, overwrite=overwrite)
     picture = pictures.read_picture(source)
     bright = enhancer(picture.rgb)
     alpha = picture.alpha
@@ -162,11 +162,12 @@ def enhance_picture(
     pictures.write_picture(output, changed)
 
 
-def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
+def check_output(source: Path, output: Path, suffixes: Collection[str], *, overwrite: bool) -> None:
     """Refuse what would destroy a file or cannot be written, before any work is done.
 
     Raises:
-        ZeroDCEError: missing input, output equal to input, existing output, no such folder.
+        ZeroDCEError: missing input, output equal to input, existing output, no such folder, or
+            a name that ends in none of ``suffixes``.
     """
     if not source.exists():
         raise ZeroDCEError(f"{source}: no such file")
@@ -177,6 +178,9 @@ def check_output(source: Path, output: Path, *, overwrite: bool) -> None:
             raise ZeroDCEError(f"{output}: is the input itself; choose another output")
         if not overwrite:
             raise ZeroDCEError(f"{output}: exists already; use --overwrite to replace it")
+    if output.suffix.lower() not in suffixes:
+        valid = ", ".join(sorted(suffixes))
+        raise ZeroDCEError(f"{output}: unknown kind of output; the name may end in {valid}")
     if not output.parent.is_dir():
         raise ZeroDCEError(f"{output.parent}: no such folder")
     if not os.access(output.parent, os.W_OK):
@@ -199,7 +203,7 @@ def default_output(source: Path) -> Path:
     from zerodce_rt.video.writer import FAITHFUL_SUFFIXES
 
     suffix = source.suffix
-    if is_video(source) and suffix.lower() not in FAITHFUL_SUFFIXES:
+    if not is_picture(source) and suffix.lower() not in FAITHFUL_SUFFIXES:
         suffix = ".mkv"
     return source.with_name(f"{source.stem}_enhanced{suffix}")
 

@@ -61,3 +61,15 @@ def illumination_smoothness(maps: Tensor) -> Tensor:
     mean squared vertical difference.
     """
     return maps.diff(dim=3).square().mean() + maps.diff(dim=2).square().mean()
+
+
+def channel_agreement(maps: Tensor) -> Tensor:
+    """The three channels' curves should be alike, so that no colour cast appears.
+
+    Not in the papers. Grey-world alone (``colour_constancy``) teaches the network the average
+    cast of its training photographs, which it then takes out of every picture: ours are warm,
+    and results came out blue. Mean over places and iterations of the variance between the maps
+    ``(N, 3k, H, W)`` of red, green and blue.
+    """
+    n, channels, height, width = maps.shape
+    return maps.view(n, channels // 3, 3, height, width).var(dim=2, unbiased=False).mean()

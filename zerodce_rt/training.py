@@ -33,7 +33,7 @@ RESUME_SUFFIX = ".resume.pt"
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Factors of the four losses, and the two points where paper and program differ.
+    """Factors of the losses, and the two points where paper and program differ.
 
     Attributes:
         published_form: exposure squared and colour constancy in root form, as the published
@@ -44,6 +44,7 @@ class LossWeights:
     exposure: float = 10.0
     colour: float = 5.0
     smoothness: float = 1600.0
+    agreement: float = 0.0
     exposure_target: float = 0.6
     published_form: bool = True
 
@@ -60,6 +61,7 @@ class LossWeights:
             * losses.exposure(enhanced, target=self.exposure_target, squared=form),
             "colour": self.colour * losses.colour_constancy(enhanced, root=form),
             "smoothness": self.smoothness * losses.illumination_smoothness(maps),
+            "agreement": self.agreement * losses.channel_agreement(maps),
         }
 
 
@@ -179,7 +181,8 @@ def train(
         images, batch_size=settings.batch_size, size=settings.size, generator=generator
     )
     log_path = output.with_suffix(".csv")
-    columns = ["step", "loss", "spatial", "exposure", "colour", "smoothness", "learning_rate"]
+    terms_logged = ["spatial", "exposure", "colour", "smoothness", "agreement"]
+    columns = ["step", "loss", *terms_logged, "learning_rate"]
     averages: dict[str, float] = {}
     with (
         open(log_path, "a" if resume else "w", newline="") as log_file,

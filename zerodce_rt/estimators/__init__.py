@@ -87,14 +87,14 @@ def create_estimator(checkpoint: Checkpoint, backend: str = "auto") -> Estimator
                 log.debug("backend %s not available: %s", candidate.name, reason)
                 reasons.append(f"{candidate.name}: {reason}")
                 continue
-            log.info("backend %s (%s)", candidate.name, found)
+            log.debug("backend %s (%s)", candidate.name, found)
             return candidate.create(checkpoint)
         raise ZeroDCEError("no backend is available; " + "; ".join(reasons))
     if backend not in BACKENDS:
         raise ZeroDCEError(f"unknown backend {backend!r}; valid: auto, {', '.join(BACKENDS)}")
     chosen = BACKENDS[backend]
     try:
-        log.info("backend %s (%s)", backend, chosen.probe())
+        log.debug("backend %s (%s)", backend, chosen.probe())
     except BackendUnavailable as reason:
         raise ZeroDCEError(f"backend {backend} is not available: {reason}") from reason
     return chosen.create(checkpoint)

@@ -62,7 +62,7 @@ class VideoReader:
             self.container = av.open(str(path.absolute()), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise ZeroDCEError(
-                f"{path}: not a video that can be read ({_reason(error)})"
+                f"{path}: not a video that can be read ({reason_of(error)})"
             ) from error
         try:
             self.stream = self._main_stream()
@@ -173,7 +173,7 @@ class VideoReader:
             at_seconds = max(0.0, seconds - self.start_seconds)
             rescue = f"; the part before may be had with --end {at_seconds:.2f}" if frames else ""
             raise ZeroDCEError(
-                f"{self.path}: damaged after {at_seconds:.2f} s ({_reason(error)}){rescue}"
+                f"{self.path}: damaged after {at_seconds:.2f} s ({reason_of(error)}){rescue}"
             ) from error
         if not frames:
             raise ZeroDCEError(
@@ -217,6 +217,6 @@ def _seconds(ticks: int | None, packet: av.Packet) -> float | None:
     return None if ticks is None or not packet.time_base else float(ticks * packet.time_base)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """FFmpeg's own words for an error, without its number and the file's name."""
     return getattr(error, "strerror", None) or str(error)

@@ -16,7 +16,7 @@ import numpy as np
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import PixelFormat
 from zerodce_rt.video.frames import nearest_format
-from zerodce_rt.video.reader import VideoReader
+from zerodce_rt.video.reader import VideoReader, reason_of
 
 if TYPE_CHECKING:
     from av.stream import Stream
@@ -31,6 +31,11 @@ CODECS = {
     "vp9": "libvpx-vp9",
 }
 """Short names for ``--codec``; any FFmpeg encoder's own name is taken as well."""
+
+X26X_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower",
+    "veryslow", "placebo",
+)  # fmt: skip
 
 # Containers that keep exact, variable timestamps; a file in another becomes Matroska.
 FAITHFUL_SUFFIXES = frozenset(
@@ -70,6 +75,10 @@ class EncoderSettings:
             raise ValueError(f"crf must be between 0 and 63, not {self.crf:g}")
         if self.codec is not None:
             find_encoder(self.codec)
+        x26x = self.codec is None or CODECS.get(self.codec, self.codec) in ("libx264", "libx265")
+        if self.preset is not None and x26x and self.preset not in X26X_PRESETS:
+            valid = ", ".join(X26X_PRESETS)
+            raise ValueError(f"preset must be one of {valid}, not {self.preset!r}")
 
     def encoder_for(self, suffix: str, bits: int) -> str:
         """The FFmpeg encoder to use for a container and a bit depth."""
@@ -118,7 +127,7 @@ class VideoWriter:
 
     Args:
         path: where to write; the caller renames it when it is complete.
-        suffix: that of the final name; it decides the container.
+        output: the final name, for messages and to choose the container.
         reader: where streams, metadata and times come from.
 
     Raises:
@@ -126,9 +135,10 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, suffix: str, reader: VideoReader, settings: EncoderSettings
+        self, path: Path, output: Path, reader: VideoReader, settings: EncoderSettings
     ) -> None:
-        self._path, self._suffix, self._reader = path, suffix.lower(), reader
+        self._path, self._output, self._reader = path, output, reader
+        self._suffix = output.suffix.lower()
         self._settings = settings
         format = reader.stream.codec_context.format
         bits = nearest_format(format).bits if format is not None else 8
@@ -160,7 +170,7 @@ class VideoWriter:
         try:
             self._mux(self._video.encode(self._timed(item)))
         except av.FFmpegError as error:
-            raise ZeroDCEError(f"{self._path.name}: {self.encoder}: {error}") from error
+            raise ZeroDCEError(f"{self._output}: {self.encoder}: {error}") from error
 
     def close(self) -> None:
         """Write what the encoder still holds, and the end of the file."""
@@ -169,7 +179,7 @@ class VideoWriter:
                 self._mux(self._video.encode(None))
                 self._container.close()
             except (av.FFmpegError, OSError) as error:
-                raise ZeroDCEError(f"{self._path}: cannot be finished ({error})") from error
+                raise ZeroDCEError(f"{self._output}: cannot be finished ({error})") from error
 
     def abort(self) -> None:
         """Let go of the file without finishing it."""
@@ -185,7 +195,7 @@ class VideoWriter:
         try:
             self._container = av.open(str(self._path.absolute()), "w", options=options)
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise ZeroDCEError(f"{self._path.parent}: cannot write there ({error})") from error
+            raise ZeroDCEError(f"{self._output}: cannot be written ({error})") from error
         container = self._container
         container.metadata.update(_kept(reader.container.metadata))
         if chapters := reader.container.chapters():
@@ -200,7 +210,7 @@ class VideoWriter:
             container.start_encoding()
         except (av.FFmpegError, OSError, ValueError) as error:
             raise ZeroDCEError(
-                f"{self._path.name}: {self.encoder} in {self._suffix} was refused ({error}); "
+                f"{self._output}: {self.encoder} was refused ({reason_of(error)}); "
                 "check --codec, --crf and --preset, or choose another container"
             ) from error
         for packet in self._waiting:
@@ -221,7 +231,8 @@ class VideoWriter:
             )
         except (ValueError, av.FFmpegError) as error:
             raise ZeroDCEError(
-                f"{self._suffix} cannot hold {self.encoder} video ({error}); choose another --codec"
+                f"{self._output}: {self.encoder} video cannot be stored in {self._suffix}; "
+                "choose another --codec or container"
             ) from error
         context = stream.codec_context
         context.width, context.height = frame.width, frame.height
@@ -299,7 +310,7 @@ class VideoWriter:
         try:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
-            raise ZeroDCEError(f"{self._path}: cannot be written ({error})") from error
+            raise ZeroDCEError(f"{self._output}: cannot be written ({error})") from error
 
 
 def display_matrix(frame: av.VideoFrame) -> list[int] | None:

@@ -1,0 +1,251 @@
+"""Three threads: order, bounded memory, and every way out."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from zerodce_rt.pipeline import run_in_order
+
+
+def workers() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("zerodce-")]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays_behind() -> Iterator[None]:
+    before = set(workers())
+    yield
+    assert set(workers()) <= before
+
+
+def slow(seconds: float) -> Callable[[int], int]:
+    def work(item: int) -> int:
+        time.sleep(seconds)
+        return item * 10
+
+    return work
+
+
+@pytest.mark.parametrize("queue_size", [1, 3, 100])
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_order_is_kept_and_nothing_lost(count: int, queue_size: int) -> None:
+    results: list[int] = []
+    run_in_order(range(count), lambda i: i * 10, results.append, queue_size=queue_size)
+    assert results == [i * 10 for i in range(count)]
+
+
+@pytest.mark.parametrize("slowest", ["source", "work", "sink"])
+def test_nothing_is_lost_with_a_slow_stage(slowest: str) -> None:
+    # Slower than the pipeline's own polling now and then, so that its waits run out.
+    def pause(stage: str, item: int) -> None:
+        if stage == slowest:
+            time.sleep(0.12 if item == 5 else 0.002)
+
+    results: list[int] = []
+
+    def source() -> Iterator[int]:
+        for i in range(30):
+            pause("source", i)
+            yield i
+
+    def work(item: int) -> int:
+        pause("work", item)
+        return item
+
+    def sink(item: int) -> None:
+        pause("sink", item)
+        results.append(item)
+
+    run_in_order(source(), work, sink, queue_size=2)
+    assert results == list(range(30))
+
+
+def test_none_and_false_are_items_like_others() -> None:
+    items = [None, False, 0, "", None]
+    results: list[object] = []
+    run_in_order(items, lambda item: item, results.append)
+    assert results == items
+
+
+@pytest.mark.parametrize("queue_size", [1, 4])
+def test_memory_is_bounded(queue_size: int) -> None:
+    """One in the hands of each stage and two full queues: no more is under way."""
+    read, written, ahead = 0, 0, []
+
+    def source() -> Iterator[int]:
+        nonlocal read
+        for i in range(40):
+            read += 1
+            ahead.append(read - written)
+            yield i
+
+    def sink(_: int) -> None:
+        nonlocal written
+        time.sleep(0.003)
+        written += 1
+
+    run_in_order(source(), lambda i: i, sink, queue_size=queue_size)
+    assert written == 40
+    assert max(ahead) <= 2 * queue_size + 3
+    assert max(ahead) >= queue_size, "the stages should overlap"
+
+
+def test_stages_run_at_the_same_time() -> None:
+    inside: set[str] = set()
+    together: list[int] = []
+
+    def stay(stage: str) -> None:
+        inside.add(stage)
+        together.append(len(inside))
+        time.sleep(0.01)
+        inside.discard(stage)
+
+    def source() -> Iterator[int]:
+        for i in range(15):
+            stay("source")
+            yield i
+
+    def work(item: int) -> int:
+        stay("work")
+        return item
+
+    run_in_order(source(), work, lambda _: stay("sink"))
+    assert max(together) == 3
+
+
+class BrokenError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stage", ["source", "work", "sink"])
+@pytest.mark.parametrize("at", [0, 7])
+def test_an_exception_is_raised_in_the_caller(stage: str, at: int) -> None:
+    results: list[int] = []
+
+    def fail(where: str, item: int) -> None:
+        if where == stage and item == at:
+            raise BrokenError(f"{where} {item}")
+
+    def source() -> Iterator[int]:
+        for i in range(10_000):
+            fail("source", i)
+            yield i
+
+    def work(item: int) -> int:
+        fail("work", item)
+        return item
+
+    def sink(item: int) -> None:
+        fail("sink", item)
+        results.append(item)
+
+    started = time.monotonic()
+    with pytest.raises(BrokenError, match=f"{stage} {at}"):
+        run_in_order(source(), work, sink, queue_size=2)
+    assert time.monotonic() - started < 2
+    assert workers() == []
+    # What did come through came in order, and nothing after the failure.
+    assert results == list(range(len(results)))
+    assert len(results) <= at
+
+
+def test_an_iterable_that_cannot_start_is_raised() -> None:
+    class NoSource:
+        def __iter__(self) -> Iterator[int]:
+            raise BrokenError("no such camera")
+
+    with pytest.raises(BrokenError, match="no such camera"):
+        run_in_order(NoSource(), lambda i: i, lambda _: None)
+
+
+@pytest.mark.parametrize("busy", ["source", "work", "sink"])
+def test_an_interrupt_ends_everything_soon(busy: str) -> None:
+    closed: list[bool] = []
+    interrupted_at = 0.0
+
+    def source() -> Iterator[int]:
+        try:
+            i = 0
+            while True:
+                time.sleep(0.1 if busy == "source" else 0)
+                yield i
+                i += 1
+        finally:
+            closed.append(True)
+
+    def interrupt() -> None:
+        nonlocal interrupted_at
+        interrupted_at = time.monotonic()
+        _thread.interrupt_main()
+
+    timer = threading.Timer(0.2, interrupt)
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_in_order(
+                source(),
+                slow(0.1 if busy == "work" else 0),
+                lambda _: time.sleep(0.1 if busy == "sink" else 0),
+                queue_size=2,
+            )
+        assert 0 < time.monotonic() - interrupted_at < 1
+    finally:
+        timer.cancel()
+    assert workers() == []
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_generator_is_closed(fails: bool) -> None:
+    events: list[str] = []
+
+    def source() -> Iterator[int]:
+        try:
+            yield from range(10_000 if fails else 5)
+        finally:
+            events.append("closed")
+
+    def sink(item: int) -> None:
+        if fails and item == 3:
+            raise BrokenError
+
+    if fails:
+        with pytest.raises(BrokenError):
+            run_in_order(source(), lambda i: i, sink)
+    else:
+        run_in_order(source(), lambda i: i, sink)
+    assert events == ["closed"]
+
+
+def test_a_source_is_closed_after_its_threads_have_ended() -> None:
+    seen: list[list[str]] = []
+
+    class Camera:
+        def __iter__(self) -> Iterator[int]:
+            return iter(range(3))
+
+        def close(self) -> None:
+            seen.append(workers())
+
+    run_in_order(Camera(), lambda i: i, lambda _: None)
+    assert seen == [[]]
+
+
+def test_a_failing_close_does_not_hide_the_failure() -> None:
+    class Camera:
+        def __iter__(self) -> Iterator[int]:
+            return iter(range(3))
+
+        def close(self) -> None:
+            raise OSError("cannot close")
+
+    def sink(_: int) -> None:
+        raise BrokenError("disk full")
+
+    with pytest.raises(BrokenError, match="disk full"):
+        run_in_order(Camera(), lambda i: i, sink)
