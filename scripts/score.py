@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from zerodce_rt import Enhancer
 from zerodce_rt.metrics import psnr, ssim
 from zerodce_rt.photos import Degradation, find_photos, read_photo, to_tensor
+from zerodce_rt.progress import progress_bar
 
 Picture = NDArray[np.uint8]
 # References whose own mean level is outside are no measure of a good exposure.
@@ -63,7 +63,9 @@ def main() -> None:
         darken = Degradation(probability=1, stops=(stops, stops), white_balance=0.03)
         totals: dict[str, list[tuple[float, float, float]]] = {n: [] for n in methods}
         generator = torch.Generator().manual_seed(1)
-        for index, reference in enumerate(tqdm(references, desc=f"{stops:g} stops", leave=False)):
+        for index, reference in enumerate(
+            progress_bar(f"{stops:g} stops", unit="photo", items=references)
+        ):
             original = to_tensor(reference)
             dark = darken(original[None], generator)[0].permute(1, 2, 0).numpy()
             dark = (dark * 255).round().astype(np.uint8)

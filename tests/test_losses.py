@@ -1,4 +1,4 @@
-"""The four losses against values worked out by hand."""
+"""The losses against values worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zerodce_rt.losses import (
+    channel_agreement,
     colour_constancy,
     exposure,
     illumination_smoothness,
@@ -112,6 +113,24 @@ def test_illumination_smoothness_is_zero_for_constant_maps() -> None:
     assert illumination_smoothness(constant).item() == 0
 
 
+def test_channel_agreement_by_hand() -> None:
+    # Two triples of maps in one place: (.1 .3 .5) has the mean .3 and the variance
+    # (.04 + 0 + .04) / 3; (.2 .2 .2) has none. Mean over the two: .04 / 3.
+    maps = torch.tensor([0.1, 0.3, 0.5, 0.2, 0.2, 0.2], dtype=torch.float64).view(1, 6, 1, 1)
+    assert channel_agreement(maps).item() == pytest.approx(0.04 / 3)
+    # The same triple everywhere else changes nothing; places without difference dilute it.
+    assert channel_agreement(maps.expand(3, 6, 4, 5)).item() == pytest.approx(0.04 / 3)
+    half = torch.cat([maps, torch.zeros_like(maps)], dim=3)
+    assert channel_agreement(half).item() == pytest.approx(0.02 / 3)
+
+
+def test_channel_agreement_compares_channels_within_an_iteration() -> None:
+    # Red, green and blue alike in every iteration, whatever the iterations do.
+    maps = torch.linspace(-1, 1, 8, dtype=torch.float64).repeat_interleave(3).view(1, 24, 1, 1)
+    assert channel_agreement(maps).item() == pytest.approx(0)
+    assert channel_agreement(maps.to(memory_format=torch.channels_last)).item() == pytest.approx(0)
+
+
 @pytest.mark.parametrize("picture", ["noise", "black", "white", "at the target"])
 def test_gradients_are_finite(picture: str) -> None:
     levels = {"black": 0.0, "white": 1.0, "at the target": 0.6}
@@ -126,6 +145,7 @@ def test_gradients_are_finite(picture: str) -> None:
         colour_constancy(image),
         colour_constancy(image, root=True),
         illumination_smoothness(image),
+        channel_agreement(image),
     ]
     for loss in losses:
         assert loss.ndim == 0

@@ -231,7 +231,7 @@ class _Job:
             files.enhance_picture(source, output, **common)
             return
         title = f"{source.name} [{self.enhancer.estimator.name}]"
-        with ProgressBar(title, disable=self.options.quiet) as progress:
+        with ProgressBar(title, show=not self.options.quiet) as progress:
             files.enhance_video(
                 source, output, encoder=self.encoder, span=self.span, progress=progress, **common
             )
@@ -280,8 +280,8 @@ def make_enhancer(options: argparse.Namespace, *, smoothing_seconds: float) -> E
 class ProgressBar:
     """A bar with frame rate and ETA, fed by ``files.Progress`` calls."""
 
-    def __init__(self, name: str, *, disable: bool) -> None:
-        self._name, self._disable = name, disable
+    def __init__(self, name: str, *, show: bool) -> None:
+        self._name, self._show = name, show
         self._bar: Any = None
 
     def __enter__(self) -> Callable[[int, int | None], None]:
@@ -293,12 +293,9 @@ class ProgressBar:
 
     def _update(self, done: int, expected: int | None) -> None:
         if self._bar is None:  # not before the first frame: a failure shows its line alone
-            from tqdm import tqdm
+            from zerodce_rt.progress import progress_bar
 
-            self._bar = tqdm(
-                desc=self._name, unit="frame", disable=self._disable, leave=False,
-                dynamic_ncols=True,
-            )  # fmt: skip
+            self._bar = progress_bar(self._name, unit="frame", show=self._show)
         self._bar.total = max(expected, done) if expected else None
         self._bar.update(done - self._bar.n)
 

@@ -18,7 +18,7 @@ def report() -> str:
     """The whole picture as text, a line a fact."""
     lines = [
         f"zerodce-rt {__version__}, Python {platform.python_version()}, {platform.platform()}",
-        f"processor: {_processor()}",
+        f"processor: {processor()}",
         "",
         "backends (auto takes the first that works):",
     ]
@@ -53,7 +53,8 @@ def _line(mark: str, name: str, text: str) -> str:
     return f"  {mark:<4}{name:<15}{text}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name of the CPU and the number of cores that may be used."""
     from zerodce_rt.appliers.cpu import usable_cores
 
     name = platform.processor() or platform.machine()

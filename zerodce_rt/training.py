@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from zerodce_rt import losses
 from zerodce_rt.checkpoint import save_weights
@@ -24,6 +23,7 @@ from zerodce_rt.curve import iterate
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.model import MODELS, CurveNet
 from zerodce_rt.photos import Degradation, batches, find_photos, read_photo, to_tensor
+from zerodce_rt.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -186,12 +186,13 @@ def train(
     averages: dict[str, float] = {}
     with (
         open(log_path, "a" if resume else "w", newline="") as log_file,
-        tqdm(
+        progress_bar(
+            f"training {settings.model}",
+            unit="step",
             total=settings.steps,
             initial=first_step,
-            desc=f"training {settings.model}",
-            unit="step",
-            disable=not progress,
+            show=progress,
+            keep=True,
         ) as bar,
     ):
         writer = csv.DictWriter(log_file, columns)
@@ -236,7 +237,7 @@ def train(
 
 def _load(paths: Sequence[Path], *, short_side: int, progress: bool) -> list[NDArray[np.uint8]]:
     images = []
-    for path in tqdm(paths, desc="reading photos", unit="photo", disable=not progress):
+    for path in progress_bar("reading photos", unit="photo", items=paths, show=progress):
         image = read_photo(path, short_side=short_side)
         if image is None:
             log.warning("%s: not a readable picture, left out", path)

@@ -12,11 +12,11 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from zerodce_rt.demo import scene
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import VIDEO_SMOOTHING_SECONDS, enhance_video, finished_file
+from zerodce_rt.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,11 @@ def run_demo(folder: Path, *, seconds: float = 4.0, progress: bool = True) -> No
     log.info("filming a dark room (ray tracing takes a few seconds) ...")
     dark, enhanced = folder / "dark.mp4", folder / "enhanced.mp4"
     frames = max(2, round(seconds * RATE))
-    pairs = scene.film(frames, WIDTH, HEIGHT)
-    pictures = (d for d, _ in tqdm(pairs, "filming a dark room", frames, unit="frame",
-                                   disable=not progress, leave=False))  # fmt: skip
+    pairs = progress_bar(
+        "filming", unit="frame", items=scene.film(frames, WIDTH, HEIGHT), total=frames,
+        show=progress,
+    )  # fmt: skip
+    pictures = (darkened for darkened, _ in pairs)
     write_clip(dark, pictures)
 
     enhancer = Enhancer(smoothing_seconds=VIDEO_SMOOTHING_SECONDS)
@@ -65,9 +67,7 @@ def _enhance_timed(
     progress: bool,
 ) -> float:  # fmt: skip
     """Enhance a clip; frames per second, decoding and encoding included."""
-    with tqdm(
-        desc=output.name, total=frames, unit="frame", disable=not progress, leave=False
-    ) as bar:
+    with progress_bar(output.name, unit="frame", total=frames, show=progress) as bar:
 
         def advance(done: int, _: int | None) -> None:
             bar.update(done - bar.n)

@@ -1,0 +1,322 @@
+"""The class people use, on arrays: every dtype and order, and the published programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tests.published import dcenet_maps, plus_maps, random_pth, zero_dce, zero_dce_plus
+from zerodce_rt.enhancer import Enhancer, WorkingSize
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.frame import from_array
+
+
+def dark(height: int = 45, width: int = 70, seed: int = 0) -> NDArray[np.uint8]:
+    """A dark picture with coarse structure, fine detail and all three channels different."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    base = np.dstack([x / width, y / height, 1 - x / width])
+    return (10 + 60 * base + random.integers(0, 12, (height, width, 3))).astype(np.uint8)
+
+
+def enhancer(**options: Any) -> Enhancer:
+    defaults: dict[str, Any] = {"backend": "torch", "threads": 2}
+    return Enhancer(**(defaults | options))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Enhancer:
+    return enhancer(working_size=32)
+
+
+# Kinds of arrays
+
+
+def test_it_brightens_a_dark_picture(plain: Enhancer) -> None:
+    frame = dark()
+    assert plain(frame).mean() > 2 * frame.mean()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("size", [(45, 70), (1, 1), (1, 33), (17, 2)])
+def test_shape_and_dtype_are_kept(plain: Enhancer, dtype: str, size: tuple[int, int]) -> None:
+    frame = dark(*size).astype(dtype) / (255 if dtype == "float32" else 1)
+    frame = frame.astype(dtype)
+    before = frame.copy()
+    result = plain(frame)
+    assert result.shape == frame.shape
+    assert result.dtype == frame.dtype
+    assert result.flags.c_contiguous
+    assert not np.shares_memory(result, frame)
+    np.testing.assert_array_equal(frame, before)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_bgr_is_rgb_reversed(plain: Enhancer, dtype: str) -> None:
+    frame = (dark() / (255 if dtype == "float32" else 1)).astype(dtype)
+    expected = plain(frame)[..., ::-1]
+    np.testing.assert_array_equal(plain(frame[..., ::-1], order="bgr"), expected)
+    assert not np.array_equal(plain(frame[..., ::-1]), expected)
+
+
+def test_all_depths_agree(plain: Enhancer) -> None:
+    frame = dark()
+    exact = plain((frame / 255).astype(np.float32)).astype(np.float64)
+    assert np.abs(plain(frame) - exact * 255).max() <= 0.501
+    deep = plain(frame.astype(np.uint16) * 257)
+    assert np.abs(deep - exact * 65535).max() <= 0.6
+    # More depth than 8 bits can hold is kept.
+    assert len(np.unique(deep % 257)) > 200
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("applier", ["cpu", "reference"])
+def test_strength_0_returns_the_frame_bit_for_bit(dtype: str, applier: str) -> None:
+    if dtype == "float32":
+        frame = np.random.default_rng(0).random((128, 171, 3), np.float32)
+    else:
+        # Every value that there is.
+        top = np.iinfo(dtype).max
+        frame = np.resize(np.arange(top + 1, dtype=dtype), (128, 171, 3))
+    result = enhancer(strength=0, working_size=32, applier=applier)(frame)
+    np.testing.assert_array_equal(result, frame)
+
+
+def test_more_strength_is_brighter() -> None:
+    means = [enhancer(strength=s, working_size=32)(dark()).mean() for s in (0, 0.3, 0.7, 1)]
+    assert means == sorted(means)
+    assert means[0] == dark().mean()
+    assert means[1] - means[0] > 1
+    assert means[3] - means[2] > 1
+
+
+def flipped(frame: NDArray[Any]) -> NDArray[Any]:
+    return frame[::-1, ::-1]
+
+
+def every_other(frame: NDArray[Any]) -> NDArray[Any]:
+    return frame[::2, 1::3]
+
+
+def transposed(frame: NDArray[Any]) -> NDArray[Any]:
+    return frame.transpose(1, 0, 2)
+
+
+def planes_apart(frame: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(frame.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize("view", [flipped, every_other, transposed, planes_apart])
+def test_any_memory_layout_works(plain: Enhancer, view: Any) -> None:
+    frame = view(dark())
+    assert not frame.flags.c_contiguous
+    np.testing.assert_array_equal(plain(frame), plain(np.ascontiguousarray(frame)))
+
+
+@pytest.mark.parametrize(
+    "shape", [(4, 4), (4, 4, 1), (4, 4, 4), (1, 4, 4, 3), (0, 4, 3), (4, 0, 3)]
+)
+def test_another_shape_is_refused(plain: Enhancer, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="height, width, 3") as error:
+        plain(np.zeros(shape, np.uint8))
+    assert str(shape) in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int16", "bool", "float16"])
+def test_another_dtype_is_refused(plain: Enhancer, dtype: str) -> None:
+    with pytest.raises(ValueError, match=f"uint8, uint16 or float32, not {dtype}"):
+        plain(np.zeros((4, 4, 3), dtype))
+
+
+@pytest.mark.parametrize("order", ["RGB", "gbr", ""])
+def test_another_order_is_refused(plain: Enhancer, order: str) -> None:
+    with pytest.raises(ValueError, match=f"'rgb' or 'bgr', not '{order}'"):
+        plain(dark(), order=order)
+
+
+def test_float_frames_are_held_in_range(plain: Enhancer) -> None:
+    frame = (dark() / 255).astype(np.float32)
+    frame[0, 0], frame[0, 1] = -0.5, 1.5
+    result = plain(frame)
+    np.testing.assert_array_equal(result[0, 0], 0)
+    np.testing.assert_array_equal(result[0, 1], 1)
+
+
+# Appliers and threads
+
+
+@pytest.mark.parametrize("working_size", [32, "full", "1/4"])
+@pytest.mark.parametrize("model", ["plus", "dcenet"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_the_fast_applier_equals_the_reference(
+    tmp_path: Path, model: str, working_size: int | str, dtype: str
+) -> None:
+    random_pth(tmp_path / "w.pth", model)
+    top = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    frame = (np.random.default_rng(0).random((41, 67, 3)) * top).astype(dtype)
+    fast, reference = (
+        enhancer(weights=tmp_path / "w.pth", working_size=working_size, applier=applier)(frame)
+        for applier in ("cpu", "reference")
+    )
+    difference = np.abs(fast.astype(np.float64) - reference) / top
+    # One code where a value lies at the edge of rounding; float32 alone for float.
+    assert difference.max() <= (2e-5 if dtype != "uint8" else 1 / 255 + 1e-9)
+    assert np.abs(reference.astype(np.float64) - frame).max() / top > 0.1
+
+
+@pytest.mark.parametrize("threads", [1, 3, 7, 100])
+def test_the_number_of_threads_changes_nothing(plain: Enhancer, threads: int) -> None:
+    frame = dark(23, 31)
+    result = enhancer(working_size=32, threads=threads)(frame)
+    np.testing.assert_array_equal(result, plain(frame))
+
+
+def test_unknown_applier_lists_the_valid_ones() -> None:
+    with pytest.raises(ValueError, match="'cpu' or 'reference', not 'gpu'"):
+        enhancer(applier="gpu")
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (160, WorkingSize(long_side=160)),
+        ("160", WorkingSize(long_side=160)),
+        (16, WorkingSize(long_side=16)),
+        ("full", WorkingSize()),
+        ("1/12", WorkingSize(divisor=12)),
+        ("1/2", WorkingSize(divisor=2)),
+        (WorkingSize(divisor=3), WorkingSize(divisor=3)),
+    ],
+)
+def test_working_size_is_parsed(value: int | str | WorkingSize, expected: WorkingSize) -> None:
+    assert WorkingSize.parse(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value", [15, 0, -160, "", "Full", "half", "1/1", "1/0", "2/3", "1/", "1/-2", "160.0", "1/2.5"]
+)
+def test_a_bad_working_size_says_what_is_valid(value: int | str) -> None:
+    with pytest.raises(ValueError, match=r"long side.*'full'.*'1/12', not") as error:
+        enhancer(working_size=value)
+    assert repr(str(value)) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "frame", "expected"),
+    [
+        (160, (1080, 1920), (90, 160)),
+        (160, (1920, 1080), (160, 90)),
+        (160, (160, 160), (160, 160)),
+        (160, (100, 120), (100, 120)),
+        (160, (3, 4000), (1, 160)),
+        (100, (333, 1000), (33, 100)),
+        ("full", (1081, 1921), (1081, 1921)),
+        ("1/12", (1080, 1920), (90, 160)),
+        ("1/12", (1081, 1931), (90, 160)),
+        ("1/12", (5, 30), (1, 2)),
+    ],
+)
+def test_working_sizes(value: int | str, frame: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert WorkingSize.parse(value).of(*frame) == expected
+
+
+def test_fractions_round_like_torch() -> None:
+    for divisor in range(2, 60):
+        for size in range(divisor, 400, 7):
+            expected = F.interpolate(
+                torch.zeros(1, 1, 1, size), scale_factor=(1, 1 / divisor), mode="bilinear"
+            ).shape[-1] if size * (1 / divisor) >= 1 else 1  # fmt: skip
+            assert WorkingSize(divisor=divisor).of(size, size)[1] == expected, (size, divisor)
+
+
+def test_the_file_decides_the_model_and_a_contradiction_is_refused(tmp_path: Path) -> None:
+    random_pth(tmp_path / "w.pth", "dcenet")
+    assert enhancer(weights=tmp_path / "w.pth").model == "dcenet"
+    assert enhancer(weights=str(tmp_path / "w.pth"), model="dcenet").model == "dcenet"
+    with pytest.raises(ZeroDCEError, match="'dcenet', not 'plus'") as error:
+        enhancer(weights=tmp_path / "w.pth", model="plus")
+    assert str(tmp_path / "w.pth") in str(error.value)
+
+
+@pytest.mark.parametrize("bad", [{"strength": 1.5}, {"smoothing_seconds": -1}])
+def test_settings_are_validated(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        enhancer(**bad)
+
+
+def test_arrays_with_a_time_are_smoothed_and_others_not() -> None:
+    bright, darker = dark(), (dark() * 0.8).astype(np.uint8)
+    calm, plain = enhancer(smoothing_seconds=0.5), enhancer()
+    calm(darker, seconds=0.0)
+    alone = plain(bright)
+    np.testing.assert_array_equal(calm(bright), alone)
+    smoothed = calm(bright, seconds=0.01)
+    # It still wears the stronger maps of the darker picture.
+    assert smoothed.mean() > alone.mean() + 0.5
+    np.testing.assert_allclose(calm(bright, seconds=60.0), alone, atol=1)
+
+
+# The published programs
+
+
+def random_image(height: int, width: int) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(5))
+
+
+def as_frame(image: Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(image[0].permute(1, 2, 0).numpy())
+
+
+def assert_reproduces(result: NDArray[np.float32], expected: Tensor, image: Tensor) -> None:
+    assert float((expected - image).abs().mean()) > 0.1, "the program must do something"
+    np.testing.assert_allclose(result, as_frame(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (37, 53)])
+@pytest.mark.parametrize("applier", ["cpu", "reference"])
+def test_published_zero_dce(tmp_path: Path, size: tuple[int, int], applier: str) -> None:
+    state, image = random_pth(tmp_path / "Epoch99.pth", "dcenet"), random_image(*size)
+    assert float(dcenet_maps(state, image).abs().mean()) > 0.2
+    published = enhancer(weights=tmp_path / "Epoch99.pth", working_size="full", applier=applier)
+    assert_reproduces(published(as_frame(image)), zero_dce(state, image), image)
+
+
+@pytest.mark.parametrize(
+    ("divisor", "size"),
+    [(12, (96, 144)), (12, (24, 12)), (4, (36, 92)), (7, (49, 70)), (2, (2, 6))],
+)
+@pytest.mark.parametrize("applier", ["cpu", "reference"])
+def test_published_zero_dce_plus(
+    tmp_path: Path, divisor: int, size: tuple[int, int], applier: str
+) -> None:
+    state, image = random_pth(tmp_path / "Epoch99.pth", "plus"), random_image(*size)
+    small = F.interpolate(image, scale_factor=1 / divisor, mode="bilinear")
+    assert float(plus_maps(state, small).abs().mean()) > 0.2
+    published = enhancer(
+        weights=tmp_path / "Epoch99.pth", working_size=f"1/{divisor}", applier=applier
+    )
+    assert_reproduces(published(as_frame(image)), zero_dce_plus(state, image, divisor), image)
+
+
+@pytest.mark.parametrize("size", [(97, 150), (13, 12), (5, 40)])
+def test_a_fraction_works_for_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    random_pth(tmp_path / "w.pth", "plus")
+    image = random_image(*size)
+    bright = enhancer(weights=tmp_path / "w.pth", working_size="1/12")
+    maps = bright.curve_maps(from_array(as_frame(image)))
+    assert maps.values.shape == (3, max(1, size[0] // 12), max(1, size[1] // 12))
+    assert maps.align_corners
+    result = bright(as_frame(image))
+    assert np.isfinite(result).all()
+    assert result.min() >= 0
+    assert result.max() <= 1

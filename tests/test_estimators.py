@@ -1,0 +1,197 @@
+"""The runtimes agree; a missing one says why; none is replaced silently."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.published import MAPS, random_state
+from zerodce_rt import estimators
+from zerodce_rt.checkpoint import Checkpoint, load_bundled
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.estimators import BACKENDS, Backend, BackendUnavailable, create_estimator
+
+both_models = pytest.mark.parametrize("model", ["plus", "dcenet"])
+
+
+def random_checkpoint(model: str, seed: int = 0) -> Checkpoint:
+    weights = {n: t.numpy() for n, t in random_state(model, seed=seed).items()}
+    return Checkpoint(model, weights, Path("random"))
+
+
+def thumbnail(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).random((3, height, width), np.float32)
+
+
+@both_models
+def test_torch_gives_the_published_maps(model: str) -> None:
+    image = thumbnail(19, 26)
+    maps = create_estimator(random_checkpoint(model), "torch").estimate(image)
+    expected = MAPS[model](random_state(model), torch.from_numpy(image)[None])[0].numpy()
+    assert maps.dtype == np.float32
+    assert maps.flags.c_contiguous
+    assert expected.std() > 0.2
+    np.testing.assert_allclose(maps, expected, atol=1e-5)
+
+
+@both_models
+def test_openvino_gives_the_maps_of_torch(model: str) -> None:
+    pytest.importorskip("openvino")
+    checkpoint = random_checkpoint(model)
+    reference = create_estimator(checkpoint, "torch")
+    openvino = create_estimator(checkpoint, "openvino")
+    for size in [(1, 1), (7, 5), (1, 40), (33, 64), (90, 160), (7, 5)]:
+        image = thumbnail(*size)
+        maps, expected = openvino.estimate(image), reference.estimate(image)
+        assert maps.shape == expected.shape == (3 if model == "plus" else 24, *size)
+        assert maps.dtype == np.float32
+        np.testing.assert_allclose(maps, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_maps_survive_the_next_frame(backend: str) -> None:
+    estimator = create_estimator(load_bundled("plus"), backend)
+    first = estimator.estimate(thumbnail(8, 8, seed=1))
+    kept = first.copy()
+    second = estimator.estimate(thumbnail(8, 8, seed=2))
+    np.testing.assert_array_equal(first, kept)
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_an_estimator_knows_its_name(backend: str) -> None:
+    assert create_estimator(load_bundled("plus"), backend).name == backend
+    assert BACKENDS[backend].probe()
+
+
+def test_an_unknown_backend_lists_the_valid_ones() -> None:
+    with pytest.raises(ZeroDCEError, match="unknown backend 'cuda12'") as error:
+        create_estimator(load_bundled("plus"), "cuda12")
+    for name in ("auto", *BACKENDS):
+        assert name in str(error.value)
+
+
+def cuda_refusal() -> str:
+    with pytest.raises(ZeroDCEError, match="backend cuda is not available: ") as error:
+        create_estimator(load_bundled("plus"), "cuda")
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def test_cuda_without_a_gpu_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    assert len(cuda_refusal()) > len("backend cuda is not available: ")
+
+
+def test_cuda_with_a_cpu_build_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    message = cuda_refusal()
+    assert torch.__version__ in message
+    assert "install a CUDA build from pytorch.org" in message
+
+
+def test_cuda_with_a_cuda_build_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    message = cuda_refusal()
+    assert "GPU" in message
+    assert "driver" in message
+
+
+@pytest.mark.parametrize(("backend", "package"), [("openvino", "openvino"), ("torch", "torch")])
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, backend: str, package: str
+) -> None:
+    checkpoint = load_bundled("plus")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ZeroDCEError, match=f"{backend} is not available.*pip install {package}"):
+        create_estimator(checkpoint, backend)
+
+
+class StubEstimator:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def estimate(self, thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
+        return thumbnail
+
+
+def install_stubs(monkeypatch: pytest.MonkeyPatch, **reasons: str | None) -> list[str]:
+    """Replace all backends by stubs, unavailable where there is a reason; returns the calls."""
+    calls: list[str] = []
+
+    def stub(name: str, reason: str | None) -> ModuleType:
+        def probe(device: str) -> str:
+            calls.append(f"probe {name}")
+            assert device == f"{name}-device"
+            if reason is not None:
+                raise BackendUnavailable(reason)
+            return f"{name} 1.0"
+
+        def create(checkpoint: Checkpoint, device: str) -> StubEstimator:
+            calls.append(f"create {name}")
+            assert device == f"{name}-device"
+            return StubEstimator(name)
+
+        module: Any = ModuleType(f"stub_{name}")
+        module.probe, module.create = probe, create
+        return module
+
+    backends = {}
+    for name, reason in reasons.items():
+        monkeypatch.setitem(sys.modules, f"stub_{name}", stub(name, reason))
+        backends[name] = Backend(name, f"stub_{name}", f"{name}-device", "a stub")
+    monkeypatch.setattr(estimators, "BACKENDS", backends)
+    return calls
+
+
+def test_auto_takes_the_first_that_works_and_logs_the_way(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = install_stubs(monkeypatch, one="no such device", two="too old", three=None, four=None)
+    with caplog.at_level(logging.DEBUG, logger="zerodce_rt"):
+        estimator = create_estimator(load_bundled("plus"))
+    assert estimator.name == "three"
+    assert calls == ["probe one", "probe two", "probe three", "create three"]
+    messages = [r.getMessage() for r in caplog.records]
+    assert messages == [
+        "backend one not available: no such device",
+        "backend two not available: too old",
+        "backend three (three 1.0)",
+    ]
+
+
+def test_auto_gives_every_reason_when_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = install_stubs(monkeypatch, one="no such device", two="too old")
+    with pytest.raises(ZeroDCEError, match="one: no such device; two: too old"):
+        create_estimator(load_bundled("plus"))
+    assert calls == ["probe one", "probe two"]
+
+
+def test_an_explicit_choice_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = install_stubs(monkeypatch, one=None, two="no such device", three=None)
+    with pytest.raises(ZeroDCEError, match="two is not available: no such device") as error:
+        create_estimator(load_bundled("plus"), "two")
+    assert calls == ["probe two"]
+    assert isinstance(error.value.__cause__, BackendUnavailable)
+
+
+def test_an_explicit_choice_is_used_even_if_another_comes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install_stubs(monkeypatch, one=None, two=None)
+    assert create_estimator(load_bundled("plus"), "two").name == "two"
+
+
+def test_the_order_of_auto() -> None:
+    assert list(BACKENDS) == ["cuda", "openvino", "torch"]
