@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -16,8 +19,11 @@ from zerodce_rt.appliers import kernels
 from zerodce_rt.curve import CurveMaps, source_positions
 from zerodce_rt.frame import LUMA_WEIGHTS, Colour, Frame
 
+log = logging.getLogger(__name__)
+
 # More threads than this fight the decoder and the encoder for the memory bus.
 MAX_THREADS = 8
+_PATIENCE_SECONDS = 2.0
 
 
 class CPUApplier:
@@ -32,9 +38,15 @@ class CPUApplier:
     def __init__(self, *, threads: int | None = None) -> None:
         self.threads = threads or min(usable_cores(), MAX_THREADS)
         self._pool = ThreadPoolExecutor(self.threads, "zerodce-apply")
+        self._compiled: set[tuple[str, str]] = set()
 
     def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
         out = np.empty((3, height, width), np.float32)
+        with self._announced("thumbnail", frame):
+            self._fill_thumbnail(frame, out)
+        return out
+
+    def _fill_thumbnail(self, frame: Frame, out: NDArray[np.float32]) -> None:
         format = frame.format
         if format.layout == "packed":
             kernels.thumbnail_packed(
@@ -46,7 +58,6 @@ class CPUApplier:
                 y, u, v, frame.width, frame.height, *format.chroma_shift,
                 _chroma_step(frame), yuv_coefficients(frame.colour, format.bits), out,
             )  # fmt: skip
-        return out
 
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
         format, width, height = frame.format, frame.width, frame.height
@@ -66,7 +77,7 @@ class CPUApplier:
                     _white(format.bits), rounding, *grid,
                 )  # fmt: skip
 
-            self._in_bands(band, height)
+            rows = height
         else:
             shift_x, shift_y = format.chroma_shift
             coefficients = yuv_coefficients(frame.colour, format.bits)
@@ -78,7 +89,26 @@ class CPUApplier:
                     first, last, coefficients, *grid,
                 )  # fmt: skip
 
-            self._in_bands(band, -(-height >> shift_y))
+            rows = -(-height >> shift_y)
+        with self._announced("apply", frame):
+            self._in_bands(band, rows)
+
+    @contextmanager
+    def _announced(self, what: str, frame: Frame) -> Iterator[None]:
+        """Say so when the first frame of a format takes long: Numba is compiling."""
+        key = what, frame.format.name
+        if key in self._compiled:
+            yield
+            return
+        timer = threading.Timer(
+            _PATIENCE_SECONDS, log.info, ["compiling kernels for this processor, only once ..."]
+        )
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+        self._compiled.add(key)
 
     def _in_bands(self, band: Callable[[int, int], None], rows: int) -> None:
         edges = sorted({i * rows // self.threads for i in range(self.threads + 1)})
