@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 # The tests' own processes must not fight over the cores.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 VideoMaker = Callable[..., Path]
 

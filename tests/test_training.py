@@ -21,7 +21,7 @@ from zerodce_rt.curve import iterate
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.losses import illumination_smoothness
 from zerodce_rt.model import MODELS
-from zerodce_rt.photos import Degradation, batches, find_photos, read_photo, to_tensor
+from zerodce_rt.photos import Degradation, batch_at, find_photos, read_photo, to_tensor
 from zerodce_rt.training import (
     LossWeights,
     TrainingSettings,
@@ -191,10 +191,22 @@ def test_the_log_of_a_resumed_run_goes_on(tmp_path: Path, photos: Path) -> None:
 def test_resuming_with_other_settings_is_refused(tmp_path: Path, photos: Path) -> None:
     output, settings = tmp_path / "x.safetensors", tiny(steps=6)
     run_until(4, photos, output, settings, 2)
-    with pytest.raises(ZeroDCEError, match="other settings") as error:
+    with pytest.raises(ZeroDCEError, match="another run") as error:
         run(photos, output, replace(settings, learning_rate=0.1), resume=True)
     assert len(str(error.value).splitlines()) == 1
     assert "0.002" in str(error.value), "the old settings should be named"
+
+
+def test_resuming_with_other_photos_or_a_damaged_file_is_refused(
+    tmp_path: Path, photos: Path
+) -> None:
+    output, settings = tmp_path / "x.safetensors", tiny(steps=6)
+    run_until(4, photos, output, settings, 2)
+    with pytest.raises(ZeroDCEError, match="8 photographs"):
+        run(photos, output, settings, resume=True, hold_out=4)
+    (tmp_path / "x.resume.pt").write_bytes(b"nonsense")
+    with pytest.raises(ZeroDCEError, match="damaged"):
+        run(photos, output, settings, resume=True)
 
 
 def test_nothing_to_resume(tmp_path: Path, photos: Path) -> None:
@@ -276,10 +288,10 @@ def test_photos_are_shrunk_and_come_as_rgb(tmp_path: Path) -> None:
 
 def test_batches_are_squares_and_see_each_photo_once_a_round() -> None:
     shades = [np.full((50, 70, 3), 10 * i, np.uint8) for i in range(6)]
-    source = batches(shades, batch_size=4, size=24, generator=torch.Generator().manual_seed(0))
     seen: list[float] = []
-    for _ in range(3):
-        batch = next(source)
+    for step in range(3):
+        generator = torch.Generator().manual_seed(step)
+        batch = batch_at(shades, step, batch_size=4, size=24, generator=generator, seed=7)
         assert batch.shape == (4, 3, 24, 24)
         seen += (batch.mean(dim=(1, 2, 3)) * 255).round().tolist()
     assert sorted(seen[:6]) == sorted(seen[6:]) == [0, 10, 20, 30, 40, 50]
@@ -301,6 +313,7 @@ def test_published_settings() -> None:
     assert settings.loss.published_form
     assert (settings.loss.exposure, settings.loss.colour) == (10, 5)
     assert settings.loss.agreement == 0, "not in the papers"
+    assert settings.degradation.probability == 0, "nor is darkening"
     assert settings.loss.exposure_target == 0.6
     assert published_settings("plus", steps=7, batch_size=3).steps == 7
 

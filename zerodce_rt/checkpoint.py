@@ -110,37 +110,34 @@ def save_weights(path: Path, weights: Weights, *, metadata: dict[str, str]) -> N
 
 
 def _read_tensors(path: Path) -> Any:
-    data = path.read_bytes()
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         try:
-            return load(data)
-        except SafetensorError as error:
+            return load(path.read_bytes())
+        except (SafetensorError, KeyError) as error:  # KeyError: a dtype that NumPy lacks
             raise ZeroDCEError(f"{path}: not a readable safetensors file ({error})") from error
     import torch
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its several readers raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ZeroDCEError(
-            f"{path}: not a checkpoint that can be read safely ({reason[:120]}); expected a "
-            "safetensors file or a torch state dict without Python objects"
+            f"{path}: not a checkpoint that can be read safely: it is damaged, no torch file, or "
+            "holds Python objects; expected safetensors or a torch state dict"
         ) from error
 
 
 def _unwrap(content: Any) -> dict[str, NDArray[Any]]:
     """Follow wrappers down to the tensors, and strip prefixes from their names."""
     while isinstance(content, Mapping):
-        tensors = {str(k): _as_array(v) for k, v in content.items() if hasattr(v, "shape")}
-        if tensors:
-            break
+        # Wrappers first: counters and random states beside them may be tensors too.
         inner = [content[k] for k in _WRAPPERS if isinstance(content.get(k), Mapping)]
         if not inner:
-            return {}
+            break
         content = inner[0]
     else:
         return {}
-    stripping = True
+    tensors = {str(k): _as_array(v) for k, v in content.items() if hasattr(v, "shape")}
+    stripping = bool(tensors)
     while stripping:
         stripping = False
         for prefix in _PREFIXES:

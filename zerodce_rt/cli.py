@@ -341,6 +341,8 @@ def _train(options: argparse.Namespace) -> int:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ZeroDCEError(f"device {device} is not available; see 'zerodce-rt doctor'")
+    if options.hold_out < 0 or options.hold_out == 1 or options.sheet_every < 1:
+        raise UsageError("--hold-out must be 0 or at least 2, and --sheet-every at least 1")
     train(
         options.photos, output, settings, device=device, resume=options.resume,
         hold_out=options.hold_out, sheet_every=options.sheet_every, progress=not options.quiet,

@@ -42,6 +42,14 @@ class WorkingSize:
     long_side: int | None = None
     divisor: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.long_side is not None and self.divisor is not None:
+            raise ValueError("a working size has a long side or a divisor, not both")
+        if self.long_side is not None and self.long_side < 16:
+            raise ValueError(f"long_side must be at least 16, not {self.long_side}")
+        if self.divisor is not None and self.divisor < 2:
+            raise ValueError(f"divisor must be at least 2, not {self.divisor}")
+
     @classmethod
     def parse(cls, value: int | str | WorkingSize) -> WorkingSize:
         """Read ``160``, ``"160"``, ``"full"`` or ``"1/12"``.

@@ -148,5 +148,6 @@ def from_array(image: NDArray[Any], *, order: str = "rgb") -> Frame:
     if image.dtype.name not in names:
         raise ValueError(f"a frame must be uint8, uint16 or float32, not {image.dtype.name}")
     height, width = image.shape[:2]
-    plane = np.ascontiguousarray(image).reshape(height, 3 * width)
+    native = image.dtype.newbyteorder("=")
+    plane = np.ascontiguousarray(image, native).reshape(height, 3 * width)
     return Frame(FORMATS[order + names[image.dtype.name]], (plane,), width, height)

@@ -10,17 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def spatial_consistency(enhanced: Tensor, original: Tensor, *, region: int = 4) -> Tensor:
+def spatial_consistency(
+    enhanced: Tensor, original: Tensor, *, region: int = 4, signed: bool = False
+) -> Tensor:
     """Differences between neighbouring regions should survive the enhancement (eq. 4).
 
     Mean over regions i and their four neighbours j of ``(|Y_i - Y_j| - |I_i - I_j|)^2``,
-    where Y and I are means over the channels and over ``region`` x ``region`` pixels.
+    where Y and I are means over the channels and over ``region`` x ``region`` pixels. With
+    ``signed`` the differences keep their signs, as in the published program.
     """
     y = F.avg_pool2d(enhanced.mean(dim=1, keepdim=True), region)
     i = F.avg_pool2d(original.mean(dim=1, keepdim=True), region)
 
     def squared(dim: int) -> Tensor:
-        return (y.diff(dim=dim).abs() - i.diff(dim=dim).abs()).square()
+        dy, di = y.diff(dim=dim), i.diff(dim=dim)
+        return (dy - di if signed else dy.abs() - di.abs()).square()
 
     # Each pair of neighbours counts from both ends, and a neighbour outside the picture not
     # at all: the mean over pairs is the mean over (i, j).

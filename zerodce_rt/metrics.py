@@ -18,6 +18,10 @@ def ssim(image: Tensor, reference: Tensor) -> float:
 
     Wang et al., IEEE TIP 2004: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03.
     """
+    if min(image.shape[1:]) < 11:
+        raise ValueError(
+            f"pictures must be at least 11 pixels each way, not {tuple(image.shape[1:])}"
+        )
     position = torch.arange(11, dtype=torch.float64) - 5
     gaussian = torch.exp(-position.square() / (2 * 1.5**2))
     gaussian /= gaussian.sum()

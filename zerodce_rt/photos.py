@@ -7,7 +7,8 @@ colour error, before the picture is quantised again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def find_photos(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ZeroDCEError(f"{folder}: no such folder; give a folder of photographs")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
         kinds = ", ".join(sorted(SUFFIXES))
         raise ZeroDCEError(f"{folder}: no photographs in it; looked for {kinds}")
@@ -85,7 +86,8 @@ def find_photos(folder: Path) -> list[Path]:
 def read_photo(path: Path, *, short_side: int | None = None) -> NDArray[np.uint8] | None:
     """Decode one picture as ``(H, W, 3)`` RGB, shrunk to a short side; None if unreadable."""
     # Decoding from memory reads any path on any system; imread stumbles on non-ASCII ones.
-    bgr = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    data = np.fromfile(path, np.uint8)
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
         return None
     height, width = bgr.shape[:2]
@@ -101,16 +103,20 @@ def to_tensor(rgb: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
 
 
-def batches(
+def batch_at(
     photos: Sequence[NDArray[np.uint8]],
+    step: int,
     *,
     batch_size: int,
     size: int,
     generator: torch.Generator,
-) -> Iterator[Tensor]:
-    """Endless shuffled batches ``(batch_size, 3, size, size)`` in [0, 1].
+    seed: int,
+) -> Tensor:
+    """The batch of one training step, ``(batch_size, 3, size, size)`` in [0, 1].
 
-    Each sample is a square of 70 to 100 % of the picture's short side, flipped at random.
+    Every pass over the photographs has an order of its own, which follows from ``seed`` alone,
+    so that a resumed run sees what an uninterrupted one would. Each sample is a square of 70 to
+    100 % of the picture's short side, placed and flipped at random.
     """
 
     def integer(low: int, high: int) -> int:
@@ -118,7 +124,7 @@ def batches(
 
     def sample(photo: NDArray[np.uint8]) -> Tensor:
         height, width = photo.shape[:2]
-        side = integer(int(0.7 * min(height, width)), min(height, width))
+        side = integer(max(1, int(0.7 * min(height, width))), min(height, width))
         top, left = integer(0, height - side), integer(0, width - side)
         image = to_tensor(photo[top : top + side, left : left + side])
         if integer(0, 1):
@@ -129,9 +135,14 @@ def batches(
             image[None], (size, size), mode="bilinear", antialias=True, align_corners=False
         )[0]
 
-    waiting: list[int] = []
-    while True:
-        while len(waiting) < batch_size:
-            waiting += torch.randperm(len(photos), generator=generator).tolist()
-        chosen, waiting = waiting[:batch_size], waiting[batch_size:]
-        yield torch.stack([sample(photos[i]) for i in chosen])
+    positions = range(step * batch_size, (step + 1) * batch_size)
+    orders = {p // len(photos): seeded(seed, p // len(photos), "order") for p in positions}
+    order = {n: torch.randperm(len(photos), generator=g) for n, g in orders.items()}
+    chosen = [int(order[p // len(photos)][p % len(photos)]) for p in positions]
+    return torch.stack([sample(photos[i]) for i in chosen])
+
+
+def seeded(seed: int, number: int, purpose: str) -> torch.Generator:
+    """A generator for one use in one step, the same in every run with that seed."""
+    digest = hashlib.sha256(f"{purpose} {seed} {number}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))

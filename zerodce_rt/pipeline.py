@@ -5,10 +5,14 @@ Knows nothing of video. The caller's thread only waits, so that Ctrl-C reaches i
 
 from __future__ import annotations
 
+import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -52,6 +56,17 @@ class _Queue(Generic[T]):
         raise Stopped
 
 
+def _close(close: Callable[[], None]) -> None:
+    """Close a source; its failure must not hide what went wrong before."""
+    failing = sys.exc_info()[0] is not None
+    try:
+        close()
+    except Exception:
+        if not failing:
+            raise
+        log.warning("the source could not be closed", exc_info=True)
+
+
 def run_in_order(
     source: Iterable[T],
     work: Callable[[T], U],
@@ -71,6 +86,7 @@ def run_in_order(
     first: _Queue[T] = _Queue(queue_size, stop)
     second: _Queue[U] = _Queue(queue_size, stop)
     failures: list[BaseException] = []
+    ended = threading.Semaphore(0)
 
     def read() -> None:
         for item in source:
@@ -94,6 +110,8 @@ def run_in_order(
         except BaseException as error:
             failures.append(error)
             stop.set()
+        finally:
+            ended.release()
 
     threads = [
         threading.Thread(target=guarded, args=(stage,), name=f"zerodce-{name}", daemon=True)
@@ -102,15 +120,17 @@ def run_in_order(
     for thread in threads:
         thread.start()
     try:
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(_POLL_SECONDS)
+        # Not Thread.join: before Python 3.13, one that Ctrl-C interrupts takes a thread that
+        # still runs for ended, and the source would be closed under its reader.
+        for _ in threads:
+            while not ended.acquire(timeout=_POLL_SECONDS):
+                pass
+        if failures:
+            raise failures[0]
     finally:
         stop.set()
         for thread in threads:
             thread.join()
         close = getattr(source, "close", None)
         if close is not None:
-            close()
-    if failures:
-        raise failures[0]
+            _close(close)

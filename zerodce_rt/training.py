@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import logging
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,22 +21,33 @@ from zerodce_rt.checkpoint import save_weights
 from zerodce_rt.curve import iterate
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.model import MODELS, CurveNet
-from zerodce_rt.photos import Degradation, batches, find_photos, read_photo, to_tensor
+from zerodce_rt.photos import (
+    Degradation,
+    batch_at,
+    find_photos,
+    read_photo,
+    seeded,
+    to_tensor,
+)
 from zerodce_rt.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
 SHEET_PHOTOS = 8
 RESUME_SUFFIX = ".resume.pt"
+LOG_EVERY = 20
+LOG_COLUMNS = (
+    "step", "loss", "spatial", "exposure", "colour", "smoothness", "agreement", "learning_rate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Factors of the losses, and the two points where paper and program differ.
+    """Factors of the losses, and whether the papers or their program rule.
 
     Attributes:
-        published_form: exposure squared and colour constancy in root form, as the published
-            program has them, instead of the papers' formulas.
+        published_form: exposure squared, colour constancy in root form and spatial differences
+            with their sign, as the published program has them, instead of the papers' formulas.
     """
 
     spatial: float = 1.0
@@ -56,7 +66,7 @@ class LossWeights:
         """The weighted losses by name; their sum is what training minimises."""
         form = self.published_form
         return {
-            "spatial": self.spatial * losses.spatial_consistency(enhanced, original),
+            "spatial": self.spatial * losses.spatial_consistency(enhanced, original, signed=form),
             "exposure": self.exposure
             * losses.exposure(enhanced, target=self.exposure_target, squared=form),
             "colour": self.colour * losses.colour_constancy(enhanced, root=form),
@@ -92,10 +102,15 @@ class TrainingSettings:
 
 
 def published_settings(model: str = "plus", **changes: Any) -> TrainingSettings:
-    """The settings of the published programs (Adam 1e-4, no schedule, N(0, 0.02) init)."""
-    smoothness = 200.0 if model == "dcenet" else 1600.0
-    # The published total variation divides by pixels only and doubles the result.
-    channels = MODELS[model].map_channels if model in MODELS else 3
+    """The settings of the published programs: Adam 1e-4, no schedule, N(0, 0.02) init.
+
+    They train on a set of many exposures and darken nothing themselves.
+    """
+    if model not in MODELS:
+        raise ValueError(f"model must be one of {', '.join(MODELS)}, not {model!r}")
+    # Their sums run over four neighbours, and over both directions and all channels of the maps,
+    # where ours are means.
+    smoothness = (200.0 if model == "dcenet" else 1600.0) * 2 * MODELS[model].map_channels
     defaults: dict[str, Any] = {
         "model": model,
         "size": 256,
@@ -104,7 +119,8 @@ def published_settings(model: str = "plus", **changes: Any) -> TrainingSettings:
         "weight_decay": 1e-4,
         "gradient_clip": 0.1,
         "published_init": True,
-        "loss": LossWeights(smoothness=smoothness * 2 * channels),
+        "loss": LossWeights(spatial=4.0, colour=5.0, smoothness=smoothness, agreement=0.0),
+        "degradation": Degradation(probability=0.0),
     }
     return TrainingSettings(**(defaults | changes))
 
@@ -117,11 +133,112 @@ def initialise(model: CurveNet, *, published: bool) -> None:
                 nn.init.normal_(module.weight, 0.0, 0.02)
             else:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
     if not published:
         last = [m for m in model.e_conv7.modules() if isinstance(m, nn.Conv2d)][-1]
         nn.init.normal_(last.weight, 0.0, 0.01)
+
+
+class Trainer:
+    """A network with its optimiser: one step at a time, and all that a later run needs.
+
+    Attributes:
+        step: steps done so far.
+        averages: running means of the loss and its terms.
+    """
+
+    def __init__(self, settings: TrainingSettings, device: str) -> None:
+        self.settings, self.device = settings, device
+        torch.manual_seed(settings.seed)
+        self.model = MODELS[settings.model]()
+        initialise(self.model, published=settings.published_init)
+        self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.schedule: torch.optim.lr_scheduler.LRScheduler
+        if settings.one_cycle:
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+                self.optimizer, settings.learning_rate, total_steps=settings.steps + 1
+            )
+        else:
+            self.schedule = torch.optim.lr_scheduler.ConstantLR(self.optimizer, 1.0, 0)
+        self.step = 0
+        self.averages: dict[str, float] = {}
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def train_step(self, photos: Sequence[NDArray[np.uint8]]) -> None:
+        """One batch, forwards and backwards.
+
+        Raises:
+            ZeroDCEError: if the loss is not finite any more.
+        """
+        settings = self.settings
+        generator = seeded(settings.seed, self.step, "batch")
+        batch = batch_at(
+            photos, self.step, batch_size=settings.batch_size, size=settings.size,
+            generator=generator, seed=settings.seed,
+        )  # fmt: skip
+        batch = settings.degradation(batch, generator)
+        batch = batch.to(self.device, memory_format=torch.channels_last)
+        maps = self.model(batch)
+        terms = settings.loss.terms(batch, iterate(batch, maps), maps)
+        loss = torch.stack(list(terms.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        values = {"loss": loss.item()} | {k: v.item() for k, v in terms.items()}
+        if not math.isfinite(values["loss"]):
+            raise ZeroDCEError(
+                f"training diverged at step {self.step} (loss {values['loss']}); "
+                f"lower the learning rate (now {settings.learning_rate:g})"
+            )
+        self.averages = {k: self.averages.get(k, v) * 0.98 + v * 0.02 for k, v in values.items()}
+
+    def save_state(self, path: Path, photos: int) -> None:
+        """Write what ``load_state`` needs; the file is complete or not there."""
+        partial = path.with_name(path.name + ".part")
+        state = {
+            "settings": str(asdict(self.settings)),
+            "photos": photos,
+            "step": self.step,
+            "averages": self.averages,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load_state(self, path: Path, photos: int) -> None:
+        """Go on where ``save_state`` was called.
+
+        Raises:
+            ZeroDCEError: no such file, a damaged one, or one of other settings or photographs.
+        """
+        if not path.exists():
+            raise ZeroDCEError(f"{path}: nothing to resume there; start without --resume")
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            told = state["settings"], state["photos"]
+        except Exception as error:  # torch raises whatever its several readers raise
+            raise ZeroDCEError(f"{path}: is damaged; start again without --resume") from error
+        if told != (str(asdict(self.settings)), photos):
+            raise ZeroDCEError(
+                f"{path}: is of another run; resume with its options ({told[0]}) and its "
+                f"{told[1]} photographs (here are {photos})"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step, self.averages = state["step"], state["averages"]
 
 
 def train(
@@ -150,89 +267,61 @@ def train(
 
     Raises:
         ZeroDCEError: no photographs, nothing to resume, or a diverged run.
+        ValueError: hold_out of 1 or less than 0, or sheet_every of less than 1.
     """
+    if hold_out < 0 or hold_out == 1:
+        raise ValueError(f"hold_out must be 0 or at least 2, not {hold_out}")
+    if sheet_every < 1:
+        raise ValueError(f"sheet_every must be at least 1, not {sheet_every}")
     paths = find_photos(photos)
     if hold_out:
         paths = [p for i, p in enumerate(paths) if i % hold_out]
-    torch.manual_seed(settings.seed)
-    generator = torch.Generator().manual_seed(settings.seed)
-    model = MODELS[settings.model]()
-    initialise(model, published=settings.published_init)
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    schedule = (
-        torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=settings.steps + 1
-        )
-        if settings.one_cycle
-        else torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
-    )
-    state_path = output.with_name(output.stem + RESUME_SUFFIX)
+    trainer = Trainer(settings, device)
     output.parent.mkdir(parents=True, exist_ok=True)
-    first_step = 0
+    state_path = output.with_name(output.stem + RESUME_SUFFIX)
     if resume:
-        first_step = _restore(state_path, settings, model, optimizer, schedule, generator)
-
+        trainer.load_state(state_path, len(paths))
     images = _load(paths, short_side=round(settings.size * 1.4), progress=progress)
     sheet = images[:: max(1, len(images) // SHEET_PHOTOS)][:SHEET_PHOTOS]
-    source = batches(
-        images, batch_size=settings.batch_size, size=settings.size, generator=generator
-    )
     log_path = output.with_suffix(".csv")
-    terms_logged = ["spatial", "exposure", "colour", "smoothness", "agreement"]
-    columns = ["step", "loss", *terms_logged, "learning_rate"]
-    averages: dict[str, float] = {}
+    if resume:
+        _forget_rows(log_path, after=trainer.step)
     with (
         open(log_path, "a" if resume else "w", newline="") as log_file,
         progress_bar(
-            f"training {settings.model}",
-            unit="step",
-            total=settings.steps,
-            initial=first_step,
-            show=progress,
-            keep=True,
+            f"training {settings.model}", unit="step", total=settings.steps,
+            initial=trainer.step, show=progress, keep=True,
         ) as bar,
-    ):
-        writer = csv.DictWriter(log_file, columns)
+    ):  # fmt: skip
+        writer = csv.DictWriter(log_file, LOG_COLUMNS)
         if not resume:
             writer.writeheader()
-        for step in range(first_step + 1, settings.steps + 1):
-            batch = settings.degradation(next(source), generator)
-            batch = batch.to(device, memory_format=torch.channels_last)
-            maps = model(batch)
-            terms = settings.loss.terms(batch, iterate(batch, maps), maps)
-            loss = torch.stack(list(terms.values())).sum()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-            optimizer.step()
-            schedule.step()
-
-            values = {"loss": loss.item()} | {k: v.item() for k, v in terms.items()}
-            if not math.isfinite(values["loss"]):
-                raise ZeroDCEError(
-                    f"training diverged at step {step} (loss {values['loss']}); "
-                    f"lower the learning rate (now {settings.learning_rate:g})"
-                )
-            averages = {k: averages.get(k, v) * 0.98 + v * 0.02 for k, v in values.items()}
+        while trainer.step < settings.steps:
+            trainer.train_step(images)
             bar.update()
-            if step % 20 == 0 or step == settings.steps:
-                rate = optimizer.param_groups[0]["lr"]
-                rounded = {k: f"{v:.5f}" for k, v in averages.items()}
-                writer.writerow({"step": step, "learning_rate": f"{rate:.3g}"} | rounded)
-                bar.set_postfix(loss=rounded["loss"], refresh=False)
-            if step % sheet_every == 0 or step == settings.steps:
+            step, last = trainer.step, trainer.step == settings.steps
+            if step % LOG_EVERY == 0 or last:
+                rounded = {k: f"{v:.5f}" for k, v in trainer.averages.items()}
+                rate = f"{trainer.learning_rate:.3g}"
+                writer.writerow({"step": step, "learning_rate": rate} | rounded)
                 log_file.flush()
-                write_sheet(output.with_suffix(".png"), model, sheet, device=device)
-                _store(state_path, settings, model, optimizer, schedule, generator, step)
+                bar.set_postfix(loss=rounded["loss"], refresh=False)
+            if step % sheet_every == 0 or last:
+                write_sheet(output.with_suffix(".png"), trainer.model, sheet, device=device)
+                trainer.save_state(state_path, len(paths))
+    weights = {
+        n: t.detach().cpu().contiguous().numpy() for n, t in trainer.model.state_dict().items()
+    }
     save_weights(
-        output,
-        {name: t.detach().cpu().contiguous().numpy() for name, t in model.state_dict().items()},
-        metadata={"settings": str(asdict(settings)), "photos": str(len(paths))},
+        output, weights, metadata={"settings": str(asdict(settings)), "photos": str(len(paths))}
     )
     state_path.unlink(missing_ok=True)
+
+
+def _forget_rows(log_path: Path, *, after: int) -> None:
+    """Drop what was logged after the resume point: those steps are done again."""
+    header, *rows = log_path.read_text().splitlines(keepends=True)
+    log_path.write_text("".join([header, *(r for r in rows if int(r.split(",")[0]) <= after)]))
 
 
 def _load(paths: Sequence[Path], *, short_side: int, progress: bool) -> list[NDArray[np.uint8]]:
@@ -246,52 +335,6 @@ def _load(paths: Sequence[Path], *, short_side: int, progress: bool) -> list[NDA
     if not images:
         raise ZeroDCEError(f"none of the {len(paths)} photographs could be read")
     return images
-
-
-def _store(
-    path: Path,
-    settings: TrainingSettings,
-    model: CurveNet,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    generator: torch.Generator,
-    step: int,
-) -> None:
-    partial = path.with_name(path.name + ".part")
-    state = {
-        "settings": str(asdict(settings)),
-        "step": step,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
-        "generator": generator.get_state(),
-        "time": time.time(),
-    }
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def _restore(
-    path: Path,
-    settings: TrainingSettings,
-    model: CurveNet,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    generator: torch.Generator,
-) -> int:
-    if not path.exists():
-        raise ZeroDCEError(f"{path}: nothing to resume there; start without --resume")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["settings"] != str(asdict(settings)):
-        raise ZeroDCEError(
-            f"{path}: was trained with other settings; resume with the same options. "
-            f"They were {state['settings']}"
-        )
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    schedule.load_state_dict(state["schedule"])
-    generator.set_state(state["generator"])
-    return int(state["step"])
 
 
 @torch.no_grad()

@@ -36,6 +36,8 @@ class CPUApplier:
     name = "cpu"
 
     def __init__(self, *, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
         self.threads = threads or min(usable_cores(), MAX_THREADS)
         self._pool = ThreadPoolExecutor(self.threads, "zerodce-apply")
         self._compiled: set[tuple[str, str]] = set()

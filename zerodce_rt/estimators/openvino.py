@@ -6,6 +6,7 @@ down than to export, and nothing has to be traced or converted at run time.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,23 @@ def probe(device: str) -> str:
         raise BackendUnavailable(
             f"openvino cannot be imported ({error}); pip install openvino"
         ) from None
-    core = openvino.Core()
-    if device not in core.available_devices:
-        raise BackendUnavailable(f"OpenVINO finds no {device} device")
-    version = openvino.__version__.split("-")[0]
-    return f"OpenVINO {version}, {core.get_property(device, 'FULL_DEVICE_NAME').strip()}"
+    try:
+        core = openvino.Core()
+        name = core.get_property(device, "FULL_DEVICE_NAME").strip()
+    except RuntimeError as error:
+        raise BackendUnavailable(
+            f"OpenVINO finds no {device} device ({str(error).splitlines()[0]}); "
+            "pip install --force-reinstall openvino"
+        ) from None
+    return f"OpenVINO {openvino.__version__.split('-')[0]}, {name}"
 
 
 def create(checkpoint: Checkpoint, device: str) -> OpenVINOEstimator:
     return OpenVINOEstimator(checkpoint, device)
+
+
+# A folder of pictures may hold many shapes; each compiled one takes some megabytes.
+MOST_SIZES = 8
 
 
 class OpenVINOEstimator:
@@ -44,7 +53,7 @@ class OpenVINOEstimator:
         self._core = openvino.Core()
         self._device = device
         self._weights = checkpoint.weights
-        self._requests: dict[tuple[int, int], Any] = {}
+        self._requests: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
     def estimate(self, thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
         size = thumbnail.shape[1], thumbnail.shape[2]
@@ -56,6 +65,8 @@ class OpenVINOEstimator:
                 {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
             )
             self._requests[size] = compiled.create_infer_request()
+            if len(self._requests) > MOST_SIZES:
+                self._requests.popitem(last=False)
         # The result's memory belongs to the request and is overwritten by the next frame.
         result: NDArray[np.float32] = self._requests[size].infer([thumbnail[None]])[0][0].copy()
         return result

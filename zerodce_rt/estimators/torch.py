@@ -21,7 +21,9 @@ def probe(device: str) -> str:
                 "install a CUDA build from pytorch.org"
             )
         if not torch.cuda.is_available():
-            raise BackendUnavailable("no NVIDIA GPU or driver found")
+            raise BackendUnavailable(
+                "no NVIDIA GPU or driver found; 'nvidia-smi' should list the card"
+            )
         return f"torch {torch.__version__}, {torch.cuda.get_device_name()}"
     return f"torch {torch.__version__}"
 
