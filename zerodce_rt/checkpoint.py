@@ -7,6 +7,7 @@ framework is needed to hold them, and torch is imported only to read a ``.pth`` 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,9 @@ def _read_tensors(path: Path) -> Any:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; a refusal says enough
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its several readers raise
         raise ZeroDCEError(
             f"{path}: not a checkpoint that can be read safely: it is damaged, no torch file, or "

@@ -37,7 +37,6 @@ class PixelFormat:
 
 def _formats() -> dict[str, PixelFormat]:
     formats = [
-        PixelFormat("nv12", "semiplanar", 8, (1, 1)),
         PixelFormat("rgb24", "packed"),
         PixelFormat("bgr24", "packed", bgr=True),
         PixelFormat("rgb48le", "packed", 16),
@@ -50,6 +49,7 @@ def _formats() -> dict[str, PixelFormat]:
         formats += [
             PixelFormat(f"yuv{chroma}p{bits}le", "planar", bits, shift) for bits in (10, 12, 16)
         ]
+    formats.append(PixelFormat("nv12", "semiplanar", 8, (1, 1)))
     return {f.name: f for f in formats}
 
 
