@@ -52,9 +52,9 @@ class LossWeights:
 
     spatial: float = 1.0
     exposure: float = 10.0
-    colour: float = 5.0
-    smoothness: float = 1600.0
-    agreement: float = 0.0
+    colour: float = 0.5
+    smoothness: float = 30000.0
+    agreement: float = 40.0
     exposure_target: float = 0.6
     published_form: bool = True
 
@@ -80,7 +80,7 @@ class TrainingSettings:
     """Everything that decides a training run besides the photographs."""
 
     model: str = "plus"
-    steps: int = 6000
+    steps: int = 5000
     batch_size: int = 8
     size: int = 112
     learning_rate: float = 2e-3
