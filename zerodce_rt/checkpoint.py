@@ -6,7 +6,6 @@ framework is needed to hold them, and torch is imported only to read a ``.pth`` 
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
 
 Weights = dict[str, NDArray[np.float32]]
@@ -102,12 +102,8 @@ def load_weights(path: Path | str) -> Checkpoint:
 
 def save_weights(path: Path, weights: Weights, *, metadata: dict[str, str]) -> None:
     """Write weights as safetensors; the file appears under its name only when complete."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with finished_file(path) as partial:
         partial.write_bytes(save(weights, metadata=metadata))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read_tensors(path: Path) -> Any:

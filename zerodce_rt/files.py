@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import numpy as np
 
 from zerodce_rt import compare as comparing
 from zerodce_rt import pictures
+from zerodce_rt.atomic import finished_file
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import from_array
@@ -185,17 +185,6 @@ def check_output(source: Path, output: Path, suffixes: Collection[str], *, overw
         raise ZeroDCEError(f"{output.parent}: no such folder")
     if not os.access(output.parent, os.W_OK):
         raise ZeroDCEError(f"{output.parent}: not writable; choose another output with -o")
-
-
-@contextmanager
-def finished_file(output: Path) -> Iterator[Path]:
-    """A temporary name beside ``output`` that becomes it on success and vanishes otherwise."""
-    partial = output.with_name(f".{output.stem}.{os.getpid()}.part{output.suffix}")
-    try:
-        yield partial
-        os.replace(partial, output)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def default_output(source: Path) -> Path:

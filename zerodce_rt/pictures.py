@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
 
 log = logging.getLogger(__name__)
@@ -164,18 +163,14 @@ def write_picture(path: Path, picture: Picture) -> None:
             f"{path}: cannot hold this picture ({_reason(error)}); try another of {_valid()}"
         ) from error
 
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        part.write_bytes(data)
-        os.replace(part, path)
+        with finished_file(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise ZeroDCEError(
             f"{path}: cannot be written ({error.strerror}); give a file name ending in "
             f"one of {_valid()}, in a folder that exists and can be written to"
         ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 def _pyvips() -> Any:

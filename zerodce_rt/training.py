@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zerodce_rt import losses
+from zerodce_rt.atomic import finished_file
 from zerodce_rt.checkpoint import save_weights
 from zerodce_rt.curve import iterate
 from zerodce_rt.errors import ZeroDCEError
@@ -204,7 +205,6 @@ class Trainer:
 
     def save_state(self, path: Path, photos: int) -> None:
         """Write what ``load_state`` needs; the file is complete or not there."""
-        partial = path.with_name(path.name + ".part")
         state = {
             "settings": str(asdict(self.settings)),
             "photos": photos,
@@ -214,8 +214,8 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        torch.save(state, partial)
-        partial.replace(path)
+        with finished_file(path) as partial:
+            torch.save(state, partial)
 
     def load_state(self, path: Path, photos: int) -> None:
         """Go on where ``save_state`` was called.

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zerodce_rt.atomic import finished_file
 from zerodce_rt.demo import scene
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.files import VIDEO_SMOOTHING_SECONDS, enhance_video, finished_file
+from zerodce_rt.files import VIDEO_SMOOTHING_SECONDS, enhance_video
 from zerodce_rt.progress import progress_bar
 
 log = logging.getLogger(__name__)
