@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -298,7 +299,7 @@ def test_a_failed_save_leaves_nothing_and_keeps_the_old_file(
     def refuse(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="disk full"):
         save_weights(path, weights, metadata={"run": "new"})
     assert [p.name for p in tmp_path.iterdir()] == ["ours.safetensors"]

@@ -17,6 +17,6 @@ def finished_file(output: Path) -> Iterator[Path]:
     partial = output.with_name(f".{output.stem}.{os.getpid()}.part{output.suffix}")
     try:
         yield partial
-        partial.replace(output)
+        os.replace(partial, output)
     finally:
         partial.unlink(missing_ok=True)
