@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import av
 
     from zerodce_rt.video.reader import Span
-    from zerodce_rt.video.writer import EncoderSettings
+    from zerodce_rt.video.writer import EncoderSettings, VideoWriter
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def enhance_video(
     output: Path | str,
     *,
     enhancer: Enhancer | None = None,
-    strength: float = 1.0,
+    strength: float | None = None,
     encoder: EncoderSettings | None = None,
     span: Span | None = None,
     compare: str | None = None,
@@ -60,8 +60,8 @@ def enhance_video(
     """Enhance a video file; all its other streams, tags and times are kept.
 
     Args:
-        enhancer: default: ``Enhancer`` with smoothing for video. It decides the strength; the
-            argument ``strength`` is for the default one.
+        enhancer: default: one with our weights and smoothing for video.
+        strength: 0 (unchanged) to 1 (default) of the default enhancer.
         encoder: codec, quality and preset of the new video.
         span: the part to keep, in seconds.
         compare: ``"split"`` or ``"side"`` puts before and after in one picture.
@@ -70,65 +70,68 @@ def enhance_video(
 
     Raises:
         ZeroDCEError: anything about the files that a person can mend. No output is left then.
+        ValueError: a setting outside its range, or a strength beside an enhancer of its own.
     """
-    from zerodce_rt.video.frames import blank_like, convert, wrap
     from zerodce_rt.video.reader import VideoReader
-    from zerodce_rt.video.writer import EncoderSettings, VideoWriter, display_matrix
+    from zerodce_rt.video.writer import EncoderSettings, VideoWriter
 
     source, output = Path(source), Path(output)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
-    if compare is not None and compare not in comparing.MODES:
-        raise ValueError(f"compare must be one of {', '.join(comparing.MODES)}, not {compare!r}")
-    settings = encoder or EncoderSettings()
+    if enhancer is not None and strength is not None:
+        raise ValueError("give the strength to the enhancer, or no enhancer")
     with VideoReader(source, span) as reader:
         if enhancer is None:
-            enhancer = Enhancer(strength=strength, smoothing_seconds=VIDEO_SMOOTHING_SECONDS)
-        enhancer.control.reset()
-        done = 0
-        first: av.VideoFrame | None = None
-        matrix: list[int] | None = None
-
+            enhancer = Enhancer(
+                strength=1.0 if strength is None else strength,
+                smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
+            )
         with finished_file(output) as partial:
-            writer = VideoWriter(partial, output, reader, settings)
-
-            def work(item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:
-                nonlocal first, matrix
-                if isinstance(item, av.Packet):
-                    return item
-                if first is None:
-                    matrix = display_matrix(item)
-                    first = convert(item, writer.format_for(item.format))
-                frame = convert(item, writer.format_for(item.format))
-                if (frame.width, frame.height) != (first.width, first.height):
-                    # A stream may change its size; a file has one.
-                    frame = frame.reformat(first.width, first.height, first.format.name)
-                    frame.pts = item.pts
-                enhanced = blank_like(frame)
-                planes = wrap(frame)
-                enhancer.enhance(planes, wrap(enhanced), seconds=item.time)
-                if compare is None:
-                    return enhanced
-                both = blank_like(frame, width=comparing.width_of(compare, frame.width))
-                comparing.compose(planes, wrap(enhanced), compare, wrap(both))
-                return both
+            writer = VideoWriter(partial, output, reader, encoder or EncoderSettings())
+            stage = _FrameStage(enhancer, writer, compare)
 
             def write(item: av.VideoFrame | av.Packet) -> None:
-                nonlocal done
-                writer.write(item, matrix)
-                if not isinstance(item, av.Packet):
-                    done += 1
-                    if progress is not None:
-                        progress(done, reader.frame_count)
-
-            import av
+                writer.write(item)
+                if progress is not None:
+                    progress(writer.frames, reader.frame_count)
 
             try:
-                run_in_order(reader, work, write)
+                run_in_order(reader, stage, write)
                 writer.close()
             except BaseException:
                 writer.abort()
                 raise
-    return VideoResult(output, done)
+    return VideoResult(output, writer.frames)
+
+
+class _FrameStage:
+    """The middle of the pipeline: frames become bright, packets pass."""
+
+    def __init__(self, enhancer: Enhancer, writer: VideoWriter, compare: str | None) -> None:
+        if compare is not None and compare not in comparing.MODES:
+            valid = ", ".join(comparing.MODES)
+            raise ValueError(f"compare must be one of {valid}, not {compare!r}")
+        self._enhancer, self._writer, self._compare = enhancer, writer, compare
+        self._size: tuple[int, int] | None = None
+        enhancer.control.reset()
+
+    def __call__(self, item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:
+        import av
+
+        from zerodce_rt.video.frames import blank_like, convert, display_matrix, wrap
+
+        if isinstance(item, av.Packet):
+            return item
+        if self._size is None:
+            self._size = item.width, item.height
+            self._writer.display_matrix = display_matrix(item)
+        frame = convert(item, self._writer.format_for(item.format), size=self._size)
+        enhanced = blank_like(frame)
+        self._enhancer.enhance(wrap(frame), wrap(enhanced), seconds=item.time)
+        if self._compare is None:
+            return enhanced
+        both = blank_like(frame, width=comparing.width_of(self._compare, frame.width))
+        comparing.compose(wrap(frame), wrap(enhanced), self._compare, wrap(both))
+        return both
 
 
 def enhance_picture(

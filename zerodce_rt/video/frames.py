@@ -85,8 +85,18 @@ def nearest_format(format: av.VideoFormat, allowed: Iterable[str] = FORMATS) -> 
     return FORMATS[min(names, key=loss)]
 
 
-def convert(frame: av.VideoFrame, format: PixelFormat) -> av.VideoFrame:
-    """The frame in another format, keeping matrix and range, or gaining them if it was RGB."""
+def convert(
+    frame: av.VideoFrame, format: PixelFormat, *, size: tuple[int, int] | None = None
+) -> av.VideoFrame:
+    """The frame in another format, keeping matrix and range, or gaining them if it was RGB.
+
+    Args:
+        size: width and height to scale to (a stream may change its size; a file has one).
+    """
+    if size is not None and size != (frame.width, frame.height):
+        scaled = frame.reformat(*size)
+        _copy_timing(frame, scaled)
+        frame = scaled
     if _J_FORMATS.get(frame.format.name, frame.format.name) == format.name:
         return frame
     grey = len([c for c in frame.format.components if not c.is_alpha]) == 1
@@ -161,6 +171,15 @@ def _copy_timing(frame: av.VideoFrame, to: av.VideoFrame) -> None:
     if frame.time_base is not None:
         to.time_base = frame.time_base
     to.duration = frame.duration
+
+
+def display_matrix(frame: av.VideoFrame) -> list[int] | None:
+    """The nine numbers that say how players should turn the picture, if there are any."""
+    data: Any
+    for data in frame.side_data.keys():  # noqa: SIM118 - its iterator gives the values
+        if data.type.name == "DISPLAYMATRIX":
+            return [int(n) for n in np.frombuffer(data, np.int32)]
+    return None
 
 
 def enhanced_video_frame(enhancer: FrameEnhancer, frame: av.VideoFrame) -> av.VideoFrame:

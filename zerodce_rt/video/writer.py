@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-import numpy as np
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import PixelFormat
@@ -125,6 +124,11 @@ class VideoWriter:
     The file is opened with the first frame, which decides size, format and tags; packets that
     come earlier wait.
 
+    Attributes:
+        display_matrix: how players should turn the picture (9 numbers), if at all; heeded when
+            the first frame is written.
+        frames: written so far.
+
     Args:
         path: where to write; the caller renames it when it is complete.
         output: the final name, for messages and to choose the container.
@@ -147,18 +151,16 @@ class VideoWriter:
         self._streams: dict[int, Stream] = {}
         self._waiting: list[av.Packet] = []
         self._last_pts: int | None = None
+        self.display_matrix: list[int] | None = None
+        self.frames = 0
 
     def format_for(self, format: av.VideoFormat) -> PixelFormat:
         """The pixel format in which frames of ``format`` should be handed to ``write``."""
         formats = find_encoder(self.encoder).video_formats or []
         return nearest_format(format, [f.name for f in formats])
 
-    def write(self, item: av.VideoFrame | av.Packet, matrix: list[int] | None = None) -> None:
-        """Encode a frame or copy a packet; timestamps are those of the input.
-
-        Args:
-            matrix: the display matrix of the video (9 numbers), heeded with the first frame.
-        """
+    def write(self, item: av.VideoFrame | av.Packet) -> None:
+        """Encode a frame or copy a packet; timestamps are those of the input."""
         if isinstance(item, av.Packet):
             if self._container is None:
                 self._waiting.append(item)
@@ -166,11 +168,12 @@ class VideoWriter:
                 self._copy(item)
             return
         if self._container is None:
-            self._open(item, matrix)
+            self._open(item)
         try:
             self._mux(self._video.encode(self._timed(item)))
         except av.FFmpegError as error:
             raise ZeroDCEError(f"{self._output}: {self.encoder}: {error}") from error
+        self.frames += 1
 
     def close(self) -> None:
         """Write what the encoder still holds, and the end of the file."""
@@ -189,7 +192,7 @@ class VideoWriter:
             except (av.FFmpegError, OSError) as error:
                 log.debug("closing %s: %s", self._path, error)
 
-    def _open(self, frame: av.VideoFrame, matrix: list[int] | None) -> None:
+    def _open(self, frame: av.VideoFrame) -> None:
         reader = self._reader
         options = self._container_options()
         try:
@@ -203,7 +206,7 @@ class VideoWriter:
         # Streams keep the order of the input.
         for stream in reader.container.streams:
             if stream == reader.stream:
-                self._video = self._add_video(frame, matrix)
+                self._video = self._add_video(frame)
             elif stream in reader.copied:
                 self._add_copy(stream)
         try:
@@ -223,7 +226,7 @@ class VideoWriter:
             return {"movflags": "use_metadata_tags"}
         return {}
 
-    def _add_video(self, frame: av.VideoFrame, matrix: list[int] | None) -> Any:
+    def _add_video(self, frame: av.VideoFrame) -> Any:
         reader, source = self._reader, self._reader.stream
         try:
             stream = self._container.add_stream(
@@ -248,9 +251,9 @@ class VideoWriter:
             context.flags |= av.codec.context.Flags.frame_duration
         stream.metadata.update(_kept(source.metadata))
         stream.disposition = source.disposition
-        if matrix:
+        if self.display_matrix is not None:
             if hasattr(stream, "set_display_matrix"):
-                stream.set_display_matrix(matrix)
+                stream.set_display_matrix(self.display_matrix)
             else:  # PyAV before 18, the last for Python 3.10
                 log.warning("%s: rotation lost; PyAV 18 can keep it", reader.path)
         return stream
@@ -311,15 +314,6 @@ class VideoWriter:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
             raise ZeroDCEError(f"{self._output}: cannot be written ({error})") from error
-
-
-def display_matrix(frame: av.VideoFrame) -> list[int] | None:
-    """The nine numbers that say how players should turn the picture, if there are any."""
-    data: Any
-    for data in frame.side_data.keys():  # noqa: SIM118 - its iterator gives the values
-        if data.type.name == "DISPLAYMATRIX":
-            return [int(n) for n in np.frombuffer(data, np.int32)]
-    return None
 
 
 def _copy_of(container: Any, stream: Stream) -> Stream:
