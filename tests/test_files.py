@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from tests.conftest import Probe, VideoMaker, assert_nothing_left, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
@@ -95,6 +96,43 @@ def test_streams_tags_and_shape_survive(
     assert after.tags == before.tags
     assert after.chapters == before.chapters
     assert after.metadata["title"] == "Night walk"
+
+
+def test_cover_art_survives(make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer) -> None:
+    plain = make_video()
+    cover = bytes(cv2.imencode(".jpg", np.full((40, 40, 3), 200, np.uint8))[1])
+    source = tmp_path / "covered.mp4"
+    with av.open(str(plain)) as read, av.open(str(source), "w") as out:
+        copy = out.add_stream_from_template(read.streams.video[0], opaque=True)
+        art = out.add_mux_stream("mjpeg", width=40, height=40)
+        art.disposition = Disposition.attached_pic
+        picture = av.Packet(cover)
+        picture.stream, picture.pts, picture.dts = art, 0, 0
+        picture.time_base, picture.is_keyframe = Fraction(1, 90000), True
+        out.mux(picture)
+        for packet in read.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                out.mux(packet)
+    for span in (Span(), Span(start=0.1, end=0.3)):
+        enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer, span=span, overwrite=True)
+        with av.open(str(tmp_path / "out.mp4")) as after:
+            stream = after.streams.video[1]
+            assert stream.disposition & Disposition.attached_pic
+            assert next(bytes(p) for p in after.demux(stream) if p.size) == cover
+
+
+def test_cover_art_alone_is_no_video(tmp_path: Path) -> None:
+    source = tmp_path / "song.mp4"
+    with av.open(str(source), "w") as out:
+        art = out.add_mux_stream("mjpeg", width=40, height=40)
+        art.disposition = Disposition.attached_pic
+        picture = av.Packet(bytes(cv2.imencode(".jpg", np.zeros((40, 40, 3), np.uint8))[1]))
+        picture.stream, picture.pts, picture.dts = art, 0, 0
+        picture.time_base, picture.is_keyframe = Fraction(1, 90000), True
+        out.mux(picture)
+    with pytest.raises(ZeroDCEError, match="no video stream"):
+        enhance_video(source, tmp_path / "out.mp4")
 
 
 def test_attachment_survives_in_matroska(
@@ -322,6 +360,17 @@ def test_metadata_beyond_the_standard_keys(
     after = Probe(tmp_path / "out.mp4").metadata
     assert after["location"] == "+40.6000-074.5000/"
     assert after["my-key"] == "my value"
+
+
+def test_strength_belongs_to_the_default_enhancer(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video()
+    with pytest.raises(ValueError, match="strength"):
+        enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer, strength=0.5)
+    cv2.imwrite(str(tmp_path / "dark.png"), np.full((20, 30, 3), 20, np.uint8))
+    enhance_picture(tmp_path / "dark.png", tmp_path / "same.png", strength=0.0)
+    assert np.array_equal(read_picture(tmp_path / "same.png").rgb, np.full((20, 30, 3), 20))
 
 
 def test_default_names() -> None:

@@ -77,14 +77,8 @@ def enhance_video(
 
     source, output = Path(source), Path(output)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
-    if enhancer is not None and strength is not None:
-        raise ValueError("give the strength to the enhancer, or no enhancer")
     with VideoReader(source, span) as reader:
-        if enhancer is None:
-            enhancer = Enhancer(
-                strength=1.0 if strength is None else strength,
-                smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
-            )
+        enhancer = _enhancer(enhancer, strength)
         with finished_file(output) as partial:
             writer = VideoWriter(partial, output, reader, encoder or EncoderSettings())
             stage = _FrameStage(enhancer, writer, compare)
@@ -101,6 +95,18 @@ def enhance_video(
                 writer.abort()
                 raise
     return VideoResult(output, writer.frames)
+
+
+def _enhancer(given: Enhancer | None, strength: float | None) -> Enhancer:
+    """The enhancer that was given, or the default one of a strength."""
+    if given is not None and strength is not None:
+        raise ValueError("give the strength to the enhancer, or no enhancer")
+    if given is not None:
+        return given
+    # A picture has no time, and is not smoothed.
+    return Enhancer(
+        strength=1.0 if strength is None else strength, smoothing_seconds=VIDEO_SMOOTHING_SECONDS
+    )
 
 
 class _FrameStage:
@@ -138,19 +144,24 @@ def enhance_picture(
     source: Path | str,
     output: Path | str,
     *,
-    enhancer: Enhancer,
+    enhancer: Enhancer | None = None,
+    strength: float | None = None,
     compare: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Enhance a JPEG, PNG, WebP or TIFF; depth, alpha, EXIF and ICC profile are kept.
 
+    Args:
+        enhancer, strength, compare, overwrite: as for ``enhance_video``.
+
     Raises:
         ZeroDCEError: anything about the files that a person can mend. No output is left then.
+        ValueError: a setting outside its range, or a strength beside an enhancer of its own.
     """
     source, output = Path(source), Path(output)
     check_output(source, output, pictures.SUFFIXES, overwrite=overwrite)
     picture = pictures.read_picture(source)
-    bright = enhancer(picture.rgb)
+    bright = _enhancer(enhancer, strength)(picture.rgb)
     alpha = picture.alpha
     if compare is not None:
         before, after = from_array(picture.rgb), from_array(bright)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 import av
+from av.stream import Disposition
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.video.frames import refuse_hdr
@@ -91,7 +92,7 @@ class VideoReader:
 
     def _main_stream(self) -> VideoStream:
         stream = cast("VideoStream | None", self.container.streams.best("video"))
-        if stream is None or "attached_pic" in str(stream.disposition):
+        if stream is None or _is_cover(stream):
             kinds = ", ".join(sorted({s.type for s in self.container.streams})) or "nothing"
             raise ZeroDCEError(f"{self.path}: has no video stream (it holds {kinds})")
         if stream.codec_context is None:
@@ -191,7 +192,7 @@ class VideoReader:
         at = _seconds(packet.pts if packet.pts is not None else packet.dts, packet)
         if at is None or self.span == Span():
             return True
-        if "attached_pic" in str(packet.stream.disposition):
+        if _is_cover(packet.stream):
             return True
         length = _seconds(packet.duration, packet) or 0.0
         return at + length > begin and at < end
@@ -211,6 +212,11 @@ class VideoReader:
                 "%s: ends at %.1f s although it says %.1f s; it may have been cut short",
                 self.path, got, expected,
             )  # fmt: skip
+
+
+def _is_cover(stream: Stream) -> bool:
+    """Whether a video stream is a still picture of the whole file, such as an album's cover."""
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _seconds(ticks: int | None, packet: av.Packet) -> float | None:
