@@ -57,7 +57,6 @@ class LossWeights:
     smoothness: float = 30000.0
     agreement: float = 40.0
     exposure_target: float = 0.6
-    exposure_region: int = 16
     published_form: bool = True
 
     def __post_init__(self) -> None:
@@ -70,9 +69,7 @@ class LossWeights:
         return {
             "spatial": self.spatial * losses.spatial_consistency(enhanced, original, signed=form),
             "exposure": self.exposure
-            * losses.exposure(
-                enhanced, target=self.exposure_target, region=self.exposure_region, squared=form
-            ),
+            * losses.exposure(enhanced, target=self.exposure_target, squared=form),
             "colour": self.colour * losses.colour_constancy(enhanced, root=form),
             "smoothness": self.smoothness * losses.illumination_smoothness(maps),
             "agreement": self.agreement * losses.channel_agreement(maps),
