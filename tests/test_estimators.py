@@ -13,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+import zerodce_rt.estimators.torch as torch_backend
 from tests.published import MAPS, random_state
 from zerodce_rt import estimators
 from zerodce_rt.checkpoint import Checkpoint, load_bundled
@@ -94,6 +95,7 @@ def test_cuda_without_a_gpu_is_refused() -> None:
 
 
 def test_cuda_with_a_cpu_build_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_backend, "nvidia_driver_present", lambda: True)
     monkeypatch.setattr(torch.version, "cuda", None)
     message = cuda_refusal()
     assert torch.__version__ in message
@@ -101,11 +103,18 @@ def test_cuda_with_a_cpu_build_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 
 def test_cuda_with_a_cuda_build_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_backend, "nvidia_driver_present", lambda: True)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     message = cuda_refusal()
-    assert "GPU" in message
-    assert "driver" in message
+    assert "no NVIDIA GPU" in message
+    assert "nvidia-smi" in message
+
+
+def test_cuda_without_a_driver_is_found_out_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_backend, "nvidia_driver_present", lambda: False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "no NVIDIA driver" in cuda_refusal()
 
 
 @pytest.mark.parametrize(("backend", "package"), [("openvino", "openvino"), ("torch", "torch")])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; nothing was left half-written", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
     except (ZeroDCEError, ValueError, OSError, MemoryError) as error:
         if options.debug:
             raise
@@ -354,7 +358,7 @@ def _train(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from zerodce_rt.doctor import report
 
-    print(report())
+    print(report(), flush=True)
     return 0
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +13,9 @@ from zerodce_rt.estimators import BackendUnavailable
 
 
 def probe(device: str) -> str:
+    if device == "cuda" and not nvidia_driver_present():
+        # Found out without PyTorch, whose import takes longer than all else at start-up.
+        raise BackendUnavailable("no NVIDIA driver found; 'nvidia-smi' should list a card")
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -22,10 +28,19 @@ def probe(device: str) -> str:
             )
         if not torch.cuda.is_available():
             raise BackendUnavailable(
-                "no NVIDIA GPU or driver found; 'nvidia-smi' should list the card"
+                "PyTorch finds no NVIDIA GPU that it can use; 'nvidia-smi' should list a card"
             )
         return f"torch {torch.__version__}, {torch.cuda.get_device_name()}"
     return f"torch {torch.__version__}"
+
+
+def nvidia_driver_present() -> bool:
+    """Whether the driver's own library can be loaded."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def create(checkpoint: Checkpoint, device: str) -> TorchEstimator:

@@ -196,9 +196,13 @@ class VideoWriter:
         reader = self._reader
         options = self._container_options()
         try:
+            # FFmpeg would notice a bad place late, and blame the encoder.
+            self._path.touch()
             self._container = av.open(str(self._path.absolute()), "w", options=options)
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise ZeroDCEError(f"{self._output}: cannot be written ({error})") from error
+            raise ZeroDCEError(
+                f"{self._output}: cannot be written ({reason_of(error)}); choose another with -o"
+            ) from error
         container = self._container
         container.metadata.update(_kept(reader.container.metadata))
         if chapters := reader.container.chapters():
