@@ -143,10 +143,6 @@ def test_attachment_survives_in_matroska(
     assert Probe(tmp_path / "out.mkv").attachments == [b"a note"]
 
 
-@pytest.mark.skipif(
-    not hasattr(av.video.stream.VideoStream, "set_display_matrix"),
-    reason="PyAV before 18 cannot write a display matrix",
-)
 @pytest.mark.parametrize("degrees", [90, 180, -90])
 def test_rotation_survives_and_pixels_are_not_turned(
     degrees: int, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer

@@ -251,15 +251,11 @@ class VideoWriter:
         context.colorspace = int(frame.colorspace)
         context.color_primaries = int(frame.color_primaries)
         context.color_trc = int(frame.color_trc)
-        if hasattr(av.codec.context.Flags, "frame_duration"):
-            context.flags |= av.codec.context.Flags.frame_duration
+        context.flags |= av.codec.context.Flags.frame_duration
         stream.metadata.update(_kept(source.metadata))
         stream.disposition = source.disposition
         if self.display_matrix is not None:
-            if hasattr(stream, "set_display_matrix"):
-                stream.set_display_matrix(self.display_matrix)
-            else:  # PyAV before 18, the last for Python 3.10
-                log.warning("%s: rotation lost; PyAV 18 can keep it", reader.path)
+            stream.set_display_matrix(self.display_matrix)
         return stream
 
     def _add_copy(self, stream: Stream) -> None:
