@@ -58,6 +58,18 @@ def test_variable_frame_rate_stays_variable(
         assert Probe(output).pts == Probe(source).pts == [Fraction(t, 1000) for t in times]
 
 
+def test_avi_with_b_frames_plays_evenly(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video("old.avi", frames=30, options={"bf": "3", "b-adapt": "0"})
+    enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
+    times = [float(t) for t in Probe(tmp_path / "out.mkv").pts]
+    assert len(times) == 30
+    steps = np.diff(times)
+    assert steps.min() > 0.032, "no two frames share a moment"
+    assert steps.max() < 0.035, "and none is missing"
+
+
 def test_ntsc_rate_is_exact(make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer) -> None:
     source = make_video(time_base=Fraction(1001, 30000), frames=40)
     enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer)

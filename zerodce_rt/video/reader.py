@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import math
 from collections.abc import Iterator
@@ -149,6 +150,7 @@ class VideoReader:
             container.seek(int(begin * av.time_base))
         frames = 0
         seconds = begin
+        stored: list[int] = []
         try:
             for packet in container.demux([stream, *self._demuxed()]):
                 at = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
@@ -160,13 +162,19 @@ class VideoReader:
                     if self._wanted(packet, begin, end):
                         yield packet
                     continue
+                if self._stores_no_pts and packet.dts is not None:
+                    heapq.heappush(stored, packet.dts)
                 for frame in stream.decode(packet):
+                    if stored:
+                        frame.pts = heapq.heappop(stored)
                     seconds = frame.time if frame.time is not None else seconds
                     if begin <= seconds < end or self.span == Span():
                         frames += 1
                         yield frame
             if self.span != Span():
                 for frame in self._remaining():
+                    if stored:
+                        frame.pts = heapq.heappop(stored)
                     if frame.time is not None and begin <= frame.time < end:
                         frames += 1
                         yield frame
@@ -182,6 +190,14 @@ class VideoReader:
                 + ("could be decoded" if self.span == Span() else "between --start and --end")
             )
         self._warn_if_short(seconds)
+
+    @property
+    def _stores_no_pts(self) -> bool:
+        """AVI numbers its packets in stored order; FFmpeg can only guess when B-frames are due.
+
+        Frames leave the decoder in the order of display, so the numbers in rising order fit.
+        """
+        return self.container.format.name == "avi"
 
     def _demuxed(self) -> list[Stream]:
         return [s for s in self.copied if s.type != "attachment"]
