@@ -220,6 +220,26 @@ def test_odd_size_in_420(make_video: VideoMaker, tmp_path: Path, enhancer: Enhan
     assert len(after.frames) == 3
 
 
+@pytest.mark.parametrize(
+    ("codec", "name"),
+    [("h264", "mp4"), ("h265", "mkv"), ("av1", "mp4"), ("vp9", "webm"), ("libx264", "mov"),
+     ("h264", "ts"), ("h264", "flv")],
+)  # fmt: skip
+def test_codecs_and_containers_without_chatter(
+    codec: str, name: str, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    source = make_video("night.mkv", frames=5)
+    output = tmp_path / f"out.{name}"
+    capfd.readouterr()
+    enhance_video(source, output, enhancer=enhancer, encoder=EncoderSettings(codec=codec))
+    assert capfd.readouterr() == ("", "")
+    after = Probe(output)
+    assert len(after.frames) == 5
+    assert after.codec in {"h264": "h264", "libx264": "h264", "h265": "hevc", "vp9": "vp9",
+                           "av1": ("libdav1d", "av1", "libaom-av1")}[codec]  # fmt: skip
+
+
 def test_ten_bits_stay_ten_bits(make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer) -> None:
     quiet = {"x265-params": "log-level=error"}
     source = make_video(pix_fmt="yuv420p10le", codec="libx265", frames=4, options=quiet)

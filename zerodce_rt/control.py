@@ -23,9 +23,11 @@ DARKEST_LEVEL = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class ControlSettings:
-    """Attributes:
-    strength: 0 leaves the picture as it is, 1 is the network's full curve.
-    smoothing_seconds: time constant with which maps follow the estimate; 0 is off.
+    """How the estimate of each frame is followed.
+
+    Attributes:
+        strength: 0 leaves the picture as it is, 1 is the network's full curve.
+        smoothing_seconds: time constant with which maps follow the estimate; 0 is off.
     """
 
     strength: float = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,11 +59,13 @@ _MOV_SUFFIXES = {".mp4", ".m4v", ".mov"}
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
-    """Attributes:
-    codec: a key of ``CODECS`` or an FFmpeg encoder; default: H.264, for 10 bits and more
-        HEVC, in WebM VP9.
-    crf: constant quality in the encoder's own scale (0 is best).
-    preset: the encoder's speed preset.
+    """How the new video is encoded.
+
+    Attributes:
+        codec: a key of ``CODECS`` or an FFmpeg encoder; default: H.264, for 10 bits and more
+            HEVC, in WebM VP9.
+        crf: constant quality in the encoder's own scale (0 is best).
+        preset: the encoder's speed preset.
     """
 
     codec: str | None = None
@@ -147,6 +150,8 @@ class VideoWriter:
         format = reader.stream.codec_context.format
         bits = nearest_format(format).bits if format is not None else 8
         self.encoder = settings.encoder_for(self._suffix, bits)
+        # SVT-AV1 writes a page about itself to stderr unless told to report errors only.
+        os.environ.setdefault("SVT_LOG", "1")
         self._container: Any = None
         self._streams: dict[int, Stream] = {}
         self._waiting: list[av.Packet] = []
