@@ -14,7 +14,7 @@ from av.stream import Disposition
 
 from tests.conftest import Probe, VideoMaker, assert_nothing_left, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
-from zerodce_rt.files import default_output, find_media
+from zerodce_rt.files import default_output, find_media, output_in_folder
 from zerodce_rt.pictures import read_picture
 from zerodce_rt.video.reader import Span
 from zerodce_rt.video.writer import EncoderSettings
@@ -405,6 +405,12 @@ def test_default_names() -> None:
     assert default_output(Path("a/night.mp4")) == Path("a/night_enhanced.mp4")
     assert default_output(Path("old.avi")) == Path("old_enhanced.mkv")
     assert default_output(Path("photo.JPG")) == Path("photo_enhanced.JPG")
+
+
+def test_names_below_an_output_folder_never_collide() -> None:
+    folder, out = Path("in"), Path("out")
+    names = [output_in_folder(folder / "sub" / n, folder, out) for n in ("a.avi", "a.mkv", "a.jpg")]
+    assert names == [out / "sub" / n for n in ("a.avi.mkv", "a.mkv", "a.jpg")]
 
 
 def test_find_media_skips_hidden_and_other_files(tmp_path: Path) -> None:

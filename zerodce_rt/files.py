@@ -237,6 +237,7 @@ def find_media(folder: Path) -> list[Path]:
 
 def output_in_folder(source: Path, folder: Path, output_folder: Path) -> Path:
     """Where the enhanced form of a file goes: the same place below the output folder."""
-    relative = source.relative_to(folder)
-    target = default_output(source)
-    return output_folder / relative.parent / (source.stem + target.suffix)
+    name, suffix = source.name, default_output(source).suffix
+    if suffix != source.suffix:
+        name += suffix  # clip.avi.mkv: a clip.mkv may stand beside it
+    return output_folder / source.relative_to(folder).parent / name
