@@ -20,7 +20,7 @@ from skimage import data
 
 from zerodce_rt import Enhancer
 from zerodce_rt.demo.scene import film
-from zerodce_rt.photos import Degradation, to_tensor
+from zerodce_rt.photos import Degradation, to_image, to_tensor
 
 CELL = (360, 270)
 GAP = 6
@@ -49,7 +49,7 @@ def main() -> None:
 def darkened(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     darken = Degradation(probability=1, stops=(STOPS, STOPS), white_balance=0.0)
     dark = darken(to_tensor(image)[None], torch.Generator().manual_seed(seed))[0]
-    return (dark.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    return to_image(dark)
 
 
 def framed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

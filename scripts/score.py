@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt import Enhancer
 from zerodce_rt.metrics import psnr, ssim
-from zerodce_rt.photos import Degradation, find_photos, read_photo, to_tensor
+from zerodce_rt.photos import Degradation, find_photos, read_photo, to_image, to_tensor
 from zerodce_rt.progress import progress_bar
 
 Picture = NDArray[np.uint8]
@@ -67,8 +67,7 @@ def main() -> None:
             progress_bar(f"{stops:g} stops", unit="photo", items=references)
         ):
             original = to_tensor(reference)
-            dark = darken(original[None], generator)[0].permute(1, 2, 0).numpy()
-            dark = (dark * 255).round().astype(np.uint8)
+            dark = to_image(darken(original[None], generator)[0])
             row = []
             for name, method in methods.items():
                 result = method(dark)

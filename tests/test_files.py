@@ -36,6 +36,18 @@ def test_a_dark_clip_becomes_bright_with_its_sound(make_video: VideoMaker, tmp_p
     assert_nothing_left(tmp_path, "night.mp4", "bright.mp4")
 
 
+def test_progress_counts_frames_and_nothing_else(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video(audio=1)
+    calls: list[tuple[int, int | None]] = []
+    enhance_video(
+        source, tmp_path / "out.mp4", enhancer=enhancer,
+        progress=lambda done, expected: calls.append((done, expected)),
+    )  # fmt: skip
+    assert calls == [(n, 12) for n in range(1, 13)]
+
+
 def test_strength_zero_changes_nothing_but_the_encoding(
     make_video: VideoMaker, tmp_path: Path
 ) -> None:

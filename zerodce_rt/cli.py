@@ -27,6 +27,10 @@ EXIT_INTERRUPTED = 130
 
 log = logging.getLogger(__name__)
 
+# As in checkpoint.py and training.py, which are too heavy to import for --help.
+_MODELS = ("plus", "dcenet")
+_LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -105,7 +109,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         help="0 leaves the picture as it is, 1 is the full effect (default: 1)",
     )  # fmt: skip
     group.add_argument(
-        "--model", choices=("plus", "dcenet"),
+        "--model", choices=_MODELS,
         help="plus: 3 shared maps, fast (default); dcenet: 24 maps",
     )  # fmt: skip
     group.add_argument(
@@ -169,7 +173,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, metavar="FILE.safetensors",
         help="weights to write; a .csv log and a .png sheet appear beside it",
     )  # fmt: skip
-    parser.add_argument("--model", choices=("plus", "dcenet"), default="plus")
+    parser.add_argument("--model", choices=_MODELS, default="plus")
     parser.add_argument(
         "--preset", choices=("default", "published"), default="default",
         help="default: what trained best here; published: the settings of the papers' programs",
@@ -189,7 +193,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet-every", type=int, default=500, metavar="STEPS",
                         help="steps between two before/after sheets (default: 500)")  # fmt: skip
     losses = parser.add_argument_group("losses")
-    for name in ("spatial", "exposure", "colour", "smoothness", "agreement"):
+    for name in _LOSSES:
         losses.add_argument(f"--{name}-weight", type=float, metavar="W")
     losses.add_argument("--exposure-target", type=_fraction, metavar="E")
 
@@ -321,7 +325,7 @@ def _train(options: argparse.Namespace) -> int:
 
     import torch
 
-    from zerodce_rt.training import TrainingSettings, published_settings, train
+    from zerodce_rt.training import TrainingSettings, check_options, published_settings, train
 
     output: Path = options.output
     if output.suffix != ".safetensors":
@@ -332,9 +336,9 @@ def _train(options: argparse.Namespace) -> int:
     changes = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
     make = published_settings if options.preset == "published" else TrainingSettings
     try:
+        check_options(options.hold_out, options.sheet_every)
         settings = make(model=options.model, **changes)
-        weights = {n: getattr(options, f"{n}_weight") for n in
-                   ("spatial", "exposure", "colour", "smoothness", "agreement")}  # fmt: skip
+        weights = {n: getattr(options, f"{n}_weight") for n in _LOSSES}
         weights["exposure_target"] = options.exposure_target
         given = {n: w for n, w in weights.items() if w is not None}
         settings = replace(settings, loss=replace(settings.loss, **given))
@@ -345,8 +349,6 @@ def _train(options: argparse.Namespace) -> int:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ZeroDCEError(f"device {device} is not available; see 'zerodce-rt doctor'")
-    if options.hold_out < 0 or options.hold_out == 1 or options.sheet_every < 1:
-        raise UsageError("--hold-out must be 0 or at least 2, and --sheet-every at least 1")
     train(
         options.photos, output, settings, device=device, resume=options.resume,
         hold_out=options.hold_out, sheet_every=options.sheet_every, progress=not options.quiet,

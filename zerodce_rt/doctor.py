@@ -9,6 +9,7 @@ from zerodce_rt import __version__
 from zerodce_rt.checkpoint import MODEL_NAMES, load_bundled
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.estimators import BACKENDS, BackendUnavailable
+from zerodce_rt.estimators.openvino import device_name
 from zerodce_rt.video.writer import CODECS, find_encoder
 
 _PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python", "pyvips", "safetensors")
@@ -57,11 +58,8 @@ def processor() -> str:
     """Name of the CPU and the number of cores that may be used."""
     from zerodce_rt.appliers.cpu import usable_cores
 
-    name = platform.processor() or platform.machine()
     try:
-        import openvino
-
-        name = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME").strip()
-    except (ImportError, OSError, RuntimeError):
-        pass
+        name = device_name("CPU")
+    except BackendUnavailable:
+        name = platform.processor() or platform.machine()
     return f"{name}, {usable_cores()} usable cores"

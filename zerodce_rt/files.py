@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from zerodce_rt.video.reader import Span
     from zerodce_rt.video.writer import EncoderSettings, VideoWriter
-
-log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .flv .ts .m2ts .mts .mpg .mpeg .wmv .3gp .ogv .vob".split()
@@ -72,6 +69,8 @@ def enhance_video(
         ZeroDCEError: anything about the files that a person can mend. No output is left then.
         ValueError: a setting outside its range, or a strength beside an enhancer of its own.
     """
+    import av
+
     from zerodce_rt.video.reader import VideoReader
     from zerodce_rt.video.writer import EncoderSettings, VideoWriter
 
@@ -82,11 +81,12 @@ def enhance_video(
         with finished_file(output) as partial:
             writer = VideoWriter(partial, output, reader, encoder or EncoderSettings())
             stage = _FrameStage(enhancer, writer, compare)
+            expected = reader.frame_count
 
             def write(item: av.VideoFrame | av.Packet) -> None:
                 writer.write(item)
-                if progress is not None:
-                    progress(writer.frames, reader.frame_count)
+                if progress is not None and isinstance(item, av.VideoFrame):
+                    progress(writer.frames, expected)
 
             try:
                 run_in_order(reader, stage, write)
@@ -132,11 +132,12 @@ class _FrameStage:
             self._writer.display_matrix = display_matrix(item)
         frame = convert(item, self._writer.format_for(item.format), size=self._size)
         enhanced = blank_like(frame)
-        self._enhancer.enhance(wrap(frame), wrap(enhanced), seconds=item.time)
+        before, after = wrap(frame), wrap(enhanced)
+        self._enhancer.enhance(before, after, seconds=item.time)
         if self._compare is None:
             return enhanced
         both = blank_like(frame, width=comparing.width_of(self._compare, frame.width))
-        comparing.compose(wrap(frame), wrap(enhanced), self._compare, wrap(both))
+        comparing.compose(before, after, self._compare, wrap(both))
         return both
 
 

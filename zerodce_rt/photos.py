@@ -103,6 +103,11 @@ def to_tensor(rgb: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
 
 
+def to_image(tensor: Tensor) -> NDArray[np.uint8]:
+    """``(3, H, W)`` in [0, 1] to ``(H, W, 3)`` uint8: the inverse of ``to_tensor``."""
+    return (tensor.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+
+
 def batch_at(
     photos: Sequence[NDArray[np.uint8]],
     step: int,

@@ -28,6 +28,7 @@ from zerodce_rt.photos import (
     find_photos,
     read_photo,
     seeded,
+    to_image,
     to_tensor,
 )
 from zerodce_rt.progress import progress_bar
@@ -269,10 +270,7 @@ def train(
         ZeroDCEError: no photographs, nothing to resume, or a diverged run.
         ValueError: hold_out of 1 or less than 0, or sheet_every of less than 1.
     """
-    if hold_out < 0 or hold_out == 1:
-        raise ValueError(f"hold_out must be 0 or at least 2, not {hold_out}")
-    if sheet_every < 1:
-        raise ValueError(f"sheet_every must be at least 1, not {sheet_every}")
+    check_options(hold_out, sheet_every)
     paths = find_photos(photos)
     if hold_out:
         paths = [p for i, p in enumerate(paths) if i % hold_out]
@@ -318,6 +316,14 @@ def train(
     state_path.unlink(missing_ok=True)
 
 
+def check_options(hold_out: int, sheet_every: int) -> None:
+    """Raise ValueError for values that ``train`` would not take."""
+    if hold_out < 0 or hold_out == 1:
+        raise ValueError(f"hold_out must be 0 or at least 2, not {hold_out}")
+    if sheet_every < 1:
+        raise ValueError(f"sheet_every must be at least 1, not {sheet_every}")
+
+
 def _forget_rows(log_path: Path, *, after: int) -> None:
     """Drop what was logged after the resume point: those steps are done again."""
     header, *rows = log_path.read_text().splitlines(keepends=True)
@@ -348,7 +354,6 @@ def write_sheet(
     dark = darken(originals, torch.Generator().manual_seed(0)).to(device)
     bright = iterate(dark, model(dark)).clamp(0, 1)
     rows = [torch.cat(list(t.cpu()), dim=2) for t in (dark, bright, originals)]
-    sheet = (torch.cat(rows, dim=1).permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    ok, encoded = cv2.imencode(".png", sheet[..., ::-1])
+    ok, encoded = cv2.imencode(".png", to_image(torch.cat(rows, dim=1))[..., ::-1])
     if ok:
         encoded.tofile(path)

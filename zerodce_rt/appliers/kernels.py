@@ -21,15 +21,14 @@ HALF = np.float32(0.5)
 ONE = np.float32(1)
 
 _jit = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-_inline = njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="never")
 
 
-@_inline
+@_jit
 def _clamp(x: Any, low: Any, high: Any) -> Any:
     return min(max(x, low), high)
 
 
-@_inline
+@_jit
 def _interpolate_rows(maps: Any, lower: int, weight: Any, out: Any) -> None:
     """Vertical interpolation of every map for one row of the frame."""
     upper = min(lower + 1, maps.shape[1] - 1)
@@ -39,7 +38,7 @@ def _interpolate_rows(maps: Any, lower: int, weight: Any, out: Any) -> None:
             row[x] = low[x] + (high[x] - low[x]) * weight
 
 
-@_inline
+@_jit
 def _expand(row: Any, cells: Any, weights: Any, out: Any) -> None:
     """Horizontal interpolation: pixels ``cells[c] .. cells[c + 1]`` lie right of sample c."""
     last = row.shape[0] - 1
@@ -50,7 +49,7 @@ def _expand(row: Any, cells: Any, weights: Any, out: Any) -> None:
             out[x] = low + slope * weights[x]
 
 
-@_inline
+@_jit
 def _curve_row(x: Any, rows: Any, channel: int, cells: Any, weights: Any, a: Any) -> None:
     """The iterations for one channel of one row, in place (see ``curve.iterate``)."""
     width = x.shape[0]
@@ -69,7 +68,7 @@ def _curve_row(x: Any, rows: Any, channel: int, cells: Any, weights: Any, a: Any
                 x[i] = value + a[i] * (value * value - value)
 
 
-@_inline
+@_jit
 def _load_chroma(
     u: Any, v: Any, row: int, step: int, width: int, shift: int, c: Any, out: Any
 ) -> None:
@@ -92,7 +91,7 @@ def _load_chroma(
             red[2 * x + 1], green[2 * x + 1], blue[2 * x + 1] = r, g, b
 
 
-@_inline
+@_jit
 def _load_luma(y_row: Any, chroma: Any, c: Any, rgb: Any) -> None:
     offset, scale = c[0], c[1]
     red, green, blue = rgb[0], rgb[1], rgb[2]
@@ -103,7 +102,7 @@ def _load_luma(y_row: Any, chroma: Any, c: Any, rgb: Any) -> None:
         blue[x] = _clamp(luma + chroma[2, x], ZERO, ONE)
 
 
-@_inline
+@_jit
 def _store_luma(rgb: Any, c: Any, y_row: Any, sums: Any) -> None:
     """Write one luma row and add its B - Y and R - Y to the chroma cells' sums."""
     kr, kg, kb, span, offset, top = c[8], c[9], c[10], c[11], c[12], c[15]
@@ -116,7 +115,7 @@ def _store_luma(rgb: Any, c: Any, y_row: Any, sums: Any) -> None:
         sum_r[x] += red[x] - luma
 
 
-@_inline
+@_jit
 def _store_chroma(
     sums: Any, row: int, rows: int, step: int, width: int, shift: int, c: Any, u: Any, v: Any
 ) -> None:
@@ -202,7 +201,7 @@ def enhance_packed(
                 out_row[3 * i + at] = x[i] * top + rounding
 
 
-@_inline
+@_jit
 def _box_row(plane: Any, top: int, bottom: int, samples: int, sums: Any) -> None:
     """Column sums over rows ``top .. bottom``."""
     sums[:] = ZERO

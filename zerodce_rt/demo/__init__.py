@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +17,7 @@ from zerodce_rt.atomic import finished_file
 from zerodce_rt.demo import scene
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import VIDEO_SMOOTHING_SECONDS, enhance_video
+from zerodce_rt.pictures import Picture, write_picture
 from zerodce_rt.progress import progress_bar
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def run_demo(folder: Path, *, seconds: float = 4.0, progress: bool = True) -> No
     rate = _enhance_timed(dark, enhanced, enhancer, frames, None, progress=progress)
     both = folder / "before_after.mp4"
     _enhance_timed(dark, both, enhancer, frames, "split", progress=progress)
-    write_before_after(folder / "before_after.png", dark, enhanced)
+    write_before_after(folder / "before_after.png", dark, enhanced, frames // 2)
     only = enhancement_seconds(enhancer, first)
     log.info(
         "%dx%d, backend %s: %.0f frames/s file to file (decoding and encoding included), "
@@ -125,13 +126,11 @@ def _chord(seconds: float) -> Iterator[av.AudioFrame]:
         yield sound
 
 
-def write_before_after(path: Path, before: Path, after: Path) -> None:
-    """A picture of the middle frame of two clips, side by side."""
+def write_before_after(path: Path, before: Path, after: Path, index: int) -> None:
+    """A picture of one frame of two clips, side by side."""
     halves = []
     for clip in (before, after):
         with av.open(str(clip)) as container:
-            frames = list(container.decode(video=0))
-        halves.append(frames[len(frames) // 2].to_ndarray(format="bgr24"))
-    ok, encoded = cv2.imencode(".png", np.hstack(halves))
-    if ok:
-        encoded.tofile(path)
+            frame = next(islice(container.decode(video=0), index, None))
+        halves.append(frame.to_ndarray(format="rgb24"))
+    write_picture(path, Picture(np.hstack(halves)))

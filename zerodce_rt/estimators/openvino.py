@@ -17,6 +17,18 @@ from zerodce_rt.estimators import BackendUnavailable
 
 
 def probe(device: str) -> str:
+    name = device_name(device)
+    import openvino
+
+    return f"OpenVINO {openvino.__version__.split('-')[0]}, {name}"
+
+
+def device_name(device: str) -> str:
+    """What OpenVINO calls a device, e.g. the processor's model for ``"CPU"``.
+
+    Raises:
+        BackendUnavailable: without OpenVINO, or without that device.
+    """
     try:
         import openvino
     except (ImportError, OSError) as error:
@@ -25,13 +37,13 @@ def probe(device: str) -> str:
         ) from None
     try:
         core = openvino.Core()
-        name = core.get_property(device, "FULL_DEVICE_NAME").strip()
+        name: str = core.get_property(device, "FULL_DEVICE_NAME").strip()
     except RuntimeError as error:
         raise BackendUnavailable(
             f"OpenVINO finds no {device} device ({str(error).splitlines()[0]}); "
             "pip install --force-reinstall openvino"
         ) from None
-    return f"OpenVINO {openvino.__version__.split('-')[0]}, {name}"
+    return name
 
 
 def create(checkpoint: Checkpoint, device: str) -> OpenVINOEstimator:

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS, Colour, Frame, PixelFormat, plane_shapes
@@ -51,13 +50,17 @@ def colour_of(frame: av.VideoFrame) -> Colour:
     return Colour(_MATRICES.get(int(frame.colorspace), guess), full_range)
 
 
+def _plain_name(format: av.VideoFormat) -> str:
+    return _J_FORMATS.get(format.name, format.name)
+
+
 def nearest_format(format: av.VideoFormat, allowed: Iterable[str] = FORMATS) -> PixelFormat:
     """The supported format that keeps most of ``format``: bits first, then chroma, then cost.
 
     Args:
         allowed: FFmpeg names to choose from (those an encoder takes); others are ignored.
     """
-    plain = _J_FORMATS.get(format.name, format.name)
+    plain = _plain_name(format)
     names = [n for n in allowed if n in FORMATS]
     if plain in names:
         return FORMATS[plain]
@@ -97,7 +100,7 @@ def convert(
         scaled = frame.reformat(*size)
         _copy_timing(frame, scaled)
         frame = scaled
-    if _J_FORMATS.get(frame.format.name, frame.format.name) == format.name:
+    if _plain_name(frame.format) == format.name:
         return frame
     grey = len([c for c in frame.format.components if not c.is_alpha]) == 1
     if frame.format.name in _J_FORMATS:
@@ -129,34 +132,36 @@ def convert(
     return converted
 
 
-def samples_of(plane: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A writable view of a plane's memory, padding included."""
-    return np.frombuffer(plane, dtype)
-
-
 def wrap(frame: av.VideoFrame) -> Frame:
     """A view of the frame's planes, of its own memory.
 
     Raises:
         ValueError: if the frame's format is none of ``FORMATS`` (see ``convert``).
     """
-    name = _J_FORMATS.get(frame.format.name, frame.format.name)
+    name = _plain_name(frame.format)
     if name not in FORMATS:
         raise ValueError(f"pixel format {name} is not one that can be enhanced in place")
     format = FORMATS[name]
     planes = []
     shapes = plane_shapes(format, frame.width, frame.height)
+    plane: Any
     for plane, (rows, _) in zip(frame.planes, shapes, strict=True):
-        samples = samples_of(plane, format.dtype)
+        samples = np.frombuffer(plane, format.dtype)
         planes.append(
             samples[: rows * (plane.line_size // format.dtype.itemsize)].reshape(rows, -1)
         )
     return Frame(format, tuple(planes), frame.width, frame.height, colour_of(frame))
 
 
-def blank_like(frame: av.VideoFrame, *, width: int | None = None) -> av.VideoFrame:
-    """A new frame with the format, size, tags and time of another; its pixels are not set."""
-    name = _J_FORMATS.get(frame.format.name, frame.format.name)
+def blank_like(
+    frame: av.VideoFrame, *, width: int | None = None, format: str | None = None
+) -> av.VideoFrame:
+    """A new frame with the format, size, tags and time of another; its pixels are not set.
+
+    Args:
+        format: a name to use; default: the plain one, which encoders take (never yuvj420p).
+    """
+    name = format or _plain_name(frame.format)
     blank = av.VideoFrame(width or frame.width, frame.height, name)
     blank.color_range = _FULL_RANGE if frame.format.name in _J_FORMATS else frame.color_range
     blank.colorspace = frame.colorspace
@@ -190,25 +195,10 @@ def enhanced_video_frame(enhancer: FrameEnhancer, frame: av.VideoFrame) -> av.Vi
     """
     refuse_hdr(int(frame.color_trc), "this frame")
     work = convert(frame, nearest_format(frame.format))
-    enhanced = blank_like(work)
+    enhanced = blank_like(work, format=work.format.name)
     enhancer.enhance(wrap(work), wrap(enhanced), seconds=frame.time)
     if work is frame:
-        if enhanced.format.name != frame.format.name:  # yuvj420p and its kin
-            return _renamed(enhanced, frame.format.name)
         return enhanced
     back = enhanced.reformat(format=frame.format.name)
     _copy_timing(frame, back)
     return back
-
-
-def _renamed(frame: av.VideoFrame, name: str) -> av.VideoFrame:
-    """The same samples under a format name that says full range."""
-    renamed = av.VideoFrame(frame.width, frame.height, name)
-    renamed.colorspace, renamed.color_range = frame.colorspace, frame.color_range
-    renamed.color_primaries, renamed.color_trc = frame.color_primaries, frame.color_trc
-    for target, source in zip(renamed.planes, frame.planes, strict=True):
-        rows = source.height
-        pixels = samples_of(source, np.dtype(np.uint8)).reshape(rows, -1)[:, : source.width]
-        samples_of(target, np.dtype(np.uint8)).reshape(rows, -1)[:, : source.width] = pixels
-    _copy_timing(frame, renamed)
-    return renamed

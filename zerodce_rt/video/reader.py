@@ -120,7 +120,7 @@ class VideoReader:
     @property
     def frame_count(self) -> int | None:
         """Expected number of frames, for the progress bar."""
-        if self.span == Span() and self.stream.frames:
+        if self._whole and self.stream.frames:
             return self.stream.frames
         rate, duration = self.rate, self.duration_seconds
         return round(duration * rate) if rate and duration else None
@@ -143,41 +143,20 @@ class VideoReader:
         Raises:
             ZeroDCEError: if the file is damaged, or holds no frame of the span.
         """
-        container, stream = self.container, self.stream
         begin = self.span.start + self.start_seconds
         end = self.span.end + self.start_seconds
-        if self.span.start > 0:
-            container.seek(int(begin * av.time_base))
         frames = 0
         seconds = begin
-        stored: list[int] = []
         try:
-            for packet in container.demux([stream, *self._demuxed()]):
-                at = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
-                if at is not None and at >= end:
-                    if at >= end + _INTERLEAVE_SLACK_SECONDS:
-                        break
+            for item in self._decoded(begin, end):
+                if isinstance(item, av.Packet):
+                    if self._wanted(item, begin, end):
+                        yield item
                     continue
-                if packet.stream.index != stream.index:
-                    if self._wanted(packet, begin, end):
-                        yield packet
-                    continue
-                if self._stores_no_pts and packet.dts is not None:
-                    heapq.heappush(stored, packet.dts)
-                for frame in stream.decode(packet):
-                    if stored:
-                        frame.pts = heapq.heappop(stored)
-                    seconds = frame.time if frame.time is not None else seconds
-                    if begin <= seconds < end or self.span == Span():
-                        frames += 1
-                        yield frame
-            if self.span != Span():
-                for frame in self._remaining():
-                    if stored:
-                        frame.pts = heapq.heappop(stored)
-                    if frame.time is not None and begin <= frame.time < end:
-                        frames += 1
-                        yield frame
+                seconds = item.time if item.time is not None else seconds
+                if self._whole or begin <= seconds < end:
+                    frames += 1
+                    yield item
         except (av.FFmpegError, OSError) as error:
             at_seconds = max(0.0, seconds - self.start_seconds)
             rescue = f"; the part before may be had with --end {at_seconds:.2f}" if frames else ""
@@ -187,9 +166,40 @@ class VideoReader:
         if not frames:
             raise ZeroDCEError(
                 f"{self.path}: no video frame "
-                + ("could be decoded" if self.span == Span() else "between --start and --end")
+                + ("could be decoded" if self._whole else "between --start and --end")
             )
         self._warn_if_short(seconds)
+
+    def _decoded(self, begin: float, end: float) -> Iterator[av.VideoFrame | av.Packet]:
+        """All there is from the key frame before ``begin`` on, until no more can be due."""
+        if self.span.start > 0:
+            self.container.seek(int(begin * av.time_base))
+        stored: list[int] = []
+
+        def stamped(frames: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+            for frame in frames:
+                if stored:
+                    frame.pts = heapq.heappop(stored)
+                yield frame
+
+        for packet in self.container.demux([self.stream, *self._demuxed()]):
+            at = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
+            if at is not None and at >= end:
+                if at >= end + _INTERLEAVE_SLACK_SECONDS:
+                    break
+            elif packet.stream.index != self.stream.index:
+                yield packet
+            else:
+                if self._stores_no_pts and packet.dts is not None:
+                    heapq.heappush(stored, packet.dts)
+                yield from stamped(self.stream.decode(packet))
+        if not self._whole:
+            yield from stamped(self._remaining())
+
+    @property
+    def _whole(self) -> bool:
+        """Whether all of the file is read."""
+        return self.span == Span()
 
     @property
     def _stores_no_pts(self) -> bool:
@@ -206,9 +216,7 @@ class VideoReader:
         if packet.size == 0:  # the flush packet that ends each stream
             return False
         at = _seconds(packet.pts if packet.pts is not None else packet.dts, packet)
-        if at is None or self.span == Span():
-            return True
-        if _is_cover(packet.stream):
+        if at is None or self._whole or _is_cover(packet.stream):
             return True
         length = _seconds(packet.duration, packet) or 0.0
         return at + length > begin and at < end

@@ -150,6 +150,7 @@ class VideoWriter:
         format = reader.stream.codec_context.format
         bits = nearest_format(format).bits if format is not None else 8
         self.encoder = settings.encoder_for(self._suffix, bits)
+        self._formats = [f.name for f in find_encoder(self.encoder).video_formats or []]
         # SVT-AV1 writes a page about itself to stderr unless told to report errors only.
         os.environ.setdefault("SVT_LOG", "1")
         self._container: Any = None
@@ -161,8 +162,7 @@ class VideoWriter:
 
     def format_for(self, format: av.VideoFormat) -> PixelFormat:
         """The pixel format in which frames of ``format`` should be handed to ``write``."""
-        formats = find_encoder(self.encoder).video_formats or []
-        return nearest_format(format, [f.name for f in formats])
+        return nearest_format(format, self._formats)
 
     def write(self, item: av.VideoFrame | av.Packet) -> None:
         """Encode a frame or copy a packet; timestamps are those of the input."""
