@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zerodce_rt.control import CUT_THRESHOLD, ControlSettings, CurveControl
-from zerodce_rt.curve import CurveMaps
+from zerodce_rt.control import CUT_THRESHOLD, ControlSettings, CurveControl, within_level
+from zerodce_rt.curve import CurveMaps, apply
 
 
 def maps(value: float) -> CurveMaps:
-    return CurveMaps(np.full((3, 2, 3), value, np.float32))
+    return CurveMaps(np.full((3, 6, 8), value, np.float32))
 
 
 def picture(level: float, size: tuple[int, int] = (6, 8)) -> NDArray[np.float32]:
@@ -34,6 +34,54 @@ def value(result: CurveMaps) -> float:
 def test_strength_scales_the_maps(strength: float) -> None:
     result = control(0, strength).update(maps(-0.8), picture(0.1), None)
     assert value(result) == pytest.approx(-0.8 * strength)
+
+
+def level_after(maps: CurveMaps, thumbnail: NDArray[np.float32]) -> float:
+    return float(apply(thumbnail, maps).mean())
+
+
+@pytest.mark.parametrize("k", [1, 8])
+@pytest.mark.parametrize("size", [(6, 8), (90, 160), (160, 90), (1, 200), (1, 1)])
+@pytest.mark.parametrize("max_level", [0.3, 0.5, 0.8])
+def test_the_mean_is_kept_within_the_level(k: int, size: tuple[int, int], max_level: float) -> None:
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[0 : size[0], 0 : size[1]]
+    slope = (0.05 + 0.2 * (y / size[0] + x / size[1]) / 2).astype(np.float32)
+    thumbnail = np.stack([slope, slope * 0.8, slope * 0.6])
+    estimate = CurveMaps(-(0.85 + 0.1 * random.random((3 * k, *size), np.float32)))
+    assert level_after(estimate, thumbnail) > 0.85
+    held = within_level(estimate, thumbnail, max_level)
+    assert level_after(held, thumbnail) == pytest.approx(max_level, abs=0.012)
+    # One factor for all of them, so that colours and structure are kept.
+    np.testing.assert_allclose(np.ptp(held.values / estimate.values), 0, atol=1e-6)
+
+
+def test_what_stays_within_the_level_is_untouched() -> None:
+    estimate, thumbnail = maps(-0.5), picture(0.1)
+    reached = level_after(estimate, thumbnail)
+    assert within_level(estimate, thumbnail, reached + 1e-3) is estimate
+    assert within_level(estimate, thumbnail, 1.0) is estimate
+    assert value(within_level(estimate, thumbnail, reached - 1e-3)) > -0.5
+
+
+@pytest.mark.parametrize("level", [0.501, 0.7, 1.0])
+def test_a_bright_picture_gets_no_curve(level: float) -> None:
+    assert value(within_level(maps(-0.9), picture(level), 0.5)) == 0
+
+
+def test_maps_that_darken_a_bright_picture_are_kept() -> None:
+    estimate = maps(0.3)
+    assert within_level(estimate, picture(0.6), 0.5) is estimate
+
+
+def test_the_level_is_followed_in_time_and_strength_comes_on_top() -> None:
+    settings = ControlSettings(strength=0.5, smoothing_seconds=0.5, max_level=0.5)
+    calm, thumbnail = CurveControl(settings), picture(0.4)
+    limit = value(within_level(maps(-0.9), thumbnail, 0.5))
+    assert -0.2 < limit < 0
+    calm.update(maps(0), thumbnail, 0.0)
+    result = value(calm.update(maps(-0.9), thumbnail, 0.5))
+    assert result == pytest.approx(0.5 * (1 - math.exp(-1)) * limit, abs=1e-5)
 
 
 def test_strength_does_not_pile_up_over_time() -> None:
@@ -176,6 +224,7 @@ def test_the_grid_is_kept() -> None:
         ("strength", -0.1), ("strength", 1.5), ("strength", math.nan),
         ("smoothing_seconds", -1.0), ("smoothing_seconds", math.inf),
         ("smoothing_seconds", math.nan),
+        ("max_level", 0.0), ("max_level", 1.1), ("max_level", math.nan),
     ],
 )  # fmt: skip
 def test_settings_are_validated(setting: str, bad: float) -> None:

@@ -162,7 +162,9 @@ def test_the_fast_applier_equals_the_reference(
     top = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
     frame = (np.random.default_rng(0).random((41, 67, 3)) * top).astype(dtype)
     fast, reference = (
-        enhancer(weights=tmp_path / "w.pth", working_size=working_size, applier=applier)(frame)
+        enhancer(
+            weights=tmp_path / "w.pth", working_size=working_size, applier=applier, max_level=1
+        )(frame)
         for applier in ("cpu", "reference")
     )
     difference = np.abs(fast.astype(np.float64) - reference) / top
@@ -248,7 +250,7 @@ def test_the_file_decides_the_model_and_a_contradiction_is_refused(tmp_path: Pat
     assert str(tmp_path / "w.pth") in str(error.value)
 
 
-@pytest.mark.parametrize("bad", [{"strength": 1.5}, {"smoothing_seconds": -1}])
+@pytest.mark.parametrize("bad", [{"strength": 1.5}, {"smoothing_seconds": -1}, {"max_level": 0}])
 def test_settings_are_validated(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         enhancer(**bad)
@@ -264,6 +266,41 @@ def test_arrays_with_a_time_are_smoothed_and_others_not() -> None:
     # It still wears the stronger maps of the darker picture.
     assert smoothed.mean() > alone.mean() + 0.5
     np.testing.assert_allclose(calm(bright, seconds=60.0), alone, atol=1)
+
+
+@pytest.mark.parametrize("model", ["plus", "dcenet"])
+def test_a_well_lit_picture_is_left_as_it_is(model: str) -> None:
+    bright = dark() + np.uint8(100)
+    assert bright.mean() > 128
+    np.testing.assert_array_equal(enhancer(model=model)(bright), bright)
+    assert enhancer(model=model, max_level=1)(bright).mean() > 180
+
+
+@pytest.mark.parametrize("model", ["plus", "dcenet"])
+def test_no_picture_is_lifted_above_the_level(model: str) -> None:
+    limited, free = enhancer(model=model), enhancer(model=model, max_level=1)
+    means = []
+    for share in (0.1, 0.3, 1, 1.8, 2.2):
+        frame = (dark() * share).astype(np.uint8)
+        means.append(limited(frame).mean() / 255)
+        if free(frame).mean() / 255 < 0.5:
+            np.testing.assert_array_equal(limited(frame), free(frame))
+        else:
+            assert means[-1] == pytest.approx(0.5, abs=0.02)
+    assert means[0] < 0.4
+    assert means == pytest.approx(sorted(means), abs=0.02)
+
+
+def test_the_published_working_sizes_know_no_level() -> None:
+    bright = dark() + np.uint8(100)
+    for working_size in ("full", "1/2"):
+        free = enhancer(working_size=working_size)(bright)
+        assert free.mean() > bright.mean() + 20
+        np.testing.assert_array_equal(
+            enhancer(working_size=working_size, max_level=1)(bright), free
+        )
+        held = enhancer(working_size=working_size, max_level=0.5)(bright)
+        np.testing.assert_array_equal(held, bright)
 
 
 # The published programs

@@ -109,6 +109,11 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         help="0 leaves the picture as it is, 1 is the full effect (default: 1)",
     )  # fmt: skip
     group.add_argument(
+        "--max-level", type=_fraction, metavar="0..1",
+        help="mean brightness that a frame is not lifted above, so that a well-lit one stays as "
+        "it is; 1: no limit (default: 0.5; 1 for the published programs' working sizes)",
+    )  # fmt: skip
+    group.add_argument(
         "--model", choices=_MODELS,
         help="plus: 3 shared maps, fast (default); dcenet: 24 maps",
     )  # fmt: skip
@@ -284,6 +289,7 @@ def make_enhancer(options: argparse.Namespace, *, smoothing_seconds: float) -> E
         backend=options.backend,
         working_size=options.working_size,
         strength=options.strength,
+        max_level=options.max_level,
         smoothing_seconds=smoothing_seconds,
     )
 

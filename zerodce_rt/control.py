@@ -1,6 +1,7 @@
-"""What happens to curve maps over time: strength, and calm between frames.
+"""What happens to curve maps before they are applied: a limit, calm over time, strength.
 
-Maps are estimated for each frame alone; sensor noise makes them tremble and the picture
+The network knows only how to brighten, so what is bright already must be held back here. And
+maps are estimated for each frame alone; sensor noise makes them tremble and the picture
 flicker. Following them with a short time constant removes that, and a cut starts afresh.
 """
 
@@ -12,13 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.curve import CurveMaps
+from zerodce_rt.curve import CurveMaps, iterate
 
 # Mean absolute difference of two thumbnails, as a share of their mean level, above which they
 # show different scenes. Noise and ordinary motion stay below 0.2; cuts are mostly above 0.5.
 CUT_THRESHOLD = 0.4
 # Keeps the ratio meaningful between two nearly black frames.
 DARKEST_LEVEL = 0.02
+# The brightness is measured on every n-th pixel of a thumbnail, at this many across or more.
+PROBE_SIZE = 32
+# Shares of the curve whose brightness is measured; what lies between is interpolated.
+PROBE_SHARES = np.linspace(0, 1, 9, dtype=np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +33,21 @@ class ControlSettings:
     Attributes:
         strength: 0 leaves the picture as it is, 1 is the network's full curve.
         smoothing_seconds: time constant with which maps follow the estimate; 0 is off.
+        max_level: mean level, 0 to 1 of the gamma-encoded range, that the curve does not lift a
+            picture above: a brighter picture stays as it is. 1 is off.
     """
 
     strength: float = 1.0
     smoothing_seconds: float = 0.0
+    max_level: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength must be between 0 and 1, not {self.strength}")
         if not 0 <= self.smoothing_seconds < math.inf:
             raise ValueError(f"smoothing_seconds must be 0 or more, not {self.smoothing_seconds}")
+        if not 0 < self.max_level <= 1:
+            raise ValueError(f"max_level must be above 0 and at most 1, not {self.max_level}")
 
 
 class CurveControl:
@@ -62,15 +72,15 @@ class CurveControl:
             thumbnail: what the maps were estimated from, ``(3, h, w)`` RGB in [0, 1].
             seconds: the frame's time; None for a picture without one, which is never smoothed.
         """
-        maps = estimate
+        maps = within_level(estimate, thumbnail, self.settings.max_level)
         if self.settings.smoothing_seconds > 0 and seconds is not None:
             elapsed = seconds - self._seconds
             if self._maps is not None and elapsed >= 0 and not self._is_cut(thumbnail):
                 follow = 1 - math.exp(-elapsed / self.settings.smoothing_seconds)
                 previous = self._maps.values
                 maps = CurveMaps(
-                    previous + np.float32(follow) * (estimate.values - previous),
-                    estimate.align_corners,
+                    previous + np.float32(follow) * (maps.values - previous),
+                    maps.align_corners,
                 )
             self._maps, self._thumbnail, self._seconds = maps, thumbnail, seconds
         strength = self.settings.strength
@@ -82,3 +92,25 @@ class CurveControl:
             return True
         level = max(float(previous.mean()), float(thumbnail.mean()), DARKEST_LEVEL)
         return float(np.abs(thumbnail - previous).mean()) > CUT_THRESHOLD * level
+
+
+def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: float) -> CurveMaps:
+    """The maps, weakened as far as needed to keep a picture's mean within a level.
+
+    Args:
+        thumbnail: the picture, ``(3, h, w)`` RGB in [0, 1] at the resolution of the maps.
+        max_level: 0 to 1; 1 returns the maps as they are.
+    """
+    if max_level >= 1:
+        return maps
+    step = max(1, max(thumbnail.shape) // PROBE_SIZE)
+    probe, curve = thumbnail[:, ::step, ::step], maps.values[:, ::step, ::step]
+    if float(iterate(probe, curve).mean()) <= max_level:
+        return maps
+    levels = iterate(probe, PROBE_SHARES[:, None, None, None] * curve).mean(axis=(1, 2, 3))
+    above = int(np.argmax(levels > max_level))
+    if above == 0:
+        return maps.scaled(0)
+    below = above - 1
+    part = (max_level - levels[below]) / (levels[above] - levels[below])
+    return maps.scaled(float(PROBE_SHARES[below] + part * PROBE_SHARES[1]))
