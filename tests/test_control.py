@@ -64,6 +64,16 @@ def test_what_stays_within_the_level_is_untouched() -> None:
     assert value(within_level(estimate, thumbnail, reached - 1e-3)) > -0.5
 
 
+def test_black_bars_do_not_count() -> None:
+    picture_alone, framed = picture(0.45), np.zeros((3, 12, 8), np.float32)
+    framed[:, 3:9] = picture_alone
+    alone = value(within_level(maps(-0.9), picture_alone, 0.5))
+    tall = CurveMaps(np.full((3, 12, 8), -0.9, np.float32))
+    assert value(within_level(tall, framed, 0.5)) == pytest.approx(alone)
+    black = np.zeros_like(framed)
+    assert within_level(tall, black, 0.5) is tall
+
+
 @pytest.mark.parametrize("level", [0.501, 0.7, 1.0])
 def test_a_bright_picture_gets_no_curve(level: float) -> None:
     assert value(within_level(maps(-0.9), picture(level), 0.5)) == 0

@@ -22,6 +22,8 @@ CUT_THRESHOLD = 0.4
 DARKEST_LEVEL = 0.02
 # The brightness is measured on every n-th pixel of a thumbnail, at this many across or more.
 PROBE_SIZE = 32
+# What stays below this at full strength, such as a film's black bars, does not count.
+BLACK_LEVEL = 0.02
 # Shares of the curve whose brightness is measured; what lies between is interpolated.
 PROBE_SHARES = np.linspace(0, 1, 9, dtype=np.float32)
 
@@ -99,14 +101,17 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
 
     Args:
         thumbnail: the picture, ``(3, h, w)`` RGB in [0, 1] at the resolution of the maps.
-        max_level: 0 to 1; 1 returns the maps as they are.
+        max_level: 0 to 1, the mean of all that is not black; 1 returns the maps as they are.
     """
     if max_level >= 1:
         return maps
     step = max(1, max(thumbnail.shape) // PROBE_SIZE)
     probe, curve = thumbnail[:, ::step, ::step], maps.values[:, ::step, ::step]
-    if float(iterate(probe, curve).mean()) <= max_level:
+    bright = iterate(probe, curve)
+    lit = bright.max(axis=0) > BLACK_LEVEL
+    if not lit.any() or float(bright[:, lit].mean()) <= max_level:
         return maps
+    probe, curve = probe[:, None, lit], curve[:, None, lit]
     levels = iterate(probe, PROBE_SHARES[:, None, None, None] * curve).mean(axis=(1, 2, 3))
     above = int(np.argmax(levels > max_level))
     if above == 0:
