@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt import curve
 from zerodce_rt.appliers import cpu, create_applier
+from zerodce_rt.appliers.kernels import STRIP
 from zerodce_rt.appliers.reference import ReferenceApplier, from_rgb, to_rgb
 from zerodce_rt.curve import CurveMaps
 from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame, from_array, plane_shapes
@@ -83,6 +84,19 @@ def test_the_kernel_agrees_with_the_reference(
     assert gap(expected, got) <= (1e-5 if frame.format.bits == 32 else 1)
     for plane, (_, samples) in zip(got.planes, plane_shapes(frame.format, *size), strict=True):
         assert (plane[:, samples:] == SENTINEL).all(), "padding was touched"
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "nv12", "yuv444p", "yuv422p10le", "bgr24"])
+@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("width", [2 * STRIP, 2 * STRIP + 1, 4 * STRIP + 3])
+def test_frames_wider_than_a_strip(name: str, count: int, width: int) -> None:
+    frame = random_frame(name, width, 5, Colour())
+    for map_width in (80, width):
+        maps = random_maps(count, 2, map_width)
+        expected, got = blank(frame), blank(frame)
+        reference.apply(frame, maps, expected)
+        create_applier("cpu", threads=1).apply(frame, maps, got)
+        assert gap(expected, got) <= 1
 
 
 @pytest.mark.parametrize("matrix", LUMA_WEIGHTS)

@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.published import dcenet_maps, plus_maps, random_pth, zero_dce, zero_dce_plus
 from zerodce_rt.enhancer import Enhancer, WorkingSize
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.frame import from_array
+from zerodce_rt.frame import FORMATS, Frame, from_array, plane_shapes
 
 
 def dark(height: int = 45, width: int = 70, seed: int = 0) -> NDArray[np.uint8]:
@@ -87,6 +87,21 @@ def test_strength_0_returns_the_frame_bit_for_bit(dtype: str, applier: str) -> N
         frame = np.resize(np.arange(top + 1, dtype=dtype), (128, 171, 3))
     result = enhancer(strength=0, working_size=32, applier=applier)(frame)
     np.testing.assert_array_equal(result, frame)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_strength_0_returns_every_format_bit_for_bit(name: str) -> None:
+    format, random = FORMATS[name], np.random.default_rng(0)
+    planes = tuple(
+        random.random(shape, np.float32) if format.bits == 32
+        else random.integers(0, 2**format.bits, shape).astype(format.dtype)
+        for shape in plane_shapes(format, 37, 21)
+    )  # fmt: skip
+    frame = Frame(format, planes, 37, 21)
+    target = frame.empty_like()
+    enhancer(strength=0, working_size=32).enhance(frame, target)
+    for before, after in zip(frame.planes, target.planes, strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_more_strength_is_brighter() -> None:

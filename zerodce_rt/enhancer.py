@@ -171,7 +171,11 @@ class Enhancer:
 
     def enhance(self, source: Frame, target: Frame, *, seconds: float | None = None) -> None:
         """Enhance planes into planes of the same format and size."""
-        self.applier.apply(source, self.curve_maps(source, seconds=seconds), target)
+        maps = self.curve_maps(source, seconds=seconds)
+        if maps.values.any():
+            self.applier.apply(source, maps, target)
+        else:  # bit for bit: the way to RGB and back would clip colours outside of it
+            source.copy_to(target)
 
     def curve_maps(self, frame: Frame, *, seconds: float | None = None) -> CurveMaps:
         """The maps that would be applied to a frame (and the step in time that goes with it)."""

@@ -122,6 +122,12 @@ class Frame:
         """A frame of the same kind with planes of its own, not filled."""
         return replace(self, planes=tuple(np.empty_like(p) for p in self.planes))
 
+    def copy_to(self, target: Frame) -> None:
+        """Copy the picture, without its padding, to a frame of the same format and size."""
+        shapes = plane_shapes(self.format, self.width, self.height)
+        for source, out, (_, samples) in zip(self.planes, target.planes, shapes, strict=True):
+            out[:, :samples] = source[:, :samples]
+
 
 def plane_shapes(format: PixelFormat, width: int, height: int) -> list[tuple[int, int]]:
     """Rows and samples per row of each plane, without padding."""

@@ -67,7 +67,8 @@ class CPUApplier:
             raise ValueError("out must be of the format and size of the frame")
         map_height, map_width = maps.values.shape[1:]
         row_lower, row_weight = _rows(height, map_height, maps.align_corners)
-        cells, weights = _cells(width, map_width, maps.align_corners)
+        columns = 1 << format.chroma_shift[0]
+        cells, weights = _cells(width, columns, map_width, maps.align_corners)
         values = np.ascontiguousarray(maps.values, np.float32)
         grid = (values, row_lower, row_weight, cells, weights)
         if format.layout == "packed":
@@ -154,11 +155,17 @@ def _rows(
 
 @lru_cache(maxsize=16)
 def _cells(
-    width: int, map_width: int, align_corners: bool
+    width: int, columns: int, map_width: int, align_corners: bool
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """First pixel right of each map sample (and the end), and each pixel's weight."""
+    """First pixel right of each map sample (and the end), and each pixel's weight.
+
+    The last pixel is repeated to fill a cell of ``columns``. Weights are ``(columns, cells)``.
+    """
     lower, weight = source_positions(width, map_width, align_corners=align_corners)
-    return np.searchsorted(lower, np.arange(map_width + 1)), weight.astype(np.float32)
+    fill = (0, -width % columns)
+    lower, weight = np.pad(lower, fill, mode="edge"), np.pad(weight, fill, mode="edge")
+    weights = np.ascontiguousarray(weight.reshape(-1, columns).T, np.float32)
+    return np.searchsorted(lower, np.arange(map_width + 1)), weights
 
 
 @lru_cache(maxsize=16)

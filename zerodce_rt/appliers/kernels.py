@@ -1,9 +1,10 @@
 """The fused CPU kernels: one pass over a frame's own planes, row by row.
 
 What makes them fast: rows are stride-1 so that the compiler vectorises them; the maps are
-interpolated vertically on the small grid once a row, then walked cell by cell, so that the
-horizontal interpolation is a ramp and never a gather; row buffers stay in cache; every
-constant is float32 (one float64 literal halves the speed).
+interpolated horizontally once per row of the small grid, as ramps and never as gathers, and
+vertically as each pixel is computed; with one chroma sample for two pixels, even and odd columns
+lie apart, so that both use it as it is; every constant is float32 (one float64 literal halves
+the speed) and every computed index unsigned (a signed one may be negative, and is checked).
 
 Each kernel works on a band of rows, releases the GIL and allocates its own row buffers, so
 several threads can share a frame.
@@ -17,130 +18,232 @@ import numpy as np
 from numba import njit
 
 ZERO = np.float32(0)
-HALF = np.float32(0.5)
 ONE = np.float32(1)
 
+# Cells of a row (one pixel, or two that share a chroma sample) worked on at once. All buffers
+# are flat and have rows of this constant length: with strides that it does not know the compiler
+# would have to check at run time whether the rows overlap.
+STRIP = 1024
+U = np.uintp
+U1, U2, U3, U4, U5 = U(1), U(2), U(3), U(4), U(5)
+ROW = U(STRIP)
+
 _jit = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+# What a loop calls twice is not inlined otherwise, and the loop not vectorised.
+_inline = njit(cache=True, nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 
 
-@_jit
+@_inline
 def _clamp(x: Any, low: Any, high: Any) -> Any:
     return min(max(x, low), high)
 
 
-@_jit
-def _interpolate_rows(maps: Any, lower: int, weight: Any, out: Any) -> None:
-    """Vertical interpolation of every map for one row of the frame."""
-    upper = min(lower + 1, maps.shape[1] - 1)
-    for c in range(maps.shape[0]):
-        low, high, row = maps[c, lower], maps[c, upper], out[c]
-        for x in range(maps.shape[2]):
-            row[x] = low[x] + (high[x] - low[x]) * weight
+@_inline
+def _curve(x: Any, a: Any) -> Any:
+    """Eight iterations with a shared map (see ``curve.iterate``)."""
+    for _ in range(8):
+        x = x + a * (x * x - x)
+    return x
+
+
+@_inline
+def _between(ring: Any, low: Any, high: Any, i: Any, weight: Any) -> Any:
+    """Vertical interpolation of one map value."""
+    return ring[low + i] + (ring[high + i] - ring[low + i]) * weight
 
 
 @_jit
-def _expand(row: Any, cells: Any, weights: Any, out: Any) -> None:
-    """Horizontal interpolation: pixels ``cells[c] .. cells[c + 1]`` lie right of sample c."""
+def _expand(row: Any, cells: Any, weights: Any, columns: int, at: int, n: int, out: Any) -> None:
+    """Horizontal interpolation of a map's row for the cells ``at .. at + n``.
+
+    Pixels ``cells[c] .. cells[c + 1]`` lie right of sample c. Pixel ``columns * j + p``, whose
+    weight is ``weights[p, j]``, goes to ``out[p * STRIP + j - at]``.
+    """
     last = row.shape[0] - 1
-    for c in range(cells.shape[0] - 1):
-        start, low = cells[c], row[c]
+    first = columns * at
+    stop = first + columns * n
+    if row.shape[0] == weights.size:
+        for p in range(columns):
+            source, target = row[first + p :], out[p * STRIP :]
+            for i in range(n):
+                target[i] = source[U(columns) * U(i)]
+        return
+    c = np.searchsorted(cells, first, side="right") - 1
+    x = first
+    while x < stop:
+        low = row[c]
         slope = row[min(c + 1, last)] - low
-        for x in range(start, cells[c + 1]):
-            out[x] = low + slope * weights[x]
+        end = min(cells[c + 1], stop)
+        for p in range(columns):
+            # The first of the ramp's pixels in column p, and the first behind it.
+            start = (x - first - p + columns - 1) // columns
+            count = (end - first - p + columns - 1) // columns - start
+            target, weight = out[p * STRIP + start :], weights[p, at + start :]
+            for i in range(count):
+                target[i] = low + slope * weight[i]
+        x = end
+        c += 1
 
 
 @_jit
-def _curve_row(x: Any, rows: Any, channel: int, cells: Any, weights: Any, a: Any) -> None:
-    """The iterations for one channel of one row, in place (see ``curve.iterate``)."""
-    width = x.shape[0]
-    if rows.shape[0] == 3:
-        _expand(rows[channel], cells, weights, a)
-        for i in range(width):
-            value, ai = x[i], a[i]
-            for _ in range(8):
-                value = value + ai * (value * value - value)
-            x[i] = value
-    else:
-        for k in range(channel, rows.shape[0], 3):
-            _expand(rows[k], cells, weights, a)
-            for i in range(width):
-                value = x[i]
-                x[i] = value + a[i] * (value * value - value)
-
-
-@_jit
-def _load_chroma(
-    u: Any, v: Any, row: int, step: int, width: int, shift: int, c: Any, out: Any
+def _expand_all(
+    maps: Any, map_row: int, cells: Any, weights: Any, columns: int, at: int, n: int, ring: Any
 ) -> None:
-    """One chroma row as its shares of R, G and B, spread to the frame's width."""
+    """One row of every map into its slot of the ring, which holds the two newest."""
+    size = columns * STRIP
+    slot = (map_row & 1) * maps.shape[0] * size
+    for k in range(maps.shape[0]):
+        _expand(maps[k, map_row], cells, weights, columns, at, n, ring[slot + k * size :])
+
+
+@_jit
+def _iterate(
+    x: Any, ring: Any, low: Any, high: Any, weight: Any, maps: int, columns: int, n: int, bgr: bool
+) -> None:
+    """The iterations for the three channels of a strip, in place (see ``curve.iterate``)."""
+    size = U(columns) * ROW
+    for i in range(3):
+        channel = U(2 - i) if bgr else U(i)
+        for p in range(columns):
+            values = U(i) * size + U(p) * ROW
+            first = channel * size + U(p) * ROW
+            if maps == 3:
+                for j in range(n):
+                    a = _between(ring, low + first, high + first, U(j), weight)
+                    x[values + U(j)] = _curve(x[values + U(j)], a)
+            else:
+                # Two iterations at a time: fewer trips of x to memory and back.
+                for k in range(0, maps // 3 - 1, 2):
+                    one = first + U(3 * k) * size
+                    two = one + U3 * size
+                    for j in range(n):
+                        a = _between(ring, low + one, high + one, U(j), weight)
+                        b = _between(ring, low + two, high + two, U(j), weight)
+                        value = x[values + U(j)]
+                        value = value + a * (value * value - value)
+                        x[values + U(j)] = value + b * (value * value - value)
+                if maps // 3 & 1:
+                    one = first + U(maps - 3) * size
+                    for j in range(n):
+                        a = _between(ring, low + one, high + one, U(j), weight)
+                        value = x[values + U(j)]
+                        x[values + U(j)] = value + a * (value * value - value)
+
+
+@_jit
+def _load_chroma(u: Any, v: Any, step: int, at: Any, n: int, c: Any, chroma: Any) -> None:
+    """Chroma samples as their shares of R, G and B."""
     offset, to_r, to_gu, to_gv, to_b = c[2], c[4], c[5], c[6], c[7]
-    u_row, v_row = u[row], v[row]
-    red, green, blue = out[0], out[1], out[2]
-    count = (width + (1 << shift) - 1) >> shift
-    for x in range(count):
+    for i in range(n):
+        j = U(i)
         if step == 1:
-            cb, cr = np.float32(u_row[x]) - offset, np.float32(v_row[x]) - offset
+            cb, cr = np.float32(u[at + j]) - offset, np.float32(v[at + j]) - offset
         else:
-            cb, cr = np.float32(u_row[2 * x]) - offset, np.float32(u_row[2 * x + 1]) - offset
-        r, g, b = cr * to_r, cb * to_gu + cr * to_gv, cb * to_b
-        if shift == 0:
-            red[x], green[x], blue[x] = r, g, b
-        else:
-            # The buffers hold one sample more than the width, for the odd last cell.
-            red[2 * x], green[2 * x], blue[2 * x] = r, g, b
-            red[2 * x + 1], green[2 * x + 1], blue[2 * x + 1] = r, g, b
-
-
-@_jit
-def _load_luma(y_row: Any, chroma: Any, c: Any, rgb: Any) -> None:
-    offset, scale = c[0], c[1]
-    red, green, blue = rgb[0], rgb[1], rgb[2]
-    for x in range(rgb.shape[1]):
-        luma = (np.float32(y_row[x]) - offset) * scale
-        red[x] = _clamp(luma + chroma[0, x], ZERO, ONE)
-        green[x] = _clamp(luma + chroma[1, x], ZERO, ONE)
-        blue[x] = _clamp(luma + chroma[2, x], ZERO, ONE)
-
-
-@_jit
-def _store_luma(rgb: Any, c: Any, y_row: Any, sums: Any) -> None:
-    """Write one luma row and add its B - Y and R - Y to the chroma cells' sums."""
-    kr, kg, kb, span, offset, top = c[8], c[9], c[10], c[11], c[12], c[15]
-    red, green, blue = rgb[0], rgb[1], rgb[2]
-    sum_b, sum_r = sums[0], sums[1]
-    for x in range(rgb.shape[1]):
-        luma = red[x] * kr + green[x] * kg + blue[x] * kb
-        y_row[x] = _clamp(luma * span + offset, ZERO, top)
-        sum_b[x] += blue[x] - luma
-        sum_r[x] += red[x] - luma
+            cb = np.float32(u[U2 * (at + j)]) - offset
+            cr = np.float32(u[U2 * (at + j) + U1]) - offset
+        chroma[j] = cr * to_r
+        chroma[ROW + j] = cb * to_gu + cr * to_gv
+        chroma[U2 * ROW + j] = cb * to_b
 
 
 @_jit
 def _store_chroma(
-    sums: Any, row: int, rows: int, step: int, width: int, shift: int, c: Any, u: Any, v: Any
+    sums: Any, pixels: int, step: int, at: Any, n: int, c: Any, u: Any, v: Any
 ) -> None:
-    """Write one chroma row: the mean over each cell."""
-    to_cb, to_cr, offset, top = c[13], c[14], c[3], c[15]
-    u_row, v_row = u[row], v[row]
-    per_row = ONE / np.float32(rows)
-    count = (width + (1 << shift) - 1) >> shift
-    for x in range(count):
-        if shift == 0:
-            b, r, share = sums[0, x], sums[1, x], per_row
-        elif 2 * x + 1 < width:
-            b = sums[0, 2 * x] + sums[0, 2 * x + 1]
-            r = sums[1, 2 * x] + sums[1, 2 * x + 1]
-            share = per_row * HALF
-        else:
-            b, r, share = sums[0, 2 * x], sums[1, 2 * x], per_row
-        cb = _clamp(b * share * to_cb + offset, ZERO, top)
-        cr = _clamp(r * share * to_cr + offset, ZERO, top)
+    """Chroma samples as the mean B - Y and R - Y of each cell."""
+    share = ONE / np.float32(pixels)
+    to_cb, to_cr, offset, top = c[13] * share, c[14] * share, c[3], c[15]
+    for i in range(n):
+        j = U(i)
+        cb = _clamp(sums[j] * to_cb + offset, ZERO, top)
+        cr = _clamp(sums[ROW + j] * to_cr + offset, ZERO, top)
         if step == 1:
-            u_row[x] = cb
-            v_row[x] = cr
+            u[at + j] = cb
+            v[at + j] = cr
         else:
-            u_row[2 * x] = cb
-            u_row[2 * x + 1] = cr
+            u[U2 * (at + j)] = cb
+            u[U2 * (at + j) + U1] = cr
+
+
+@_inline
+def _luma(red: Any, green: Any, blue: Any, c: Any) -> Any:
+    return red * c[8] + green * c[9] + blue * c[10]
+
+
+@_inline
+def _code(luma: Any, c: Any) -> Any:
+    return _clamp(luma * c[11] + c[12], ZERO, c[15])
+
+
+@_inline
+def _load(code: Any, share: Any, c: Any) -> Any:
+    """A channel's value from a luma sample and the channel's share of the chroma."""
+    return _clamp((np.float32(code) - c[0]) * c[1] + share, ZERO, ONE)
+
+
+@_jit
+def _row_of_pairs(
+    y: Any, chroma: Any, ring: Any, low: Any, high: Any, weight: Any, at: Any, n: int, c: Any,
+    out: Any, sums: Any,
+) -> None:  # fmt: skip
+    """A luma row with two pixels a chroma sample and shared maps, in one loop."""
+    for i in range(n):
+        j = U(i)
+        red, green, blue = chroma[j], chroma[ROW + j], chroma[U2 * ROW + j]
+        even, odd = U2 * (at + j), U2 * (at + j) + U1
+        r = _curve(_load(y[even], red, c), _between(ring, low, high, j, weight))
+        g = _curve(_load(y[even], green, c), _between(ring, low, high, U2 * ROW + j, weight))
+        b = _curve(_load(y[even], blue, c), _between(ring, low, high, U4 * ROW + j, weight))
+        luma = _luma(r, g, b, c)
+        out[even] = _code(luma, c)
+        sum_b, sum_r = b - luma, r - luma
+        r = _curve(_load(y[odd], red, c), _between(ring, low, high, ROW + j, weight))
+        g = _curve(_load(y[odd], green, c), _between(ring, low, high, U3 * ROW + j, weight))
+        b = _curve(_load(y[odd], blue, c), _between(ring, low, high, U5 * ROW + j, weight))
+        luma = _luma(r, g, b, c)
+        out[odd] = _code(luma, c)
+        sums[j] += sum_b + b - luma
+        sums[ROW + j] += sum_r + r - luma
+
+
+@_jit
+def _load_row(y: Any, chroma: Any, columns: int, at: Any, n: int, c: Any, rgb: Any) -> None:
+    """A luma row as RGB, for any number of maps."""
+    for i in range(n):
+        j = U(i)
+        red, green, blue = chroma[j], chroma[ROW + j], chroma[U2 * ROW + j]
+        if columns == 1:
+            code = y[at + j]
+            rgb[j] = _load(code, red, c)
+            rgb[ROW + j] = _load(code, green, c)
+            rgb[U2 * ROW + j] = _load(code, blue, c)
+        else:
+            even, odd = y[U2 * (at + j)], y[U2 * (at + j) + U1]
+            rgb[j], rgb[ROW + j] = _load(even, red, c), _load(odd, red, c)
+            rgb[U2 * ROW + j], rgb[U3 * ROW + j] = _load(even, green, c), _load(odd, green, c)
+            rgb[U4 * ROW + j], rgb[U5 * ROW + j] = _load(even, blue, c), _load(odd, blue, c)
+
+
+@_jit
+def _store_row(rgb: Any, columns: int, at: Any, n: int, c: Any, out: Any, sums: Any) -> None:
+    """RGB as a luma row; B - Y and R - Y are added to the sums of each cell."""
+    for i in range(n):
+        j = U(i)
+        if columns == 1:
+            r, b = rgb[j], rgb[U2 * ROW + j]
+            luma = _luma(r, rgb[ROW + j], b, c)
+            out[at + j] = _code(luma, c)
+            sums[j] += b - luma
+            sums[ROW + j] += r - luma
+        else:
+            r, r_odd = rgb[j], rgb[ROW + j]
+            b, b_odd = rgb[U4 * ROW + j], rgb[U5 * ROW + j]
+            luma = _luma(r, rgb[U2 * ROW + j], b, c)
+            luma_odd = _luma(r_odd, rgb[U3 * ROW + j], b_odd, c)
+            out[U2 * (at + j)] = _code(luma, c)
+            out[U2 * (at + j) + U1] = _code(luma_odd, c)
+            sums[j] += b - luma + b_odd - luma_odd
+            sums[ROW + j] += r - luma + r_odd - luma_odd
 
 
 @_jit
@@ -153,27 +256,75 @@ def enhance_yuv(
     """Enhance chroma rows ``first .. last`` of a YUV frame and the luma rows that they cover.
 
     ``step`` is 1 for planar chroma and 2 for interleaved UV (then u and v are one plane).
-    ``coefficients`` come from ``cpu.yuv_coefficients``; ``maps`` are ``(3k, h, w)`` float32.
+    ``coefficients`` come from ``cpu.yuv_coefficients``; ``maps`` are ``(3k, h, w)`` float32;
+    ``row_lower`` to ``weights`` come from ``cpu._rows`` and ``cpu._cells``.
     """
-    rgb = np.empty((3, width), np.float32)
-    chroma = np.empty((3, width + 1), np.float32)
-    sums = np.empty((2, width), np.float32)
-    rows = np.empty((maps.shape[0], maps.shape[2]), np.float32)
-    a = np.empty(width, np.float32)
-    for chroma_row in range(first, last):
-        _load_chroma(u, v, chroma_row, step, width, shift_x, coefficients, chroma)
-        sums[:] = ZERO
-        top = chroma_row << shift_y
-        bottom = min(top + (1 << shift_y), height)
-        for row in range(top, bottom):
-            _load_luma(y[row], chroma, coefficients, rgb)
-            _interpolate_rows(maps, row_lower[row], row_weight[row], rows)
-            for channel in range(3):
-                _curve_row(rgb[channel], rows, channel, cells, weights, a)
-            _store_luma(rgb, coefficients, out_y[row], sums)
-        _store_chroma(
-            sums, chroma_row, bottom - top, step, width, shift_x, coefficients, out_u, out_v
-        )
+    columns, count = 1 << shift_x, (width + (1 << shift_x) - 1) >> shift_x
+    n_maps, map_rows = maps.shape[0], maps.shape[1]
+    slot = U(n_maps * columns) * ROW
+    ring = np.empty(2 * n_maps * columns * STRIP, np.float32)
+    rgb = np.empty(3 * columns * STRIP, np.float32)
+    chroma = np.empty(3 * STRIP, np.float32)
+    sums = np.empty(2 * STRIP, np.float32)
+    # The last pixel of an odd width stands for the missing half of its cell, too.
+    odd = columns * count > width
+    odd_y, odd_out = np.empty(width + 1, y.dtype), np.empty(width + 1, y.dtype)
+    for at in range(0, count, STRIP):
+        n = min(STRIP, count - at)
+        newest = -1
+        for chroma_row in range(first, last):
+            _load_chroma(u[chroma_row], v[chroma_row], step, U(at), n, coefficients, chroma)
+            sums[:] = ZERO
+            top = chroma_row << shift_y
+            bottom = min(top + (1 << shift_y), height)
+            for row in range(top, bottom):
+                lower, weight = row_lower[row], row_weight[row]
+                upper = min(lower + 1, map_rows - 1)
+                newest = max(newest, lower - 1)
+                while newest < upper:
+                    newest += 1
+                    _expand_all(maps, newest, cells, weights, columns, at, n, ring)
+                low, high = U(lower & 1) * slot, U(upper & 1) * slot
+                source, target = y[row], out_y[row]
+                if odd:
+                    odd_y[:width] = source[:width]
+                    odd_y[width] = source[width - 1]
+                    source, target = odd_y, odd_out
+                if n_maps == 3 and columns == 2:
+                    _row_of_pairs(
+                        source, chroma, ring, low, high, weight, U(at), n, coefficients,
+                        target, sums,
+                    )  # fmt: skip
+                else:
+                    _load_row(source, chroma, columns, U(at), n, coefficients, rgb)
+                    _iterate(rgb, ring, low, high, weight, n_maps, columns, n, False)
+                    _store_row(rgb, columns, U(at), n, coefficients, target, sums)
+                if odd:
+                    out_y[row, columns * at : width] = odd_out[columns * at : width]
+            _store_chroma(
+                sums, (bottom - top) * columns, step, U(at), n, coefficients,
+                out_u[chroma_row], out_v[chroma_row],
+            )  # fmt: skip
+
+
+@_jit
+def _load_packed(src: Any, at: Any, n: int, scale: Any, x: Any) -> None:
+    for i in range(n):
+        j = U(i)
+        at_j = U3 * (at + j)
+        x[j] = _clamp(np.float32(src[at_j]) * scale, ZERO, ONE)
+        x[ROW + j] = _clamp(np.float32(src[at_j + U1]) * scale, ZERO, ONE)
+        x[U2 * ROW + j] = _clamp(np.float32(src[at_j + U2]) * scale, ZERO, ONE)
+
+
+@_jit
+def _store_packed(x: Any, at: Any, n: int, top: Any, rounding: Any, out: Any) -> None:
+    for i in range(n):
+        j = U(i)
+        at_j = U3 * (at + j)
+        out[at_j] = x[j] * top + rounding
+        out[at_j + U1] = x[ROW + j] * top + rounding
+        out[at_j + U2] = x[U2 * ROW + j] * top + rounding
 
 
 @_jit
@@ -185,20 +336,24 @@ def enhance_packed(
 
     ``top`` is the code of white; ``rounding`` is 0.5 for integer samples and 0 for float.
     """
-    x = np.empty(width, np.float32)
-    rows = np.empty((maps.shape[0], maps.shape[2]), np.float32)
-    a = np.empty(width, np.float32)
-    scale = ONE / top
-    for row in range(first, last):
-        _interpolate_rows(maps, row_lower[row], row_weight[row], rows)
-        src_row, out_row = src[row], out[row]
-        for channel in range(3):
-            at = 2 - channel if bgr else channel
-            for i in range(width):
-                x[i] = _clamp(np.float32(src_row[3 * i + at]) * scale, ZERO, ONE)
-            _curve_row(x, rows, channel, cells, weights, a)
-            for i in range(width):
-                out_row[3 * i + at] = x[i] * top + rounding
+    n_maps, map_rows = maps.shape[0], maps.shape[1]
+    ring = np.empty(2 * n_maps * STRIP, np.float32)
+    x = np.empty(3 * STRIP, np.float32)
+    slot = U(n_maps) * ROW
+    for at in range(0, width, STRIP):
+        n = min(STRIP, width - at)
+        newest = -1
+        for row in range(first, last):
+            lower, weight = row_lower[row], row_weight[row]
+            upper = min(lower + 1, map_rows - 1)
+            newest = max(newest, lower - 1)
+            while newest < upper:
+                newest += 1
+                _expand_all(maps, newest, cells, weights, 1, at, n, ring)
+            _load_packed(src[row], U(at), n, ONE / top, x)
+            low, high = U(lower & 1) * slot, U(upper & 1) * slot
+            _iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
+            _store_packed(x, U(at), n, top, rounding, out[row])
 
 
 @_jit
