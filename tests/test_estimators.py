@@ -17,6 +17,7 @@ import zerodce_rt.estimators.torch as torch_backend
 from tests.published import MAPS, random_state
 from zerodce_rt import estimators
 from zerodce_rt.checkpoint import Checkpoint, load_bundled
+from zerodce_rt.curve import CurveMaps, apply
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.estimators import BACKENDS, Backend, BackendUnavailable, create_estimator
 
@@ -48,13 +49,29 @@ def test_openvino_gives_the_maps_of_torch(model: str) -> None:
     pytest.importorskip("openvino")
     checkpoint = random_checkpoint(model)
     reference = create_estimator(checkpoint, "torch")
-    openvino = create_estimator(checkpoint, "openvino")
+    openvino = create_estimator(checkpoint, "openvino", exact=True)
     for size in [(1, 1), (7, 5), (1, 40), (33, 64), (90, 160), (7, 5)]:
         image = thumbnail(*size)
         maps, expected = openvino.estimate(image), reference.estimate(image)
         assert maps.shape == expected.shape == (3 if model == "plus" else 24, *size)
         assert maps.dtype == np.float32
         np.testing.assert_allclose(maps, expected, atol=1e-4)
+
+
+@both_models
+def test_the_fast_precision_moves_no_pixel_by_more_than_a_level(model: str) -> None:
+    pytest.importorskip("openvino")
+    checkpoint = load_bundled(model)
+    for level in (0.03, 0.1, 0.3):
+        image = thumbnail(45, 80) * np.float32(level)
+        maps, expected = (
+            create_estimator(checkpoint, "openvino", exact=exact).estimate(image)
+            for exact in (False, True)
+        )
+        assert np.abs(maps - expected).max() < 2e-3
+        bright = [apply(image, CurveMaps(m)) * 255 for m in (maps, expected)]
+        assert np.abs(bright[0] - bright[1]).max() < 1
+        assert bright[1].mean() > 2 * image.mean() * 255
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -147,7 +164,7 @@ def install_stubs(monkeypatch: pytest.MonkeyPatch, **reasons: str | None) -> lis
                 raise BackendUnavailable(reason)
             return f"{name} 1.0"
 
-        def create(checkpoint: Checkpoint, device: str) -> StubEstimator:
+        def create(checkpoint: Checkpoint, device: str, *, exact: bool) -> StubEstimator:
             calls.append(f"create {name}")
             assert device == f"{name}-device"
             return StubEstimator(name)

@@ -122,9 +122,9 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         help="weights to use instead of ours: .safetensors, or any published Zero-DCE .pth",
     )  # fmt: skip
     group.add_argument(
-        "--working-size", default="160", metavar="SIZE",
+        "--working-size", default="80", metavar="SIZE",
         help="what the network sees: a long side in pixels, 'full' (the published Zero-DCE), "
-        "or '1/12' (the published Zero-DCE++) (default: 160)",
+        "or '1/12' (the published Zero-DCE++) (default: 80)",
     )  # fmt: skip
     group.add_argument(
         "--backend", default="auto", metavar="NAME",

@@ -20,7 +20,7 @@ from zerodce_rt.curve import CurveMaps, iterate
 CUT_THRESHOLD = 0.4
 # Keeps the ratio meaningful between two nearly black frames.
 DARKEST_LEVEL = 0.02
-# The brightness is measured on every n-th pixel of a thumbnail, at this many across or more.
+# The brightness is measured on every n-th pixel of a thumbnail, this many across at most.
 PROBE_SIZE = 32
 # What stays below this at full strength, such as a film's black bars, does not count.
 BLACK_LEVEL = 0.02
@@ -105,7 +105,7 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
     """
     if max_level >= 1:
         return maps
-    step = max(1, max(thumbnail.shape) // PROBE_SIZE)
+    step = -(-max(thumbnail.shape) // PROBE_SIZE)
     probe, curve = thumbnail[:, ::step, ::step], maps.values[:, ::step, ::step]
     bright = iterate(probe, curve)
     lit = bright.max(axis=0) > BLACK_LEVEL

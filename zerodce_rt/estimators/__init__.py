@@ -36,7 +36,10 @@ class BackendUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Backend:
-    """A runtime by name; its module offers ``probe(device)`` and ``create(checkpoint, device)``."""
+    """A runtime by name.
+
+    Its module offers ``probe(device)`` and ``create(checkpoint, device, exact=...)``.
+    """
 
     name: str
     module: str
@@ -52,8 +55,9 @@ class Backend:
         answer: str = import_module(self.module).probe(self.device)
         return answer
 
-    def create(self, checkpoint: Checkpoint) -> Estimator:
-        estimator: Estimator = import_module(self.module).create(checkpoint, self.device)
+    def create(self, checkpoint: Checkpoint, *, exact: bool = False) -> Estimator:
+        module = import_module(self.module)
+        estimator: Estimator = module.create(checkpoint, self.device, exact=exact)
         return estimator
 
 
@@ -68,11 +72,14 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
-def create_estimator(checkpoint: Checkpoint, backend: str = "auto") -> Estimator:
+def create_estimator(
+    checkpoint: Checkpoint, backend: str = "auto", *, exact: bool = False
+) -> Estimator:
     """Load the network on a backend.
 
     Args:
         backend: a key of ``BACKENDS``, or ``"auto"`` for the first that works here.
+        exact: compute in float32 even where the processor has something faster.
 
     Raises:
         ZeroDCEError: an unknown backend, or one that is not available (never replaced
@@ -88,7 +95,7 @@ def create_estimator(checkpoint: Checkpoint, backend: str = "auto") -> Estimator
                 reasons.append(f"{candidate.name}: {reason}")
                 continue
             log.debug("backend %s (%s)", candidate.name, found)
-            return candidate.create(checkpoint)
+            return candidate.create(checkpoint, exact=exact)
         raise ZeroDCEError("no backend is available; " + "; ".join(reasons))
     if backend not in BACKENDS:
         raise ZeroDCEError(f"unknown backend {backend!r}; valid: auto, {', '.join(BACKENDS)}")
@@ -97,4 +104,4 @@ def create_estimator(checkpoint: Checkpoint, backend: str = "auto") -> Estimator
         log.debug("backend %s (%s)", backend, chosen.probe())
     except BackendUnavailable as reason:
         raise ZeroDCEError(f"backend {backend} is not available: {reason}") from reason
-    return chosen.create(checkpoint)
+    return chosen.create(checkpoint, exact=exact)

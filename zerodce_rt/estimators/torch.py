@@ -43,7 +43,8 @@ def nvidia_driver_present() -> bool:
     return True
 
 
-def create(checkpoint: Checkpoint, device: str) -> TorchEstimator:
+def create(checkpoint: Checkpoint, device: str, *, exact: bool) -> TorchEstimator:
+    del exact  # it always is
     return TorchEstimator(checkpoint, device)
 
 
