@@ -224,7 +224,7 @@ class _Job:
     """The options of one ``enhance`` command, checked before any file is touched."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        from zerodce_rt.files import VIDEO_SMOOTHING_SECONDS
+        from zerodce_rt.files import VIDEO_ESTIMATE_SECONDS, VIDEO_SMOOTHING_SECONDS
         from zerodce_rt.video.reader import Span
         from zerodce_rt.video.writer import EncoderSettings
 
@@ -234,7 +234,11 @@ class _Job:
                 codec=options.codec, crf=options.crf, preset=options.preset
             )
             self.span = Span(start=options.start, end=options.end)
-            self.enhancer = make_enhancer(options, smoothing_seconds=VIDEO_SMOOTHING_SECONDS)
+            self.enhancer = make_enhancer(
+                options,
+                smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
+                estimate_seconds=VIDEO_ESTIMATE_SECONDS,
+            )
         except ValueError as error:
             raise UsageError(str(error)) from error
 
@@ -280,7 +284,7 @@ def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:
     return EXIT_FAILURE if failed else 0
 
 
-def make_enhancer(options: argparse.Namespace, *, smoothing_seconds: float) -> Enhancer:
+def make_enhancer(options: argparse.Namespace, **settings: Any) -> Enhancer:
     from zerodce_rt.enhancer import Enhancer
 
     return Enhancer(
@@ -290,7 +294,7 @@ def make_enhancer(options: argparse.Namespace, *, smoothing_seconds: float) -> E
         working_size=options.working_size,
         strength=options.strength,
         max_level=options.max_level,
-        smoothing_seconds=smoothing_seconds,
+        **settings,
     )
 
 

@@ -8,6 +8,7 @@ flicker. Following them with a short time constant removes that, and a cut start
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,19 +36,23 @@ class ControlSettings:
     Attributes:
         strength: 0 leaves the picture as it is, 1 is the network's full curve.
         smoothing_seconds: time constant with which maps follow the estimate; 0 is off.
+        estimate_seconds: for how long an estimate is good, unless a cut comes before; 0 has one
+            made for each frame.
         max_level: mean level, 0 to 1 of the gamma-encoded range, that the curve does not lift a
             picture above: a brighter picture stays as it is. 1 is off.
     """
 
     strength: float = 1.0
     smoothing_seconds: float = 0.0
+    estimate_seconds: float = 0.0
     max_level: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength must be between 0 and 1, not {self.strength}")
-        if not 0 <= self.smoothing_seconds < math.inf:
-            raise ValueError(f"smoothing_seconds must be 0 or more, not {self.smoothing_seconds}")
+        for name in ("smoothing_seconds", "estimate_seconds"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, not {value}")
         if not 0 < self.max_level <= 1:
             raise ValueError(f"max_level must be above 0 and at most 1, not {self.max_level}")
 
@@ -62,31 +67,51 @@ class CurveControl:
     def reset(self) -> None:
         """Forget the past; the next frame starts a new scene."""
         self._thumbnail: NDArray[np.float32] | None = None
+        self._target: CurveMaps | None = None
         self._maps: CurveMaps | None = None
-        self._seconds = 0.0
+        self._seconds = self._estimated = 0.0
 
     def update(
-        self, estimate: CurveMaps, thumbnail: NDArray[np.float32], seconds: float | None
+        self,
+        estimate: Callable[[], CurveMaps],
+        thumbnail: NDArray[np.float32],
+        seconds: float | None,
     ) -> CurveMaps:
         """The maps to apply to this frame.
 
         Args:
-            thumbnail: what the maps were estimated from, ``(3, h, w)`` RGB in [0, 1].
-            seconds: the frame's time; None for a picture without one, which is never smoothed.
+            estimate: gives the maps for the thumbnail; called only if the last are too old.
+            thumbnail: the frame, ``(3, h, w)`` RGB in [0, 1].
+            seconds: the frame's time; None for a picture without one, which stands alone.
         """
-        maps = within_level(estimate, thumbnail, self.settings.max_level)
-        if self.settings.smoothing_seconds > 0 and seconds is not None:
-            elapsed = seconds - self._seconds
-            if self._maps is not None and elapsed >= 0 and not self._is_cut(thumbnail):
-                follow = 1 - math.exp(-elapsed / self.settings.smoothing_seconds)
-                previous = self._maps.values
-                maps = CurveMaps(
-                    previous + np.float32(follow) * (maps.values - previous),
-                    maps.align_corners,
-                )
-            self._maps, self._thumbnail, self._seconds = maps, thumbnail, seconds
+        if seconds is None:
+            maps = self._limited(estimate(), thumbnail)
+        else:
+            maps = self._followed(estimate, thumbnail, seconds)
         strength = self.settings.strength
         return maps if strength == 1 else maps.scaled(strength)
+
+    def _limited(self, maps: CurveMaps, thumbnail: NDArray[np.float32]) -> CurveMaps:
+        return within_level(maps, thumbnail, self.settings.max_level)
+
+    def _followed(
+        self, estimate: Callable[[], CurveMaps], thumbnail: NDArray[np.float32], seconds: float
+    ) -> CurveMaps:
+        settings, previous, target = self.settings, self._maps, self._target
+        elapsed = seconds - self._seconds
+        fresh = elapsed < 0 or self._is_cut(thumbnail)
+        age = seconds - self._estimated
+        # Half a millisecond of slack: frame times are rounded.
+        if target is None or fresh or age >= settings.estimate_seconds - 5e-4:
+            target = self._limited(estimate(), thumbnail)
+            self._target, self._estimated = target, seconds
+        maps = target
+        if previous is not None and not fresh and settings.smoothing_seconds > 0:
+            follow = np.float32(1 - math.exp(-elapsed / settings.smoothing_seconds))
+            values = previous.values + follow * (target.values - previous.values)
+            maps = CurveMaps(values, target.align_corners)
+        self._maps, self._thumbnail, self._seconds = maps, thumbnail, seconds
+        return maps
 
     def _is_cut(self, thumbnail: NDArray[np.float32]) -> bool:
         previous = self._thumbnail

@@ -105,6 +105,8 @@ class Enhancer:
         strength: 0 (unchanged) to 1 (full curve).
         smoothing_seconds: time constant over which maps follow the video; it acts on frames
             that carry a time. 0 treats every frame alone.
+        estimate_seconds: for how long the maps of a video's frame are good for those after it,
+            unless a cut comes before; 0 estimates every frame.
         max_level: mean level, 0 to 1 of the gamma-encoded range, that the curve does not lift a
             frame above, so that a well-lit one stays as it is; 1 is off. Default: 0.5, but off
             for the working sizes of the published programs, which know no limit.
@@ -125,6 +127,7 @@ class Enhancer:
         working_size: int | str | WorkingSize = DEFAULT_WORKING_SIZE,
         strength: float = 1.0,
         smoothing_seconds: float = 0.0,
+        estimate_seconds: float = 0.0,
         max_level: float | None = None,
         applier: str = "cpu",
         threads: int | None = None,
@@ -134,7 +137,10 @@ class Enhancer:
             max_level = 1.0 if self.working_size.published else DEFAULT_MAX_LEVEL
         self.control = CurveControl(
             ControlSettings(
-                strength=strength, smoothing_seconds=smoothing_seconds, max_level=max_level
+                strength=strength,
+                smoothing_seconds=smoothing_seconds,
+                estimate_seconds=estimate_seconds,
+                max_level=max_level,
             )
         )
         checkpoint = load_weights(weights) if weights else load_bundled(model or DEFAULT_MODEL)
@@ -189,8 +195,9 @@ class Enhancer:
         else:
             whole = self.applier.thumbnail(frame, frame.height, frame.width)
             thumbnail = resize_bilinear(whole, *size, scale=float(divisor))
-        estimate = CurveMaps(
-            self.estimator.estimate(np.ascontiguousarray(thumbnail)),
-            align_corners=divisor is not None,
-        )
+
+        def estimate() -> CurveMaps:
+            values = self.estimator.estimate(np.ascontiguousarray(thumbnail))
+            return CurveMaps(values, align_corners=divisor is not None)
+
         return self.control.update(estimate, thumbnail, seconds)

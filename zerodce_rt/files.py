@@ -29,6 +29,8 @@ VIDEO_SUFFIXES = frozenset(
 )
 # Time constant of the curve maps' smoothing in video, in seconds.
 VIDEO_SMOOTHING_SECONDS = 0.25
+# Light changes slowly, and smoothing bridges the steps: a third of the estimates at 30 frames/s.
+VIDEO_ESTIMATE_SECONDS = 0.1
 
 Progress = Callable[[int, "int | None"], None]
 """Called with the frames done and the frames expected."""
@@ -105,7 +107,9 @@ def _enhancer(given: Enhancer | None, strength: float | None) -> Enhancer:
         return given
     # A picture has no time, and is not smoothed.
     return Enhancer(
-        strength=1.0 if strength is None else strength, smoothing_seconds=VIDEO_SMOOTHING_SECONDS
+        strength=1.0 if strength is None else strength,
+        smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
+        estimate_seconds=VIDEO_ESTIMATE_SECONDS,
     )
 
 
