@@ -72,7 +72,7 @@ def run_in_order(
     work: Callable[[T], U],
     sink: Callable[[U], None],
     *,
-    queue_size: int = 8,
+    queue_size: int = 4,
 ) -> None:
     """Pass every item of ``source`` through ``work`` to ``sink``, each in its own thread.
 
