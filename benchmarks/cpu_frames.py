@@ -30,7 +30,7 @@ SIZES = {"480p": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="plus")
-    parser.add_argument("--working-size", default="80")
+    parser.add_argument("--working-size", default="64")
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--hold-out", type=int, default=13, help="every n-th photograph")
     parser.add_argument("--stops", type=float, nargs="+", default=[-4, -5, -6, -7])
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="default: our own")
-    parser.add_argument("--working-size", default="80")
+    parser.add_argument("--working-size", default="64")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path, help="dark / gamma 0.4 / enhanced / original")
     options = parser.parse_args()

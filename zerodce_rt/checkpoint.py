@@ -42,6 +42,11 @@ class Checkpoint:
     weights: Weights
     source: Path
 
+    @property
+    def parameters(self) -> int:
+        """Weights in all; about as many multiplications are made for each pixel."""
+        return sum(w.size for w in self.weights.values())
+
 
 def _layer_shapes(model: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a network's tensors (the layout of ``model.py``)."""

@@ -1,6 +1,7 @@
-"""The command line: ``zerodce-rt enhance | demo | train | doctor``.
+"""The command line: ``zerodce-rt enhance | demo | bench | train | doctor``.
 
-Heavy modules are imported by the command that needs them, so that ``--help`` is immediate.
+What the commands do is in ``commands.py``; only the command that runs brings its heavy modules,
+so that ``--help`` is immediate.
 """
 
 from __future__ import annotations
@@ -13,23 +14,18 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from zerodce_rt import __version__
-from zerodce_rt.errors import ZeroDCEError
-
-if TYPE_CHECKING:
-    from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.errors import UsageError, ZeroDCEError
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-log = logging.getLogger(__name__)
-
 # As in checkpoint.py and training.py, which are too heavy to import for --help.
 _MODELS = ("plus", "dcenet")
-_LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
+LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A polite kill cleans up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code: int = options.run(options)
-        return code
+        from zerodce_rt import commands
+
+        run: Callable[[argparse.Namespace], int] = getattr(commands, options.command)
+        return run(options)
     except KeyboardInterrupt:
         print("stopped; nothing was left half-written", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -71,10 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILURE
 
 
-class UsageError(ZeroDCEError):
-    """An option's value is wrong; ends with exit code 2."""
-
-
 def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--quiet", action="store_true", help="show warnings and errors only")
@@ -86,19 +80,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"zerodce-rt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(
-        name: str, run: Callable[[argparse.Namespace], int], help: str
-    ) -> argparse.ArgumentParser:
+    def command(name: str, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(
             name, parents=[common], help=help, description=help[0].upper() + help[1:] + "."
         )
-        sub.set_defaults(run=run)
+        sub.set_defaults(command=name)
         return sub
 
-    _add_enhance(command("enhance", _enhance, "enhance a video, a picture, or a folder of either"))
-    _add_demo(command("demo", _demo, "render a dark clip, enhance it, and show before and after"))
-    _add_train(command("train", _train, "train a network on a folder of photographs"))
-    command("doctor", _doctor, "list what is available here, and what to install for the rest")
+    _add_enhance(command("enhance", "enhance a video, a picture, or a folder of either"))
+    _add_demo(command("demo", "render a dark clip, enhance it, and show before and after"))
+    _add_bench(command("bench", "measure how fast it is here, stage by stage"))
+    _add_train(command("train", "train a network on a folder of photographs"))
+    command("doctor", "list what is available here, and what to install for the rest")
     return parser
 
 
@@ -122,9 +115,9 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         help="weights to use instead of ours: .safetensors, or any published Zero-DCE .pth",
     )  # fmt: skip
     group.add_argument(
-        "--working-size", default="80", metavar="SIZE",
+        "--working-size", default="64", metavar="SIZE",
         help="what the network sees: a long side in pixels, 'full' (the published Zero-DCE), "
-        "or '1/12' (the published Zero-DCE++) (default: 80)",
+        "or '1/12' (the published Zero-DCE++) (default: 64)",
     )  # fmt: skip
     group.add_argument(
         "--backend", default="auto", metavar="NAME",
@@ -172,6 +165,35 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--quick", action="store_true", help="two sizes, 3 seconds each (under half a minute)"
+    )
+    parser.add_argument(
+        "--sizes", nargs="+", metavar="SIZE",
+        help="480p, 720p, 1080p, 1440p, 4K, or like 800x600 (default: 480p 720p 1080p 4K)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--formats", nargs="+", metavar="FORMAT",
+        help="pixel formats as FFmpeg names them (default: yuv420p)",
+    )  # fmt: skip
+    parser.add_argument("--models", nargs="+", metavar="MODEL", help="plus, dcenet (default: plus)")
+    parser.add_argument(
+        "--backends", nargs="+", metavar="NAME",
+        help="those that 'zerodce-rt doctor' lists, auto, or all (default: auto)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--working-size", metavar="SIZE", help="what the network sees, as for enhance"
+    )
+    parser.add_argument("--seconds", type=_number, help="spent on each combination (default: 5)")
+    parser.add_argument(
+        "--file", type=Path, metavar="CLIP",
+        help="measure a whole run on a video file instead: decode, enhance, encode",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw a chart")
+
+
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photos", type=Path, help="folder of photographs")
     parser.add_argument(
@@ -198,180 +220,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet-every", type=int, default=500, metavar="STEPS",
                         help="steps between two before/after sheets (default: 500)")  # fmt: skip
     losses = parser.add_argument_group("losses")
-    for name in _LOSSES:
+    for name in LOSSES:
         losses.add_argument(f"--{name}-weight", type=float, metavar="W")
     losses.add_argument("--exposure-target", type=_fraction, metavar="E")
-
-
-def _enhance(options: argparse.Namespace) -> int:
-    from zerodce_rt import files
-
-    source: Path = options.input
-    if not source.exists():
-        raise ZeroDCEError(f"{source}: no such file or folder")
-    job = _Job(options)
-    if source.is_dir():
-        return _enhance_folder(job, source, options.output)
-    output: Path = options.output or files.default_output(source)
-    if output.is_dir():
-        output = output / files.default_output(source).name
-    job.run(source, output)
-    log.info("%s", output)
-    return 0
-
-
-class _Job:
-    """The options of one ``enhance`` command, checked before any file is touched."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        from zerodce_rt.files import VIDEO_ESTIMATE_SECONDS, VIDEO_SMOOTHING_SECONDS
-        from zerodce_rt.video.reader import Span
-        from zerodce_rt.video.writer import EncoderSettings
-
-        self.options = options
-        try:
-            self.encoder = EncoderSettings(
-                codec=options.codec, crf=options.crf, preset=options.preset
-            )
-            self.span = Span(start=options.start, end=options.end)
-            self.enhancer = make_enhancer(
-                options,
-                smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
-                estimate_seconds=VIDEO_ESTIMATE_SECONDS,
-            )
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-
-    def run(self, source: Path, output: Path) -> None:
-        from zerodce_rt import files
-
-        common = {"enhancer": self.enhancer, "compare": self.options.compare,
-                  "overwrite": self.options.overwrite}  # fmt: skip
-        if files.is_picture(source):
-            files.enhance_picture(source, output, **common)
-            return
-        title = f"{source.name} [{self.enhancer.estimator.name}]"
-        with ProgressBar(title, show=not self.options.quiet) as progress:
-            files.enhance_video(
-                source, output, encoder=self.encoder, span=self.span, progress=progress, **common
-            )
-
-
-def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:
-    from zerodce_rt import files
-
-    output = output or folder.with_name(f"{folder.resolve().name}_enhanced")
-    if output.resolve() == folder.resolve():
-        raise UsageError(f"{output}: is the input folder; choose another with -o")
-    if output.is_file():
-        raise ZeroDCEError(f"{output}: is a file; the output of a folder is a folder")
-    sources = [p for p in files.find_media(folder) if output.resolve() not in p.resolve().parents]
-    failed = []
-    for number, source in enumerate(sources, start=1):
-        target = files.output_in_folder(source, folder, output)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            job.run(source, target)
-            log.info("[%d/%d] %s", number, len(sources), target)
-        except (ZeroDCEError, OSError) as error:
-            if job.options.debug:
-                log.exception("%s", source)
-            failed.append(source)
-            log.error("[%d/%d] failed: %s", number, len(sources), error)
-    done = len(sources) - len(failed)
-    log.warning("%d of %d files enhanced to %s%s", done, len(sources), output,
-                f"; {len(failed)} failed" if failed else "")  # fmt: skip
-    return EXIT_FAILURE if failed else 0
-
-
-def make_enhancer(options: argparse.Namespace, **settings: Any) -> Enhancer:
-    from zerodce_rt.enhancer import Enhancer
-
-    return Enhancer(
-        model=options.model,
-        weights=options.weights,
-        backend=options.backend,
-        working_size=options.working_size,
-        strength=options.strength,
-        max_level=options.max_level,
-        **settings,
-    )
-
-
-class ProgressBar:
-    """A bar with frame rate and ETA, fed by ``files.Progress`` calls."""
-
-    def __init__(self, name: str, *, show: bool) -> None:
-        self._name, self._show = name, show
-        self._bar: Any = None
-
-    def __enter__(self) -> Callable[[int, int | None], None]:
-        return self._update
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def _update(self, done: int, expected: int | None) -> None:
-        if self._bar is None:  # not before the first frame: a failure shows its line alone
-            from zerodce_rt.progress import progress_bar
-
-            self._bar = progress_bar(self._name, unit="frame", show=self._show)
-        self._bar.total = max(expected, done) if expected else None
-        self._bar.update(done - self._bar.n)
-
-
-def _demo(options: argparse.Namespace) -> int:
-    from zerodce_rt.demo import run_demo
-
-    if not 0 < options.seconds <= 600:
-        raise UsageError(f"--seconds must be between 0 and 600, not {options.seconds:g}")
-    run_demo(options.output, seconds=options.seconds, progress=not options.quiet)
-    return 0
-
-
-def _train(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    import torch
-
-    from zerodce_rt.training import TrainingSettings, check_options, published_settings, train
-
-    output: Path = options.output
-    if output.suffix != ".safetensors":
-        raise UsageError(f"{output}: the weights' name must end in .safetensors")
-    if output.exists() and not options.overwrite:
-        raise ZeroDCEError(f"{output}: exists already; use --overwrite to replace it")
-    names = ("steps", "batch_size", "size", "learning_rate", "seed")
-    changes = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
-    make = published_settings if options.preset == "published" else TrainingSettings
-    try:
-        check_options(options.hold_out, options.sheet_every)
-        settings = make(model=options.model, **changes)
-        weights = {n: getattr(options, f"{n}_weight") for n in _LOSSES}
-        weights["exposure_target"] = options.exposure_target
-        given = {n: w for n, w in weights.items() if w is not None}
-        settings = replace(settings, loss=replace(settings.loss, **given))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ZeroDCEError(f"device {device} is not available; see 'zerodce-rt doctor'")
-    train(
-        options.photos, output, settings, device=device, resume=options.resume,
-        hold_out=options.hold_out, sheet_every=options.sheet_every, progress=not options.quiet,
-    )  # fmt: skip
-    log.info("%s", output)
-    return 0
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from zerodce_rt.doctor import report
-
-    print(report(), flush=True)
-    return 0
 
 
 def _fraction(text: str) -> float:

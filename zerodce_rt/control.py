@@ -22,7 +22,7 @@ CUT_THRESHOLD = 0.4
 # Keeps the ratio meaningful between two nearly black frames.
 DARKEST_LEVEL = 0.02
 # The brightness is measured on every n-th pixel of a thumbnail, this many across at most.
-PROBE_SIZE = 32
+PROBE_SIZE = 24
 # What stays below this at full strength, such as a film's black bars, does not count.
 BLACK_LEVEL = 0.02
 # Shares of the curve whose brightness is measured; what lies between is interpolated.
@@ -132,12 +132,14 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
         return maps
     step = -(-max(thumbnail.shape) // PROBE_SIZE)
     probe, curve = thumbnail[:, ::step, ::step], maps.values[:, ::step, ::step]
-    bright = iterate(probe, curve)
-    lit = bright.max(axis=0) > BLACK_LEVEL
-    if not lit.any() or float(bright[:, lit].mean()) <= max_level:
+    # One picture for each share of the curve.
+    pictures = iterate(probe, PROBE_SHARES[:, None, None, None] * curve)
+    lit = pictures[-1].max(axis=0) > BLACK_LEVEL
+    if not lit.any():
         return maps
-    probe, curve = probe[:, None, lit], curve[:, None, lit]
-    levels = iterate(probe, PROBE_SHARES[:, None, None, None] * curve).mean(axis=(1, 2, 3))
+    levels = pictures[:, :, lit].mean(axis=(1, 2))
+    if levels[-1] <= max_level:
+        return maps
     above = int(np.argmax(levels > max_level))
     if above == 0:
         return maps.scaled(0)

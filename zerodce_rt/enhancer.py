@@ -26,7 +26,7 @@ else:
 
 DEFAULT_MODEL = "plus"
 # Larger ones cost more and score no better on held-out photographs (see weights/README.md).
-DEFAULT_WORKING_SIZE = 80
+DEFAULT_WORKING_SIZE = 64
 # Above the middle of the range nothing needs to be brightened. On held-out photographs, 0.45 is
 # better for slightly dark ones and worse for very dark ones; 0.55 the other way round.
 DEFAULT_MAX_LEVEL = 0.5
@@ -61,7 +61,7 @@ class WorkingSize:
 
     @classmethod
     def parse(cls, value: int | str | WorkingSize) -> WorkingSize:
-        """Read ``160``, ``"160"``, ``"full"`` or ``"1/12"``.
+        """Read ``64``, ``"64"``, ``"full"`` or ``"1/12"``.
 
         Raises:
             ValueError: for anything else.

@@ -7,3 +7,7 @@ class ZeroDCEError(Exception):
     The command line prints the message and exits with 1; anything else that
     escapes is a defect and shows where it came from with ``--debug``.
     """
+
+
+class UsageError(ZeroDCEError):
+    """An option's value is wrong; ends with exit code 2."""

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 # More threads than this fight the decoder and the encoder for the memory bus.
 MAX_THREADS = 8
+BANDS_PER_THREAD = 2
 _PATIENCE_SECONDS = 2.0
 
 
@@ -114,12 +115,17 @@ class CPUApplier:
         self._compiled.add(key)
 
     def _in_bands(self, band: Callable[[int, int], None], rows: int) -> None:
-        edges = sorted({i * rows // self.threads for i in range(self.threads + 1)})
-        bands = list(pairwise(edges))
-        # The caller's own thread takes the first band rather than wait.
-        others = [self._pool.submit(band, a, b) for a, b in bands[1:]]
+        # More bands than threads: one that is kept from running leaves its share to the others.
+        count = 1 if self.threads == 1 else BANDS_PER_THREAD * self.threads
+        bands = iter(list(pairwise(sorted({i * rows // count for i in range(count + 1)}))))
+
+        def work() -> None:
+            for first, last in bands:
+                band(first, last)
+
+        others = [self._pool.submit(work) for _ in range(self.threads - 1)]
         try:
-            band(*bands[0])
+            work()  # the caller's own thread takes part rather than wait
         finally:
             for other in others:
                 other.result()

@@ -1,0 +1,81 @@
+"""What else could be done with a frame, to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from zerodce_rt.frame import Frame
+
+
+def pass_through(source: Frame, target: Frame) -> Callable[[], object]:
+    """Copying the frame: what any program pays."""
+    return lambda: source.copy_to(target)
+
+
+def gamma_lookup(source: Frame, target: Frame, *, gamma: float = 0.4) -> Callable[[], object]:
+    """A look-up table on luma (on every sample of RGB), the rest copied: the simplest way.
+
+    Samples of more than 8 bits are taken by NumPy, since OpenCV's table has 256 entries.
+    """
+    top = 1 if source.format.bits == 32 else 2**source.format.bits - 1
+    plane, out = source.planes[0], target.planes[0]
+    if source.format.bits == 32:
+        return lambda: np.power(plane, np.float32(gamma), out=out)
+    codes = np.arange(top + 1)
+    table = (((codes / top) ** gamma) * top).round().astype(plane.dtype)
+
+    def run() -> None:
+        if plane.dtype == np.uint8:
+            cv2.LUT(plane, table, dst=out)
+        else:
+            np.take(table, plane, out=out, mode="clip")
+        for chroma, chroma_out in zip(source.planes[1:], target.planes[1:], strict=True):
+            np.copyto(chroma_out, chroma)
+
+    return run
+
+
+def published_plus(width: int, height: int, *, divisor: int = 12) -> Callable[[], object]:
+    """The whole step of the published Zero-DCE++ design in PyTorch on the CPU.
+
+    Float tensors throughout, as in the program of the paper (TPAMI 2021): bilinear thumbnail at
+    1/12, network, maps upsampled corner on corner, eight iterations. Conversion from and to
+    8 bits is not counted.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    from zerodce_rt.model import DCENetPlus
+
+    model = DCENetPlus().eval()
+    image = torch.rand(1, 3, height, width) * 0.2
+
+    def run() -> None:
+        with torch.inference_mode():
+            small = F.interpolate(image, scale_factor=1 / divisor, mode="bilinear")
+            maps = F.interpolate(model(small), (height, width), mode="bilinear", align_corners=True)
+            x = image
+            for _ in range(8):
+                x = x + maps * (torch.pow(x, 2) - x)
+
+    return run
+
+
+def eager_dcenet(width: int, height: int) -> Callable[[], object]:
+    """DCENet at full size with its eight iterations, plain PyTorch in float32 on the CPU."""
+    import torch
+
+    from zerodce_rt.curve import iterate
+    from zerodce_rt.model import DCENet
+
+    model = DCENet().eval()
+    image = torch.rand(1, 3, height, width) * 0.2
+
+    def run() -> None:
+        with torch.inference_mode():
+            iterate(image, model(image))
+
+    return run

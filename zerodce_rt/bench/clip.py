@@ -1,0 +1,130 @@
+"""A whole file: decoding, enhancing, encoding, and beside it plain transcoding."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.video.frame import PictureType
+
+from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.files import VIDEO_ESTIMATE_SECONDS, VIDEO_SMOOTHING_SECONDS, enhance_video
+from zerodce_rt.pipeline import run_in_order
+from zerodce_rt.video.reader import VideoReader
+from zerodce_rt.video.writer import EncoderSettings, VideoWriter
+
+
+@dataclass(frozen=True)
+class ClipStep:
+    """Frames a second, and processor time of all threads for one frame."""
+
+    fps: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What enhancing a file costs.
+
+    Attributes:
+        decode: reading alone.
+        enhance: reading and enhancing, nothing written.
+        whole: as ``zerodce-rt enhance`` does it.
+        transcode: decoding and encoding the enhanced file with the same settings.
+    """
+
+    clip: str
+    width: int
+    height: int
+    frames: int
+    backend: str
+    decode: ClipStep
+    enhance: ClipStep
+    whole: ClipStep
+    transcode: ClipStep
+
+    @property
+    def share_of_transcode(self) -> float:
+        """Speed of the whole run as a share of plain transcoding's."""
+        return self.whole.fps / self.transcode.fps
+
+
+def measure_clip(
+    clip: Path, *, model: str, backend: str, working_size: str, rounds: int = 3
+) -> ClipResult:
+    """Time the steps in turn, ``rounds`` times; the best of each counts.
+
+    Raises:
+        ZeroDCEError: a file that cannot be read.
+    """
+    enhancer = Enhancer(
+        model=model, backend=backend, working_size=working_size,
+        smoothing_seconds=VIDEO_SMOOTHING_SECONDS, estimate_seconds=VIDEO_ESTIMATE_SECONDS,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        bright, again = Path(folder, "bright.mkv"), Path(folder, "again.mkv")
+
+        def whole() -> int:
+            return enhance_video(clip, bright, enhancer=enhancer, overwrite=True).frames
+
+        steps: dict[str, Callable[[], int]] = {
+            "decode": lambda: _read(clip, None),
+            "enhance": lambda: _read(clip, enhancer),
+            "whole": whole,
+            "transcode": lambda: transcode(bright, again),
+        }
+        with VideoReader(clip) as reader:
+            size = reader.stream.codec_context.width, reader.stream.codec_context.height
+        frames = whole()
+        best: dict[str, ClipStep] = {}
+        for _ in range(rounds):
+            for name, step in steps.items():
+                cpu, start = time.process_time(), time.perf_counter()
+                count = step()
+                fps = round(count / (time.perf_counter() - start), 2)
+                cpu_ms = round((time.process_time() - cpu) / count * 1000, 2)
+                if name not in best or fps > best[name].fps:
+                    best[name] = ClipStep(fps, cpu_ms)
+    width, height = size
+    return ClipResult(clip.name, width, height, frames, enhancer.estimator.name, **best)
+
+
+def _read(clip: Path, enhancer: Enhancer | None) -> int:
+    """Decode a clip, and enhance its frames if there is an enhancer; the number of frames."""
+    count = 0
+
+    def work(item: av.VideoFrame | av.Packet) -> int:
+        if not isinstance(item, av.VideoFrame):
+            return 0
+        if enhancer is not None:
+            enhancer(item)
+        return 1
+
+    def add(frames: int) -> None:
+        nonlocal count
+        count += frames
+
+    with VideoReader(clip) as reader:
+        run_in_order(reader, work, add)
+    return count
+
+
+def transcode(source: Path, output: Path) -> int:
+    """Decode and encode a file with the default settings; the number of frames."""
+    with VideoReader(source) as reader:
+        writer = VideoWriter(output, output, reader, EncoderSettings())
+        run_in_order(reader, _untyped, writer.write)
+        writer.close()
+    return writer.frames
+
+
+def _untyped(item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:
+    # A decoded frame remembers its type (I, P, B), and the encoder would obey instead of
+    # deciding for itself, which costs it time.
+    if isinstance(item, av.VideoFrame):
+        item.pict_type = PictureType.NONE
+    return item

@@ -1,0 +1,62 @@
+"""What a figure was measured on."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+
+from zerodce_rt import __version__
+from zerodce_rt.doctor import processor
+from zerodce_rt.estimators.torch import nvidia_driver_present
+
+# The instruction sets that matter to the kernels and the networks, as LLVM names them.
+_INSTRUCTION_SETS = (
+    "avx2", "fma", "avx512f", "avx512bw", "avx512vnni", "avx512bf16", "avx512fp16", "amx-bf16",
+    "neon", "sve", "bf16", "fullfp16",
+)  # fmt: skip
+_PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python")
+
+
+def hardware() -> dict[str, str]:
+    """Processor with its usable cores, instruction sets, system, and GPU with its driver."""
+    from llvmlite.binding import get_host_cpu_features
+
+    features = get_host_cpu_features()
+    return {
+        "processor": processor(),
+        "instruction_sets": " ".join(s for s in _INSTRUCTION_SETS if features.get(s)) or "none",
+        "system": platform.platform(),
+        "gpu": _gpu(),
+    }
+
+
+def _gpu() -> str:
+    if not nvidia_driver_present():
+        return "none (no NVIDIA driver)"
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown (nvidia-smi does not answer)"
+    return "; ".join(f"{line}" for line in answer.stdout.strip().splitlines())
+
+
+def versions() -> dict[str, str]:
+    found = {"zerodce-rt": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory that this process has held so far; None where the system cannot tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if platform.system() == "Darwin" else 2**10), 1)

@@ -1,0 +1,128 @@
+"""Results as a table to read, and as a chart to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from zerodce_rt.atomic import finished_file
+from zerodce_rt.bench import FrameResult
+from zerodce_rt.bench.clip import ClipResult
+from zerodce_rt.errors import ZeroDCEError
+
+HEADER = (
+    f"{'size':<10}{'format':<14}{'model':<8}{'backend':<10}"
+    f"{'thumb':>8}{'estimate':>9}{'control':>9}{'apply':>8}{'whole':>9}{'p95':>8}{'cpu':>8}"
+    f"{'fps':>7}{'GFLOP/s':>9}{'GB/s':>6}{'copy':>7}{'gamma':>7}{'published':>11}{'ratio':>8}"
+)
+LEGEND = (
+    "Milliseconds a frame (median; p95 and cpu, which counts all threads, of the whole). GFLOP/s "
+    "of the network, GB/s of the curve.\ncopy, gamma (look-up table) and published (the "
+    "Zero-DCE++ design in PyTorch) are other programs' work; ratio is published to whole."
+)
+REAL_TIME = (30, 60)
+
+
+def row(result: FrameResult) -> str:
+    """A line of the table under ``HEADER``."""
+    stages, whole = result.stages, result.stages["whole"]
+    return (
+        f"{result.size:<10}{result.format:<14}{result.model:<8}{result.backend:<10}"
+        f"{stages['thumbnail'].median_ms:>8.2f}{stages['estimate'].median_ms:>9.2f}"
+        f"{stages['control'].median_ms:>9.2f}{stages['apply'].median_ms:>8.2f}"
+        f"{whole.median_ms:>9.2f}{whole.p95_ms:>8.2f}{whole.cpu_ms:>8.2f}{result.fps:>7.0f}"
+        f"{result.estimate_gflops:>9.1f}{result.apply_gbs:>6.1f}"
+        f"{result.baselines['pass-through'].median_ms:>7.2f}"
+        f"{result.baselines['gamma'].median_ms:>7.2f}"
+        f"{result.baselines['published'].median_ms:>11.1f}{result.times_published:>7.1f}x"
+    )
+
+
+def clip_table(result: ClipResult) -> str:
+    lines = [
+        f"{result.clip}: {result.width}x{result.height}, {result.frames} frames, backend "
+        f"{result.backend}, H.264 veryfast",
+        f"{'':<44}{'fps':>8}{'cpu ms/frame':>15}",
+    ]
+    for text, step in (
+        ("decode", result.decode),
+        ("decode + enhance", result.enhance),
+        ("decode + enhance + encode: the whole run", result.whole),
+        ("decode + encode of the enhanced file", result.transcode),
+    ):
+        lines.append(f"{text:<44}{step.fps:>8.1f}{step.cpu_ms:>15.1f}")
+    lines.append(f"the whole run has {result.share_of_transcode:.2f} of plain transcoding's speed")
+    return "\n".join(lines)
+
+
+def plot_frames(results: Iterable[FrameResult], path: Path, title: str) -> None:
+    """Frames a second over the size of the frame, with the lines of real time."""
+    results = sorted(results, key=lambda r: r.width * r.height)
+    figure, axes = _figure(path)
+    lines: dict[str, list[tuple[float, float]]] = {}
+    ticks: dict[float, str] = {}
+    for result in results:
+        pixels = result.width * result.height / 1e6
+        ticks[pixels] = f"{result.size}\n{result.width}x{result.height}"
+        ours = f"{result.model}, {result.backend}, {result.format}"
+        lines.setdefault(ours, []).append((pixels, result.fps))
+        published = 1000 / result.baselines["published"].median_ms
+        lines.setdefault("published Zero-DCE++ design, PyTorch", []).append((pixels, published))
+    for name, points in lines.items():
+        theirs = name.startswith("published")
+        axes.plot(
+            *zip(*points, strict=True), "s--" if theirs else "o-", label=name,
+            color="grey" if theirs else None,
+        )  # fmt: skip
+    for rate in REAL_TIME:
+        axes.axhline(rate, color="black", linewidth=0.8, linestyle=":")
+        axes.annotate(f"{rate} fps", (1, rate), xycoords=("axes fraction", "data"), va="bottom",
+                      ha="right", fontsize=8)  # fmt: skip
+    axes.set(xscale="log", yscale="log", ylabel="frames a second, in memory", title=title)
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def plot_clip(result: ClipResult, path: Path, title: str) -> None:
+    """Frames a second of each step of a file's way."""
+    figure, axes = _figure(path)
+    steps = {
+        "decode": result.decode, "decode + enhance": result.enhance, "whole run": result.whole,
+        "decode + encode\nof the enhanced file": result.transcode,
+    }  # fmt: skip
+    bars = axes.barh(list(steps), [step.fps for step in steps.values()])
+    axes.bar_label(bars, fmt="%.0f")
+    axes.invert_yaxis()
+    axes.set(xlabel="frames a second", title=f"{result.clip}\n{title}")
+    for rate in REAL_TIME:
+        axes.axvline(rate, color="black", linewidth=0.8, linestyle=":")
+    _save(figure, path)
+
+
+def check_plotting() -> None:
+    """Raise early, before minutes of measuring, if charts cannot be drawn.
+
+    Raises:
+        ZeroDCEError: matplotlib is missing.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ZeroDCEError("--plot needs matplotlib; pip install matplotlib") from error
+
+
+def _figure(path: Path) -> tuple:
+    check_plotting()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.8), dpi=120, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _save(figure: object, path: Path) -> None:
+    with finished_file(path) as partial:
+        figure.savefig(partial)  # type: ignore[attr-defined]

@@ -1,0 +1,243 @@
+"""What each command of the command line does, given its options.
+
+Every function takes the parsed options and returns an exit code; see ``cli.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zerodce_rt.cli import EXIT_FAILURE, LOSSES
+from zerodce_rt.errors import UsageError, ZeroDCEError
+
+if TYPE_CHECKING:
+    from zerodce_rt.enhancer import Enhancer
+
+log = logging.getLogger(__name__)
+
+
+def enhance(options: argparse.Namespace) -> int:
+    from zerodce_rt import files
+
+    source: Path = options.input
+    if not source.exists():
+        raise ZeroDCEError(f"{source}: no such file or folder")
+    job = _Job(options)
+    if source.is_dir():
+        return _enhance_folder(job, source, options.output)
+    output: Path = options.output or files.default_output(source)
+    if output.is_dir():
+        output = output / files.default_output(source).name
+    job.run(source, output)
+    log.info("%s", output)
+    return 0
+
+
+class _Job:
+    """The options of one ``enhance`` command, checked before any file is touched."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        from zerodce_rt.files import VIDEO_ESTIMATE_SECONDS, VIDEO_SMOOTHING_SECONDS
+        from zerodce_rt.video.reader import Span
+        from zerodce_rt.video.writer import EncoderSettings
+
+        self.options = options
+        try:
+            self.encoder = EncoderSettings(
+                codec=options.codec, crf=options.crf, preset=options.preset
+            )
+            self.span = Span(start=options.start, end=options.end)
+            self.enhancer = make_enhancer(
+                options,
+                smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
+                estimate_seconds=VIDEO_ESTIMATE_SECONDS,
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    def run(self, source: Path, output: Path) -> None:
+        from zerodce_rt import files
+
+        common = {"enhancer": self.enhancer, "compare": self.options.compare,
+                  "overwrite": self.options.overwrite}  # fmt: skip
+        if files.is_picture(source):
+            files.enhance_picture(source, output, **common)
+            return
+        title = f"{source.name} [{self.enhancer.estimator.name}]"
+        with ProgressBar(title, show=not self.options.quiet) as progress:
+            files.enhance_video(
+                source, output, encoder=self.encoder, span=self.span, progress=progress, **common
+            )
+
+
+def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:
+    from zerodce_rt import files
+
+    output = output or folder.with_name(f"{folder.resolve().name}_enhanced")
+    if output.resolve() == folder.resolve():
+        raise UsageError(f"{output}: is the input folder; choose another with -o")
+    if output.is_file():
+        raise ZeroDCEError(f"{output}: is a file; the output of a folder is a folder")
+    sources = [p for p in files.find_media(folder) if output.resolve() not in p.resolve().parents]
+    failed = []
+    for number, source in enumerate(sources, start=1):
+        target = files.output_in_folder(source, folder, output)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            job.run(source, target)
+            log.info("[%d/%d] %s", number, len(sources), target)
+        except (ZeroDCEError, OSError) as error:
+            if job.options.debug:
+                log.exception("%s", source)
+            failed.append(source)
+            log.error("[%d/%d] failed: %s", number, len(sources), error)
+    done = len(sources) - len(failed)
+    log.warning("%d of %d files enhanced to %s%s", done, len(sources), output,
+                f"; {len(failed)} failed" if failed else "")  # fmt: skip
+    return EXIT_FAILURE if failed else 0
+
+
+def make_enhancer(options: argparse.Namespace, **settings: Any) -> Enhancer:
+    from zerodce_rt.enhancer import Enhancer
+
+    return Enhancer(
+        model=options.model,
+        weights=options.weights,
+        backend=options.backend,
+        working_size=options.working_size,
+        strength=options.strength,
+        max_level=options.max_level,
+        **settings,
+    )
+
+
+class ProgressBar:
+    """A bar with frame rate and ETA, fed by ``files.Progress`` calls."""
+
+    def __init__(self, name: str, *, show: bool) -> None:
+        self._name, self._show = name, show
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[int, int | None], None]:
+        return self._update
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _update(self, done: int, expected: int | None) -> None:
+        if self._bar is None:  # not before the first frame: a failure shows its line alone
+            from zerodce_rt.progress import progress_bar
+
+            self._bar = progress_bar(self._name, unit="frame", show=self._show)
+        self._bar.total = max(expected, done) if expected else None
+        self._bar.update(done - self._bar.n)
+
+
+def demo(options: argparse.Namespace) -> int:
+    from zerodce_rt.demo import run_demo
+
+    if not 0 < options.seconds <= 600:
+        raise UsageError(f"--seconds must be between 0 and 600, not {options.seconds:g}")
+    run_demo(options.output, seconds=options.seconds, progress=not options.quiet)
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    from dataclasses import asdict, replace
+
+    from zerodce_rt import bench as benchmark
+    from zerodce_rt.bench import report
+    from zerodce_rt.bench.hardware import hardware, versions
+
+    names = ("sizes", "formats", "models", "backends", "working_size", "seconds")
+    given = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
+    try:
+        settings = replace(benchmark.QUICK if options.quick else benchmark.BenchSettings(), **given)
+        if options.file is not None and len({*settings.models}) > 1:
+            raise ValueError("--file takes one model")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if options.plot is not None:
+        report.check_plotting()
+    machine = hardware()
+    log.info("%s\n%s\n", "\n".join(f"{k}: {v}" for k, v in machine.items()),
+             ", ".join(f"{k} {v}" for k, v in versions().items()))  # fmt: skip
+    if options.file is not None:
+        from zerodce_rt.bench.clip import measure_clip
+
+        log.info("running each step three times ...")
+        clip = measure_clip(
+            options.file, model=settings.models[0], backend=settings.backends[0],
+            working_size=settings.working_size,
+        )  # fmt: skip
+        print(report.clip_table(clip))
+        results: dict[str, Any] = {
+            "file": asdict(clip) | {"share_of_transcode": round(clip.share_of_transcode, 3)}
+        }
+        if options.plot is not None:
+            report.plot_clip(clip, options.plot, machine["processor"])
+    else:
+        print(report.HEADER)
+        frames = []
+        for frame in benchmark.run_frames(settings):
+            print(report.row(frame), flush=True)
+            frames.append(frame)
+        print(report.LEGEND)
+        results = {"frames": [
+            asdict(f) | {"fps": round(f.fps, 1), "times_published": round(f.times_published, 2)}
+            for f in frames
+        ]}  # fmt: skip
+        if options.plot is not None:
+            report.plot_frames(frames, options.plot, machine["processor"])
+    if options.json is not None:
+        benchmark.write_json(options.json, results)
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    import torch
+
+    from zerodce_rt.training import TrainingSettings, check_options, published_settings, train
+
+    output: Path = options.output
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: the weights' name must end in .safetensors")
+    if output.exists() and not options.overwrite:
+        raise ZeroDCEError(f"{output}: exists already; use --overwrite to replace it")
+    names = ("steps", "batch_size", "size", "learning_rate", "seed")
+    changes = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
+    make = published_settings if options.preset == "published" else TrainingSettings
+    try:
+        check_options(options.hold_out, options.sheet_every)
+        settings = make(model=options.model, **changes)
+        weights = {n: getattr(options, f"{n}_weight") for n in LOSSES}
+        weights["exposure_target"] = options.exposure_target
+        given = {n: w for n, w in weights.items() if w is not None}
+        settings = replace(settings, loss=replace(settings.loss, **given))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ZeroDCEError(f"device {device} is not available; see 'zerodce-rt doctor'")
+    train(
+        options.photos, output, settings, device=device, resume=options.resume,
+        hold_out=options.hold_out, sheet_every=options.sheet_every, progress=not options.quiet,
+    )  # fmt: skip
+    log.info("%s", output)
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    from zerodce_rt.doctor import report
+
+    print(report(), flush=True)
+    return 0
