@@ -98,7 +98,7 @@ def test_the_range_follows_tag_and_format() -> None:
 @pytest.mark.parametrize(
     ("format", "nearest"),
     [
-        ("yuyv422", "yuv422p"), ("uyvy422", "yuv422p"), ("nv21", "yuv420p"), ("nv16", "yuv422p"),
+        ("yuyv422", "yuyv422"), ("uyvy422", "yuv422p"), ("nv21", "yuv420p"), ("nv16", "yuv422p"),
         ("gbrp", "rgb24"), ("rgba", "rgb24"), ("bgr0", "rgb24"), ("pal8", "rgb24"),
         ("gray", "yuv420p"), ("gray10le", "yuv420p10le"), ("p010le", "yuv420p10le"),
         ("yuv420p9le", "yuv420p10le"), ("yuv444p14le", "yuv444p16le"), ("yuv411p", "yuv422p"),
@@ -134,11 +134,13 @@ def test_wrap_shares_memory_and_refuses_other_formats() -> None:
     wrap(frame).planes[0][:] = 99
     assert (frame.to_ndarray(format="gray", src_color_range=2)[0] != 0).all()
     assert bytes(frame.planes[0])[0] == 99
-    with pytest.raises(ValueError, match="yuyv422"):
-        wrap(av.VideoFrame(20, 10, "yuyv422"))
+    with pytest.raises(ValueError, match="uyvy422"):
+        wrap(av.VideoFrame(20, 10, "uyvy422"))
 
 
-@pytest.mark.parametrize("format", ["yuv420p", "nv12", "rgb24", "yuv422p10le", "yuv444p"])
+@pytest.mark.parametrize(
+    "format", ["yuv420p", "nv12", "rgb24", "yuv422p10le", "yuv444p", "yuyv422"]
+)
 @pytest.mark.parametrize("size", [(80, 20), (81, 21)])
 @pytest.mark.parametrize("mode", ["split", "side"])
 def test_compare_in_every_layout(format: str, size: tuple[int, int], mode: str) -> None:
@@ -150,7 +152,7 @@ def test_compare_in_every_layout(format: str, size: tuple[int, int], mode: str) 
     compose(wrap(before), wrap(after), mode, wrap(both))
     width = size[0] if mode == "split" else 80
     for index, plane in enumerate(wrap(both).planes):
-        per_pixel = 3 if format == "rgb24" else 1
+        per_pixel = {"rgb24": 3, "yuyv422": 2}.get(format, 1)
         at = width // 2 if mode == "split" else width
         if index:
             at //= 1 if format in ("yuv444p", "nv12") else 2

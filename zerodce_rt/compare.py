@@ -53,6 +53,8 @@ def _samples(frame: Frame, plane: int, pixels: int) -> int:
     format = frame.format
     if format.layout == "packed":
         return 3 * pixels
+    if format.layout == "yuyv":
+        return 4 * -(-pixels // 2)
     if plane == 0:
         return pixels
     cells = -(-pixels >> format.chroma_shift[0])
@@ -65,4 +67,7 @@ def _draw_white(frame: Frame, plane: int, area: NDArray[Any]) -> None:
         area[:] = 1 if format.bits == 32 else np.iinfo(format.dtype).max
     else:
         y_offset, y_span, c_offset, _ = frame.colour.levels(format.bits)
+        if format.layout == "yuyv":
+            area[:, 0::2], area[:, 1::2] = y_offset + y_span, c_offset
+            return
         area[:] = y_offset + y_span if plane == 0 else c_offset

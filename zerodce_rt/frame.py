@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Layout = Literal["planar", "semiplanar", "packed"]
+Layout = Literal["planar", "semiplanar", "packed", "yuyv"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class PixelFormat:
     """How a frame's samples lie in memory; names are FFmpeg's.
 
     Attributes:
-        layout: planar Y, U, V; semiplanar Y and interleaved UV; packed RGB triples.
+        layout: planar Y, U, V; semiplanar Y and interleaved UV; packed RGB triples; yuyv, as many
+            cameras send: Y, U, Y, V for two pixels.
         bits: significant bits of a sample; 32 stands for float32 in [0, 1].
         chroma_shift: log2 of the chroma subsampling, horizontally and vertically.
         bgr: packed samples run blue, green, red.
@@ -50,6 +51,7 @@ def _formats() -> dict[str, PixelFormat]:
             PixelFormat(f"yuv{chroma}p{bits}le", "planar", bits, shift) for bits in (10, 12, 16)
         ]
     formats.append(PixelFormat("nv12", "semiplanar", 8, (1, 1)))
+    formats.append(PixelFormat("yuyv422", "yuyv", 8, (1, 0)))
     return {f.name: f for f in formats}
 
 
@@ -133,6 +135,8 @@ def plane_shapes(format: PixelFormat, width: int, height: int) -> list[tuple[int
     """Rows and samples per row of each plane, without padding."""
     if format.layout == "packed":
         return [(height, 3 * width)]
+    if format.layout == "yuyv":
+        return [(height, 4 * -(-width // 2))]
     x, y = format.chroma_shift
     chroma_width, chroma_height = -(-width >> x), -(-height >> y)
     if format.layout == "semiplanar":

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.appliers import kernels
 from zerodce_rt.curve import CurveMaps, source_positions
-from zerodce_rt.frame import LUMA_WEIGHTS, Colour, Frame
+from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class CPUApplier:
         return out
 
     def _fill_thumbnail(self, frame: Frame, out: NDArray[np.float32]) -> None:
+        if frame.format.layout == "yuyv":
+            frame = _split(frame)
         format = frame.format
         if format.layout == "packed":
             kernels.thumbnail_packed(
@@ -66,6 +69,14 @@ class CPUApplier:
         format, width, height = frame.format, frame.width, frame.height
         if (out.format, out.width, out.height) != (format, width, height):
             raise ValueError("out must be of the format and size of the frame")
+        if format.layout == "yuyv":
+            source, target = _split(frame), _planar(frame)
+            self.apply(source, maps, target)
+            y, u, v = target.planes
+            if width % 2:
+                y[:, width] = y[:, width - 1]
+            kernels.join_yuyv(y, u, v, out.planes[0])
+            return
         map_height, map_width = maps.values.shape[1:]
         row_lower, row_weight = _rows(height, map_height, maps.align_corners)
         columns = 1 << format.chroma_shift[0]
@@ -136,6 +147,22 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _planar(frame: Frame) -> Frame:
+    """An empty planar frame for what a YUYV frame holds, with rows of whole cells."""
+    cells = -(-frame.width // 2)
+    widths = 2 * cells, cells, cells
+    planes = tuple(np.empty((frame.height, w), np.uint8) for w in widths)
+    return replace(frame, format=FORMATS["yuv422p"], planes=planes)
+
+
+def _split(frame: Frame) -> Frame:
+    """A YUYV frame as planes: cheaper than kernels of its own would be worth."""
+    planar = _planar(frame)
+    y, u, v = planar.planes
+    kernels.split_yuyv(frame.planes[0], y, u, v)
+    return planar
 
 
 def _yuv_planes(frame: Frame) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

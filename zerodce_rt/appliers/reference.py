@@ -99,12 +99,18 @@ def from_rgb(rgb: NDArray[np.float64], out: Frame) -> None:
     y[:] = quantise(luma, y_offset, y_span)
     u[:] = quantise(cb, c_offset, c_span)
     v[:] = quantise(cr, c_offset, c_span)
+    if format.layout == "yuyv" and out.width % 2:
+        # The missing half of the last cell repeats the pixel beside it.
+        out.planes[0][:, 2 * out.width] = y[:, -1]
 
 
 def _split(frame: Frame) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Views of Y, U and V without padding."""
     shift_x = frame.format.chroma_shift[0]
     chroma_width = -(-frame.width >> shift_x)
+    if frame.format.layout == "yuyv":
+        samples = frame.planes[0][:, : 4 * chroma_width]
+        return samples[:, 0 : 2 * frame.width : 2], samples[:, 1::4], samples[:, 3::4]
     y = frame.planes[0][:, : frame.width]
     if frame.format.layout == "semiplanar":
         uv = frame.planes[1][:, : 2 * chroma_width]
