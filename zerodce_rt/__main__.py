@@ -1,7 +1,5 @@
 """``python -m zerodce_rt``."""
 
-import sys
+from zerodce_rt.cli import console
 
-from zerodce_rt.cli import main
-
-sys.exit(main())
+console()

@@ -7,6 +7,7 @@ so that ``--help`` is immediate.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import math
 import os
@@ -67,6 +68,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_FAILURE
+
+
+def console() -> NoReturn:
+    """The installed command: ``main``, and the end of the process.
+
+    Unloading Numba and OpenVINO takes a third of a second, and there is nothing left to do.
+    """
+    try:
+        code = main()
+    except SystemExit as stop:  # argparse
+        code = int(stop.code or 0)
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may have gone.
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def build_parser() -> argparse.ArgumentParser:

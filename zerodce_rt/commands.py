@@ -15,6 +15,7 @@ from zerodce_rt.cli import EXIT_FAILURE, LOSSES
 from zerodce_rt.errors import UsageError, ZeroDCEError
 
 if TYPE_CHECKING:
+    from zerodce_rt.bench import BenchSettings
     from zerodce_rt.enhancer import Enhancer
 
 log = logging.getLogger(__name__)
@@ -148,11 +149,10 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
     from zerodce_rt import bench as benchmark
     from zerodce_rt.bench import report
-    from zerodce_rt.bench.hardware import hardware, versions
 
     names = ("sizes", "formats", "models", "backends", "working_size", "seconds")
     given = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
@@ -162,41 +162,69 @@ def bench(options: argparse.Namespace) -> int:
             raise ValueError("--file takes one model")
     except ValueError as error:
         raise UsageError(str(error)) from error
+    for path in (options.json, options.plot):
+        if path is not None and not path.parent.is_dir():
+            raise ZeroDCEError(f"{path.parent}: no such folder")
     if options.plot is not None:
+        if options.plot.suffix != ".png":
+            raise UsageError(f"{options.plot}: the chart's name must end in .png")
         report.check_plotting()
-    machine = hardware()
-    log.info("%s\n%s\n", "\n".join(f"{k}: {v}" for k, v in machine.items()),
-             ", ".join(f"{k} {v}" for k, v in versions().items()))  # fmt: skip
-    if options.file is not None:
-        from zerodce_rt.bench.clip import measure_clip
-
-        log.info("running each step three times ...")
-        clip = measure_clip(
-            options.file, model=settings.models[0], backend=settings.backends[0],
-            working_size=settings.working_size,
-        )  # fmt: skip
-        print(report.clip_table(clip))
-        results: dict[str, Any] = {
-            "file": asdict(clip) | {"share_of_transcode": round(clip.share_of_transcode, 3)}
-        }
-        if options.plot is not None:
-            report.plot_clip(clip, options.plot, machine["processor"])
-    else:
-        print(report.HEADER)
-        frames = []
-        for frame in benchmark.run_frames(settings):
-            print(report.row(frame), flush=True)
-            frames.append(frame)
-        print(report.LEGEND)
-        results = {"frames": [
-            asdict(f) | {"fps": round(f.fps, 1), "times_published": round(f.times_published, 2)}
-            for f in frames
-        ]}  # fmt: skip
-        if options.plot is not None:
-            report.plot_frames(frames, options.plot, machine["processor"])
+    measure = _bench_file if options.file is not None else _bench_frames
+    results = measure(options, settings)
     if options.json is not None:
         benchmark.write_json(options.json, results)
     return 0
+
+
+def _bench_frames(options: argparse.Namespace, settings: BenchSettings) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from zerodce_rt.bench import report, run_frames
+
+    processor = _show_machine()
+    print(report.HEADER, flush=True)
+    results = []
+    for result in run_frames(settings):
+        print(report.row(result), flush=True)
+        results.append(result)
+    print(report.LEGEND)
+    if options.plot is not None:
+        report.plot_frames(results, options.plot, processor)
+    return {"frames": [
+        asdict(r) | {"fps": round(r.fps, 1), "times_published": round(r.times_published, 2)}
+        for r in results
+    ]}  # fmt: skip
+
+
+def _bench_file(options: argparse.Namespace, settings: BenchSettings) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from zerodce_rt.bench import report
+    from zerodce_rt.bench.clip import measure_clip
+    from zerodce_rt.video.reader import VideoReader
+
+    with VideoReader(options.file):
+        pass  # a bad file is told before anything else
+    processor = _show_machine()
+    result = measure_clip(
+        options.file, model=settings.models[0], backend=settings.backends[0],
+        working_size=settings.working_size, progress=not options.quiet,
+    )  # fmt: skip
+    print(report.clip_table(result))
+    if options.plot is not None:
+        report.plot_clip(result, options.plot, processor)
+    return {"file": asdict(result) | {"share_of_transcode": round(result.share_of_transcode, 4)}}
+
+
+def _show_machine() -> str:
+    """Say what is measured on; the processor's name."""
+    from zerodce_rt.bench.hardware import hardware, versions
+
+    machine = hardware()
+    for key, value in machine.items():
+        log.info("%s: %s", key, value)
+    log.info("%s", ", ".join(f"{name} {version}" for name, version in versions().items()))
+    return machine["processor"]
 
 
 def train(options: argparse.Namespace) -> int:

@@ -151,8 +151,7 @@ class Enhancer:
             )
         self.model = checkpoint.model
         # What a faster precision does to our own weights is known and small.
-        exact = self.working_size.published or weights is not None
-        self.estimator = create_estimator(checkpoint, backend, exact=exact)
+        self.estimator = create_estimator(checkpoint, backend, exact=weights is not None)
         self.applier = create_applier(applier, threads=threads)
 
     def __call__(

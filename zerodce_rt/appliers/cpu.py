@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.appliers import kernels
+from zerodce_rt.appliers import kernels, kernels_thumbnail, kernels_yuyv
 from zerodce_rt.curve import CurveMaps, source_positions
 from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame
 
@@ -55,12 +55,12 @@ class CPUApplier:
             frame = _split(frame)
         format = frame.format
         if format.layout == "packed":
-            kernels.thumbnail_packed(
+            kernels_thumbnail.thumbnail_packed(
                 frame.planes[0], frame.width, frame.height, format.bgr, _white(format.bits), out
             )
         else:
             y, u, v = _yuv_planes(frame)
-            kernels.thumbnail_yuv(
+            kernels_thumbnail.thumbnail_yuv(
                 y, u, v, frame.width, frame.height, *format.chroma_shift,
                 _chroma_step(frame), yuv_coefficients(frame.colour, format.bits), out,
             )  # fmt: skip
@@ -70,12 +70,7 @@ class CPUApplier:
         if (out.format, out.width, out.height) != (format, width, height):
             raise ValueError("out must be of the format and size of the frame")
         if format.layout == "yuyv":
-            source, target = _split(frame), _planar(frame)
-            self.apply(source, maps, target)
-            y, u, v = target.planes
-            if width % 2:
-                y[:, width] = y[:, width - 1]
-            kernels.join_yuyv(y, u, v, out.planes[0])
+            self._apply_yuyv(frame, maps, out)
             return
         map_height, map_width = maps.values.shape[1:]
         row_lower, row_weight = _rows(height, map_height, maps.align_corners)
@@ -107,6 +102,14 @@ class CPUApplier:
             rows = -(-height >> shift_y)
         with self._announced("apply", frame):
             self._in_bands(band, rows)
+
+    def _apply_yuyv(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
+        target = _planar(frame)
+        self.apply(_split(frame), maps, target)
+        y, u, v = target.planes
+        if frame.width % 2:
+            y[:, -1] = y[:, -2]
+        kernels_yuyv.join_yuyv(y, u, v, out.planes[0])
 
     @contextmanager
     def _announced(self, what: str, frame: Frame) -> Iterator[None]:
@@ -158,10 +161,10 @@ def _planar(frame: Frame) -> Frame:
 
 
 def _split(frame: Frame) -> Frame:
-    """A YUYV frame as planes: cheaper than kernels of its own would be worth."""
+    """A YUYV frame as planes."""
     planar = _planar(frame)
     y, u, v = planar.planes
-    kernels.split_yuyv(frame.planes[0], y, u, v)
+    kernels_yuyv.split_yuyv(frame.planes[0], y, u, v)
     return planar
 
 

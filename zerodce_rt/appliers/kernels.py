@@ -15,30 +15,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-ZERO = np.float32(0)
-ONE = np.float32(1)
+from zerodce_rt.appliers.compiling import (
+    ONE,
+    U1,
+    U2,
+    U3,
+    U4,
+    U5,
+    ZERO,
+    U,
+    clamp,
+    compiled,
+    inlined,
+)  # fmt: skip
 
 # Cells of a row (one pixel, or two that share a chroma sample) worked on at once. All buffers
 # are flat and have rows of this constant length: with strides that it does not know the compiler
 # would have to check at run time whether the rows overlap.
 STRIP = 1024
-U = np.uintp
-U1, U2, U3, U4, U5 = U(1), U(2), U(3), U(4), U(5)
 ROW = U(STRIP)
 
-_jit = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-# What a loop calls twice is not inlined otherwise, and the loop not vectorised.
-_inline = njit(cache=True, nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 
-
-@_inline
-def _clamp(x: Any, low: Any, high: Any) -> Any:
-    return min(max(x, low), high)
-
-
-@_inline
+@inlined
 def _curve(x: Any, a: Any) -> Any:
     """Eight iterations with a shared map (see ``curve.iterate``)."""
     for _ in range(8):
@@ -46,13 +45,13 @@ def _curve(x: Any, a: Any) -> Any:
     return x
 
 
-@_inline
+@inlined
 def _between(ring: Any, low: Any, high: Any, i: Any, weight: Any) -> Any:
     """Vertical interpolation of one map value."""
     return ring[low + i] + (ring[high + i] - ring[low + i]) * weight
 
 
-@_jit
+@compiled
 def _expand(row: Any, cells: Any, weights: Any, columns: int, at: int, n: int, out: Any) -> None:
     """Horizontal interpolation of a map's row for the cells ``at .. at + n``.
 
@@ -85,7 +84,7 @@ def _expand(row: Any, cells: Any, weights: Any, columns: int, at: int, n: int, o
         c += 1
 
 
-@_jit
+@compiled
 def _expand_all(
     maps: Any, map_row: int, cells: Any, weights: Any, columns: int, at: int, n: int, ring: Any
 ) -> None:
@@ -96,7 +95,7 @@ def _expand_all(
         _expand(maps[k, map_row], cells, weights, columns, at, n, ring[slot + k * size :])
 
 
-@_jit
+@compiled
 def _iterate(
     x: Any, ring: Any, low: Any, high: Any, weight: Any, maps: int, columns: int, n: int, bgr: bool
 ) -> None:
@@ -130,7 +129,7 @@ def _iterate(
                         x[values + U(j)] = value + a * (value * value - value)
 
 
-@_jit
+@compiled
 def _load_chroma(u: Any, v: Any, step: int, at: Any, n: int, c: Any, chroma: Any) -> None:
     """Chroma samples as their shares of R, G and B."""
     offset, to_r, to_gu, to_gv, to_b = c[2], c[4], c[5], c[6], c[7]
@@ -146,7 +145,7 @@ def _load_chroma(u: Any, v: Any, step: int, at: Any, n: int, c: Any, chroma: Any
         chroma[U2 * ROW + j] = cb * to_b
 
 
-@_jit
+@compiled
 def _store_chroma(
     sums: Any, pixels: int, step: int, at: Any, n: int, c: Any, u: Any, v: Any
 ) -> None:
@@ -155,8 +154,8 @@ def _store_chroma(
     to_cb, to_cr, offset, top = c[13] * share, c[14] * share, c[3], c[15]
     for i in range(n):
         j = U(i)
-        cb = _clamp(sums[j] * to_cb + offset, ZERO, top)
-        cr = _clamp(sums[ROW + j] * to_cr + offset, ZERO, top)
+        cb = clamp(sums[j] * to_cb + offset, ZERO, top)
+        cr = clamp(sums[ROW + j] * to_cr + offset, ZERO, top)
         if step == 1:
             u[at + j] = cb
             v[at + j] = cr
@@ -165,23 +164,23 @@ def _store_chroma(
             u[U2 * (at + j) + U1] = cr
 
 
-@_inline
+@inlined
 def _luma(red: Any, green: Any, blue: Any, c: Any) -> Any:
     return red * c[8] + green * c[9] + blue * c[10]
 
 
-@_inline
+@inlined
 def _code(luma: Any, c: Any) -> Any:
-    return _clamp(luma * c[11] + c[12], ZERO, c[15])
+    return clamp(luma * c[11] + c[12], ZERO, c[15])
 
 
-@_inline
+@inlined
 def _load(code: Any, share: Any, c: Any) -> Any:
     """A channel's value from a luma sample and the channel's share of the chroma."""
-    return _clamp((np.float32(code) - c[0]) * c[1] + share, ZERO, ONE)
+    return clamp((np.float32(code) - c[0]) * c[1] + share, ZERO, ONE)
 
 
-@_jit
+@compiled
 def _row_of_pairs(
     y: Any, chroma: Any, ring: Any, low: Any, high: Any, weight: Any, at: Any, n: int, c: Any,
     out: Any, sums: Any,
@@ -206,7 +205,7 @@ def _row_of_pairs(
         sums[ROW + j] += sum_r + r - luma
 
 
-@_jit
+@compiled
 def _load_row(y: Any, chroma: Any, columns: int, at: Any, n: int, c: Any, rgb: Any) -> None:
     """A luma row as RGB, for any number of maps."""
     for i in range(n):
@@ -224,7 +223,7 @@ def _load_row(y: Any, chroma: Any, columns: int, at: Any, n: int, c: Any, rgb: A
             rgb[U4 * ROW + j], rgb[U5 * ROW + j] = _load(even, blue, c), _load(odd, blue, c)
 
 
-@_jit
+@compiled
 def _store_row(rgb: Any, columns: int, at: Any, n: int, c: Any, out: Any, sums: Any) -> None:
     """RGB as a luma row; B - Y and R - Y are added to the sums of each cell."""
     for i in range(n):
@@ -246,7 +245,7 @@ def _store_row(rgb: Any, columns: int, at: Any, n: int, c: Any, out: Any, sums: 
             sums[ROW + j] += r - luma + r_odd - luma_odd
 
 
-@_jit
+@compiled
 def enhance_yuv(
     y: Any, u: Any, v: Any, out_y: Any, out_u: Any, out_v: Any,
     width: int, height: int, shift_x: int, shift_y: int, step: int,
@@ -307,17 +306,17 @@ def enhance_yuv(
             )  # fmt: skip
 
 
-@_jit
+@compiled
 def _load_packed(src: Any, at: Any, n: int, scale: Any, x: Any) -> None:
     for i in range(n):
         j = U(i)
         at_j = U3 * (at + j)
-        x[j] = _clamp(np.float32(src[at_j]) * scale, ZERO, ONE)
-        x[ROW + j] = _clamp(np.float32(src[at_j + U1]) * scale, ZERO, ONE)
-        x[U2 * ROW + j] = _clamp(np.float32(src[at_j + U2]) * scale, ZERO, ONE)
+        x[j] = clamp(np.float32(src[at_j]) * scale, ZERO, ONE)
+        x[ROW + j] = clamp(np.float32(src[at_j + U1]) * scale, ZERO, ONE)
+        x[U2 * ROW + j] = clamp(np.float32(src[at_j + U2]) * scale, ZERO, ONE)
 
 
-@_jit
+@compiled
 def _store_packed(x: Any, at: Any, n: int, top: Any, rounding: Any, out: Any) -> None:
     for i in range(n):
         j = U(i)
@@ -327,7 +326,7 @@ def _store_packed(x: Any, at: Any, n: int, top: Any, rounding: Any, out: Any) ->
         out[at_j + U2] = x[U2 * ROW + j] * top + rounding
 
 
-@_jit
+@compiled
 def enhance_packed(
     src: Any, out: Any, width: int, first: int, last: int, bgr: bool, top: Any, rounding: Any,
     maps: Any, row_lower: Any, row_weight: Any, cells: Any, weights: Any,
@@ -354,101 +353,3 @@ def enhance_packed(
             low, high = U(lower & 1) * slot, U(upper & 1) * slot
             _iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
             _store_packed(x, U(at), n, top, rounding, out[row])
-
-
-@_jit
-def split_yuyv(src: Any, y: Any, u: Any, v: Any) -> None:
-    """Y, U, Y, V of two pixels each as planes of 4:2:2, of whole cells."""
-    for row in range(u.shape[0]):
-        samples, y_row, u_row, v_row = src[row], y[row], u[row], v[row]
-        for i in range(u.shape[1]):
-            j = U(i)
-            y_row[U2 * j] = samples[U4 * j]
-            u_row[j] = samples[U4 * j + U1]
-            y_row[U2 * j + U1] = samples[U4 * j + U2]
-            v_row[j] = samples[U4 * j + U3]
-
-
-@_jit
-def join_yuyv(y: Any, u: Any, v: Any, out: Any) -> None:
-    """The inverse of ``split_yuyv``."""
-    for row in range(u.shape[0]):
-        samples, y_row, u_row, v_row = out[row], y[row], u[row], v[row]
-        for i in range(u.shape[1]):
-            j = U(i)
-            samples[U4 * j] = y_row[U2 * j]
-            samples[U4 * j + U1] = u_row[j]
-            samples[U4 * j + U2] = y_row[U2 * j + U1]
-            samples[U4 * j + U3] = v_row[j]
-
-
-@_jit
-def _box_row(plane: Any, top: int, bottom: int, samples: int, sums: Any) -> None:
-    """Column sums over rows ``top .. bottom``."""
-    sums[:] = ZERO
-    for row in range(top, bottom):
-        line = plane[row]
-        for x in range(samples):
-            sums[x] += np.float32(line[x])
-
-
-@_jit
-def thumbnail_yuv(
-    y: Any, u: Any, v: Any, width: int, height: int, shift_x: int, shift_y: int, step: int,
-    coefficients: Any, out: Any,
-) -> None:  # fmt: skip
-    """Box-average a YUV frame to ``(3, h, w)`` float32 RGB in [0, 1]."""
-    c = coefficients
-    chroma_width = (width + (1 << shift_x) - 1) >> shift_x
-    y_sums = np.empty(width, np.float32)
-    u_sums = np.empty(chroma_width * step, np.float32)
-    v_sums = np.empty(chroma_width, np.float32)
-    h, w = out.shape[1], out.shape[2]
-    for i in range(h):
-        top, bottom = i * height // h, (i + 1) * height // h
-        c_top = top >> shift_y
-        c_bottom = max(((bottom - 1) >> shift_y) + 1, c_top + 1)
-        _box_row(y, top, bottom, width, y_sums)
-        _box_row(u, c_top, c_bottom, chroma_width * step, u_sums)
-        if step == 1:
-            _box_row(v, c_top, c_bottom, chroma_width, v_sums)
-        for j in range(w):
-            left, right = j * width // w, (j + 1) * width // w
-            c_left = left >> shift_x
-            c_right = max(((right - 1) >> shift_x) + 1, c_left + 1)
-            luma, cb, cr = ZERO, ZERO, ZERO
-            for x in range(left, right):
-                luma += y_sums[x]
-            for x in range(c_left, c_right):
-                if step == 1:
-                    cb += u_sums[x]
-                    cr += v_sums[x]
-                else:
-                    cb += u_sums[2 * x]
-                    cr += u_sums[2 * x + 1]
-            luma /= np.float32((bottom - top) * (right - left))
-            count = np.float32((c_bottom - c_top) * (c_right - c_left))
-            luma = (luma - c[0]) * c[1]
-            cb, cr = cb / count - c[2], cr / count - c[2]
-            out[0, i, j] = _clamp(luma + cr * c[4], ZERO, ONE)
-            out[1, i, j] = _clamp(luma + cb * c[5] + cr * c[6], ZERO, ONE)
-            out[2, i, j] = _clamp(luma + cb * c[7], ZERO, ONE)
-
-
-@_jit
-def thumbnail_packed(src: Any, width: int, height: int, bgr: bool, top: Any, out: Any) -> None:
-    """Box-average packed RGB or BGR to ``(3, h, w)`` float32 RGB in [0, 1]."""
-    sums = np.empty(3 * width, np.float32)
-    h, w = out.shape[1], out.shape[2]
-    for i in range(h):
-        first, last = i * height // h, (i + 1) * height // h
-        _box_row(src, first, last, 3 * width, sums)
-        for j in range(w):
-            left, right = j * width // w, (j + 1) * width // w
-            scale = ONE / (top * np.float32((last - first) * (right - left)))
-            for channel in range(3):
-                total = ZERO
-                at = 2 - channel if bgr else channel
-                for x in range(left, right):
-                    total += sums[3 * x + at]
-                out[channel, i, j] = _clamp(total * scale, ZERO, ONE)

@@ -13,7 +13,7 @@ from zerodce_rt.atomic import finished_file
 from zerodce_rt.bench.hardware import hardware, peak_memory_mb, versions
 from zerodce_rt.bench.timing import Timing
 from zerodce_rt.checkpoint import MODEL_NAMES
-from zerodce_rt.enhancer import DEFAULT_WORKING_SIZE
+from zerodce_rt.enhancer import DEFAULT_WORKING_SIZE, WorkingSize
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.estimators import BACKENDS, BackendUnavailable
 from zerodce_rt.frame import FORMATS
@@ -45,6 +45,7 @@ class BenchSettings:
     def __post_init__(self) -> None:
         for size in self.sizes:
             parse_size(size)
+        WorkingSize.parse(self.working_size)
         for kind, names, valid in (
             ("format", self.formats, list(FORMATS)),
             ("model", self.models, list(MODEL_NAMES)),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from zerodce_rt.frame import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def pass_through(source: Frame, target: Frame) -> Callable[[], object]:
@@ -38,7 +42,7 @@ def gamma_lookup(source: Frame, target: Frame, *, gamma: float = 0.4) -> Callabl
     return run
 
 
-def published_plus(width: int, height: int, *, divisor: int = 12) -> Callable[[], object]:
+def published_plus(width: int, height: int, *, divisor: int = 12) -> Callable[[], Tensor]:
     """The whole step of the published Zero-DCE++ design in PyTorch on the CPU.
 
     Float tensors throughout, as in the program of the paper (TPAMI 2021): bilinear thumbnail at
@@ -53,13 +57,14 @@ def published_plus(width: int, height: int, *, divisor: int = 12) -> Callable[[]
     model = DCENetPlus().eval()
     image = torch.rand(1, 3, height, width) * 0.2
 
-    def run() -> None:
+    def run() -> Tensor:
         with torch.inference_mode():
             small = F.interpolate(image, scale_factor=1 / divisor, mode="bilinear")
             maps = F.interpolate(model(small), (height, width), mode="bilinear", align_corners=True)
             x = image
             for _ in range(8):
                 x = x + maps * (torch.pow(x, 2) - x)
+            return x
 
     return run
 

@@ -1,0 +1,22 @@
+"""Where things are kept that can be made again, such as compiled kernels."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+log = logging.getLogger(__name__)
+
+
+def cache_folder(name: str) -> str:
+    """A folder of the user's own, private; ``""`` where none can be made."""
+    folder = Path(user_cache_path("zerodce-rt", appauthor=False), name)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        log.debug("no cache: %s", error)
+        return ""
+    return str(folder) if os.access(folder, os.W_OK) else ""
