@@ -287,6 +287,18 @@ def test_hdr_is_refused(transfer: int, make_video: VideoMaker, tmp_path: Path) -
     assert_nothing_left(tmp_path, "hdr.mp4")
 
 
+@pytest.mark.parametrize("end", [0.01, 1.0])
+def test_a_long_file_is_cut_after_the_last_frame_that_is_wanted(
+    end: float, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    # Reading stops long before the end of such a file, with frames still in the decoder.
+    source = make_video(frames=130, time_base=Fraction(1, 10), size=(32, 32))
+    result = enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer, span=Span(end=end))
+    expected = [p for p in Probe(source).pts if p < end]
+    assert result.frames == len(expected)
+    assert Probe(tmp_path / "out.mp4").pts == expected
+
+
 def test_span_keeps_the_part_and_the_sync(
     make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
 ) -> None:

@@ -224,9 +224,13 @@ class VideoReader:
     def _remaining(self) -> list[av.VideoFrame]:
         """Frames still inside the decoder when reading stopped before the end of the file."""
         try:
-            return self.stream.decode(None)
+            frames = self.stream.decode(None)
         except av.EOFError:  # already flushed: the file ended inside the span
             return []
+        for frame in frames:
+            # It comes with a packet, and here there is none.
+            frame.time_base = self.stream.time_base
+        return frames
 
     def _warn_if_short(self, last_seconds: float) -> None:
         expected = self.duration_seconds
