@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -85,10 +84,9 @@ def main() -> None:
     targets = []
     with tempfile.TemporaryDirectory() as folder:
         clip = options.clip or render(Path(folder, "room.mp4"))
-        # Processes come first: a child's peak memory counts what its parent held when it began.
         steps = chain(
-            startup(clip), memory(clip), frames(options.seconds), full_size(options.seconds),
-            files(clip),
+            frames(options.seconds), full_size(options.seconds), files(clip), memory(clip),
+            startup(clip),
         )  # fmt: skip
         for target in steps:
             print(target, flush=True)
@@ -98,6 +96,7 @@ def main() -> None:
             "command": " ".join(["python", *sys.argv]), "hardware": hardware(),
             "versions": versions(), "targets": targets,
         }  # fmt: skip
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
@@ -188,16 +187,26 @@ def memory(clip: Path) -> Iterator[Target]:
     )
 
 
+# A process begins with the peak of the one that started it, which therefore must be small.
+_MEASURED = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def _run(arguments: list[str]) -> tuple[float, float]:
     """Run the command line in a process of its own; seconds, and peak memory in MB."""
+    command = [sys.executable, "-m", "zerodce_rt", *arguments]
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "zerodce_rt", *arguments], stdout=subprocess.DEVNULL
+    answer = subprocess.run(
+        [sys.executable, "-c", _MEASURED, *command], stdout=subprocess.PIPE, text=True, check=True
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    seconds = time.perf_counter() - start
+    code, peak = map(int, answer.stdout.split())
+    if code:
         raise SystemExit(f"zerodce-rt {' '.join(arguments)} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    return seconds, peak / 1024
 
 
 def render(path: Path) -> Path:
