@@ -61,19 +61,19 @@ def plot_frames(results: Iterable[FrameResult], path: Path, title: str) -> None:
     figure, axes = _figure(path)
     lines: dict[str, list[tuple[float, float]]] = {}
     ticks: dict[float, str] = {}
+    published: dict[float, float] = {}
     for result in results:
         pixels = result.width * result.height / 1e6
         ticks[pixels] = f"{result.size}\n{result.width}x{result.height}"
         ours = f"{result.model}, {result.backend}, {result.format}"
         lines.setdefault(ours, []).append((pixels, result.fps))
-        published = 1000 / result.baselines["published"].median_ms
-        lines.setdefault("published Zero-DCE++ design, PyTorch", []).append((pixels, published))
+        published[pixels] = 1000 / result.baselines["published"].median_ms
     for name, points in lines.items():
-        theirs = name.startswith("published")
-        axes.plot(
-            *zip(*points, strict=True), "s--" if theirs else "o-", label=name,
-            color="grey" if theirs else None,
-        )  # fmt: skip
+        axes.plot(*zip(*points, strict=True), "o-", label=name)
+    axes.plot(
+        list(published), list(published.values()), "s--", color="grey",
+        label="published Zero-DCE++ design, PyTorch",
+    )  # fmt: skip
     for rate in REAL_TIME:
         axes.axhline(rate, color="black", linewidth=0.8, linestyle=":")
         axes.annotate(f"{rate} fps", (1, rate), xycoords=("axes fraction", "data"), va="bottom",
