@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,7 @@ def test_the_command_prints_a_table_and_writes_json_and_a_chart(
     assert "instruction_sets:" in shown.err
     lines = shown.out.splitlines()
     assert len([line for line in lines if line.startswith("64x48")]) == 2
+    assert re.search(r"peak memory of this process: \d+ MB", shown.out)
     for word in ("thumb", "estimate", "control", "apply", "p95", "cpu", "GFLOP/s", "GB/s"):
         assert word in lines[0]
     written = json.loads((tmp_path / "b.json").read_text())
@@ -175,7 +177,7 @@ def test_a_file_is_measured_against_transcoding(
     result = json.loads((tmp_path / "f.json").read_text())["file"]
     assert result["frames"] == 8
     assert (result["width"], result["height"]) == (96, 64)
-    for step in ("decode", "enhance", "whole", "transcode"):
+    for step in ("decode", "enhance", "encode", "whole", "transcode"):
         assert result[step]["fps"] > 0
     assert result["share_of_transcode"] == pytest.approx(
         result["whole"]["fps"] / result["transcode"]["fps"], abs=1e-3

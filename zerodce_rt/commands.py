@@ -153,6 +153,7 @@ def bench(options: argparse.Namespace) -> int:
 
     from zerodce_rt import bench as benchmark
     from zerodce_rt.bench import report
+    from zerodce_rt.bench.hardware import peak_memory_mb
 
     names = ("sizes", "formats", "models", "backends", "working_size", "seconds")
     given = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
@@ -171,6 +172,8 @@ def bench(options: argparse.Namespace) -> int:
         report.check_plotting()
     measure = _bench_file if options.file is not None else _bench_frames
     results = measure(options, settings)
+    if (peak := peak_memory_mb()) is not None:
+        print(f"peak memory of this process: {peak:.0f} MB")
     if options.json is not None:
         benchmark.write_json(options.json, results)
     return 0

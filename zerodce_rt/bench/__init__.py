@@ -13,7 +13,7 @@ from zerodce_rt.atomic import finished_file
 from zerodce_rt.bench.hardware import hardware, peak_memory_mb, versions
 from zerodce_rt.bench.timing import Timing
 from zerodce_rt.checkpoint import MODEL_NAMES
-from zerodce_rt.enhancer import DEFAULT_WORKING_SIZE, WorkingSize
+from zerodce_rt.enhancer import DEFAULT_WORKING_SIZE, Enhancer, WorkingSize
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.estimators import BACKENDS, BackendUnavailable
 from zerodce_rt.frame import FORMATS
@@ -113,14 +113,12 @@ def run_frames(settings: BenchSettings) -> Iterator[FrameResult]:
     """
     from zerodce_rt.bench.frames import measure_frame
 
-    for size in settings.sizes:
-        for model in settings.models:
-            for backend in usable_backends(settings.backends):
+    for model in settings.models:
+        for backend in usable_backends(settings.backends):
+            enhancer = Enhancer(model=model, backend=backend, working_size=settings.working_size)
+            for size in settings.sizes:
                 for format in settings.formats:
-                    yield measure_frame(
-                        size, parse_size(size), format, model, backend,
-                        settings.working_size, settings.seconds,
-                    )  # fmt: skip
+                    yield measure_frame(enhancer, size, parse_size(size), format, settings.seconds)
 
 
 def usable_backends(names: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 import av
@@ -17,6 +18,9 @@ from zerodce_rt.pipeline import run_in_order
 from zerodce_rt.progress import progress_bar
 from zerodce_rt.video.reader import VideoReader
 from zerodce_rt.video.writer import EncoderSettings, VideoWriter
+
+# Held in memory to measure encoding alone.
+_MOST_FRAMES = 24
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class ClipResult:
     Attributes:
         decode: reading alone.
         enhance: reading and enhancing, nothing written.
+        encode: writing enhanced frames that lie in memory.
         whole: as ``zerodce-rt enhance`` does it.
         transcode: decoding and encoding the enhanced file with the same settings.
     """
@@ -45,6 +50,7 @@ class ClipResult:
     backend: str
     decode: ClipStep
     enhance: ClipStep
+    encode: ClipStep
     whole: ClipStep
     transcode: ClipStep
 
@@ -81,6 +87,7 @@ def measure_clip(
         steps: dict[str, Callable[[], int]] = {
             "decode": lambda: _read(clip, None),
             "enhance": lambda: _read(clip, enhancer),
+            "encode": lambda: encode(bright, again, frames),
             "whole": whole,
             "transcode": lambda: transcode(bright, again),
         }
@@ -125,6 +132,20 @@ def transcode(source: Path, output: Path) -> int:
     with VideoReader(source) as reader:
         writer = VideoWriter(output, output, reader, EncoderSettings())
         run_in_order(reader, _untyped, writer.write)
+        writer.close()
+    return writer.frames
+
+
+def encode(source: Path, output: Path, count: int) -> int:
+    """Encode the first frames of a file with the default settings, to and fro until ``count``."""
+    with VideoReader(source) as reader:
+        frames = [f for f in islice(reader, _MOST_FRAMES) if isinstance(f, av.VideoFrame)]
+        rate, time_base = reader.rate, reader.stream.time_base
+        step = max(1, round(1 / (rate * time_base))) if rate and time_base else 1
+        writer = VideoWriter(output, output, reader, EncoderSettings())
+        for index, frame in zip(range(count), cycle([*frames, *frames[::-1]]), strict=False):
+            frame.pts = index * step
+            writer.write(_untyped(frame))
         writer.close()
     return writer.frames
 

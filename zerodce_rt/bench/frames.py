@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,10 @@ from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
 
 
 def measure_frame(
-    name: str, size: tuple[int, int], format: str, model: str, backend: str, working_size: str,
-    seconds: float,
-) -> FrameResult:  # fmt: skip
+    enhancer: Enhancer, name: str, size: tuple[int, int], format: str, seconds: float
+) -> FrameResult:
     """Time an enhancer and the baselines on a dark, noisy frame."""
     width, height = size
-    enhancer = _enhancer(model, backend, working_size)
     source = dark_noise(format, width, height)
     target = source.empty_like()
     cases = stages(enhancer, source, target)
@@ -34,20 +32,15 @@ def measure_frame(
     }
     timings = measure(cases | baselines, seconds=seconds)
     thumbnail = enhancer.working_size.of(height, width)
-    operations = 2 * load_bundled(model).parameters * thumbnail[0] * thumbnail[1]
+    operations = 2 * load_bundled(enhancer.model).parameters * thumbnail[0] * thumbnail[1]
     moved = 2 * sum(plane.nbytes for plane in source.planes)
     return FrameResult(
-        name, width, height, format, model, enhancer.estimator.name,
+        name, width, height, format, enhancer.model, enhancer.estimator.name,
         {n: timings[n] for n in cases},
         {n: timings[n] for n in baselines},
         round(operations / timings["estimate"].median_ms / 1e6, 1),
         round(moved / timings["apply"].median_ms / 1e6, 2),
     )  # fmt: skip
-
-
-@lru_cache(maxsize=8)
-def _enhancer(model: str, backend: str, working_size: str) -> Enhancer:
-    return Enhancer(model=model, backend=backend, working_size=working_size)
 
 
 def stages(enhancer: Enhancer, source: Frame, target: Frame) -> dict[str, Callable[[], object]]:

@@ -47,6 +47,7 @@ def clip_table(result: ClipResult) -> str:
     for text, step in (
         ("decode", result.decode),
         ("decode + enhance", result.enhance),
+        ("encode", result.encode),
         ("decode + enhance + encode: the whole run", result.whole),
         ("decode + encode of the enhanced file", result.transcode),
     ):
@@ -91,7 +92,8 @@ def plot_clip(result: ClipResult, path: Path, title: str) -> None:
     """Frames a second of each step of a file's way."""
     figure, axes = _figure(path)
     steps = {
-        "decode": result.decode, "decode + enhance": result.enhance, "whole run": result.whole,
+        "decode": result.decode, "decode + enhance": result.enhance,
+        "encode": result.encode, "whole run": result.whole,
         "decode + encode\nof the enhanced file": result.transcode,
     }  # fmt: skip
     bars = axes.barh(list(steps), [step.fps for step in steps.values()])
