@@ -18,15 +18,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from zerodce_rt import __version__
-from zerodce_rt.errors import UsageError, ZeroDCEError
-
-EXIT_FAILURE = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+from zerodce_rt.errors import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    UsageError,
+    ZeroDCEError,
+)
 
 # As in checkpoint.py and training.py, which are too heavy to import for --help.
 _MODELS = ("plus", "dcenet")
-LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
+_LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -237,7 +239,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet-every", type=int, default=500, metavar="STEPS",
                         help="steps between two before/after sheets (default: 500)")  # fmt: skip
     losses = parser.add_argument_group("losses")
-    for name in LOSSES:
+    for name in _LOSSES:
         losses.add_argument(f"--{name}-weight", type=float, metavar="W")
     losses.add_argument("--exposure-target", type=_fraction, metavar="E")
 

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zerodce_rt.cli import EXIT_FAILURE, LOSSES
-from zerodce_rt.errors import UsageError, ZeroDCEError
+from zerodce_rt.errors import EXIT_FAILURE, UsageError, ZeroDCEError
 
 if TYPE_CHECKING:
     from zerodce_rt.bench import BenchSettings
@@ -248,9 +247,11 @@ def train(options: argparse.Namespace) -> int:
     try:
         check_options(options.hold_out, options.sheet_every)
         settings = make(model=options.model, **changes)
-        weights = {n: getattr(options, f"{n}_weight") for n in LOSSES}
-        weights["exposure_target"] = options.exposure_target
-        given = {n: w for n, w in weights.items() if w is not None}
+        given = {
+            name.removesuffix("_weight"): value
+            for name, value in vars(options).items()
+            if value is not None and name.endswith(("_weight", "exposure_target"))
+        }
         settings = replace(settings, loss=replace(settings.loss, **given))
     except ValueError as error:
         raise UsageError(str(error)) from error

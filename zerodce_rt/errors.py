@@ -1,4 +1,8 @@
-"""The one exception whose message is meant for the person at the keyboard."""
+"""The exceptions whose messages are meant for the person at the keyboard, and exit codes."""
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
 class ZeroDCEError(Exception):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from zerodce_rt.atomic import finished_file
+from zerodce_rt.bench.frames import FrameResult, measure_frame
 from zerodce_rt.bench.hardware import hardware, peak_memory_mb, versions
-from zerodce_rt.bench.timing import Timing
 from zerodce_rt.checkpoint import MODEL_NAMES
 from zerodce_rt.enhancer import DEFAULT_WORKING_SIZE, Enhancer, WorkingSize
 from zerodce_rt.errors import ZeroDCEError
@@ -58,39 +58,6 @@ class BenchSettings:
             raise ValueError(f"seconds must be above 0 and at most 3600, not {self.seconds:g}")
 
 
-@dataclass(frozen=True)
-class FrameResult:
-    """One combination, frames in memory.
-
-    Attributes:
-        stages: thumbnail, estimate, control, apply, and ``whole``, which is all of them as the
-            enhancer runs them.
-        baselines: pass-through, gamma look-up, and the published design in PyTorch.
-        estimate_gflops: arithmetic of the network, in 10^9 operations a second.
-        apply_gbs: bytes of the frame read and written by the kernel, in 10^9 a second.
-    """
-
-    size: str
-    width: int
-    height: int
-    format: str
-    model: str
-    backend: str
-    stages: dict[str, Timing]
-    baselines: dict[str, Timing]
-    estimate_gflops: float
-    apply_gbs: float
-
-    @property
-    def fps(self) -> float:
-        return 1000 / self.stages["whole"].median_ms
-
-    @property
-    def times_published(self) -> float:
-        """How many times as fast as the published design."""
-        return self.baselines["published"].median_ms / self.stages["whole"].median_ms
-
-
 def parse_size(text: str) -> tuple[int, int]:
     """Width and height of a named size or ``"800x600"``.
 
@@ -111,8 +78,6 @@ def run_frames(settings: BenchSettings) -> Iterator[FrameResult]:
     Raises:
         ZeroDCEError: a backend that is not available here.
     """
-    from zerodce_rt.bench.frames import measure_frame
-
     for model in settings.models:
         for backend in usable_backends(settings.backends):
             enhancer = Enhancer(model=model, backend=backend, working_size=settings.working_size)

@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.bench import FrameResult
 from zerodce_rt.bench.baselines import gamma_lookup, pass_through, published_plus
-from zerodce_rt.bench.timing import measure
+from zerodce_rt.bench.timing import Timing, measure
 from zerodce_rt.checkpoint import load_bundled
 from zerodce_rt.curve import CurveMaps
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One combination, frames in memory.
+
+    Attributes:
+        stages: thumbnail, estimate, control, apply, and ``whole``, which is all of them as the
+            enhancer runs them.
+        baselines: pass-through, gamma look-up, and the published design in PyTorch.
+        estimate_gflops: arithmetic of the network, in 10^9 operations a second.
+        apply_gbs: bytes of the frame read and written by the kernel, in 10^9 a second.
+    """
+
+    size: str
+    width: int
+    height: int
+    format: str
+    model: str
+    backend: str
+    stages: dict[str, Timing]
+    baselines: dict[str, Timing]
+    estimate_gflops: float
+    apply_gbs: float
+
+    @property
+    def fps(self) -> float:
+        return 1000 / self.stages["whole"].median_ms
+
+    @property
+    def times_published(self) -> float:
+        """How many times as fast as the published design."""
+        return self.baselines["published"].median_ms / self.stages["whole"].median_ms
 
 
 def measure_frame(
