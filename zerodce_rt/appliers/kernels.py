@@ -181,33 +181,8 @@ def _load(code: Any, share: Any, c: Any) -> Any:
 
 
 @compiled
-def _row_of_pairs(
-    y: Any, chroma: Any, ring: Any, low: Any, high: Any, weight: Any, at: Any, n: int, c: Any,
-    out: Any, sums: Any,
-) -> None:  # fmt: skip
-    """A luma row with two pixels a chroma sample and shared maps, in one loop."""
-    for i in range(n):
-        j = U(i)
-        red, green, blue = chroma[j], chroma[ROW + j], chroma[U2 * ROW + j]
-        even, odd = U2 * (at + j), U2 * (at + j) + U1
-        r = _curve(_load(y[even], red, c), _between(ring, low, high, j, weight))
-        g = _curve(_load(y[even], green, c), _between(ring, low, high, U2 * ROW + j, weight))
-        b = _curve(_load(y[even], blue, c), _between(ring, low, high, U4 * ROW + j, weight))
-        luma = _luma(r, g, b, c)
-        out[even] = _code(luma, c)
-        sum_b, sum_r = b - luma, r - luma
-        r = _curve(_load(y[odd], red, c), _between(ring, low, high, ROW + j, weight))
-        g = _curve(_load(y[odd], green, c), _between(ring, low, high, U3 * ROW + j, weight))
-        b = _curve(_load(y[odd], blue, c), _between(ring, low, high, U5 * ROW + j, weight))
-        luma = _luma(r, g, b, c)
-        out[odd] = _code(luma, c)
-        sums[j] += sum_b + b - luma
-        sums[ROW + j] += sum_r + r - luma
-
-
-@compiled
 def _load_row(y: Any, chroma: Any, columns: int, at: Any, n: int, c: Any, rgb: Any) -> None:
-    """A luma row as RGB, for any number of maps."""
+    """A luma row as RGB."""
     for i in range(n):
         j = U(i)
         red, green, blue = chroma[j], chroma[ROW + j], chroma[U2 * ROW + j]
@@ -289,15 +264,9 @@ def enhance_yuv(
                     odd_y[:width] = source[:width]
                     odd_y[width] = source[width - 1]
                     source, target = odd_y, odd_out
-                if n_maps == 3 and columns == 2:
-                    _row_of_pairs(
-                        source, chroma, ring, low, high, weight, U(at), n, coefficients,
-                        target, sums,
-                    )  # fmt: skip
-                else:
-                    _load_row(source, chroma, columns, U(at), n, coefficients, rgb)
-                    _iterate(rgb, ring, low, high, weight, n_maps, columns, n, False)
-                    _store_row(rgb, columns, U(at), n, coefficients, target, sums)
+                _load_row(source, chroma, columns, U(at), n, coefficients, rgb)
+                _iterate(rgb, ring, low, high, weight, n_maps, columns, n, False)
+                _store_row(rgb, columns, U(at), n, coefficients, target, sums)
                 if odd:
                     out_y[row, columns * at : width] = odd_out[columns * at : width]
             _store_chroma(
