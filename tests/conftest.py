@@ -1,4 +1,4 @@
-"""Media for the tests, made on the spot."""
+"""Media for the tests, made on the spot, and the command line in this process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from zerodce_rt.cli import main
 
 # The tests' own processes must not fight over the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -195,3 +197,19 @@ class Probe:
 def assert_nothing_left(folder: Path, *expected: str) -> None:
     """The folder holds exactly these names: no partial file stayed behind."""
     assert sorted(p.name for p in folder.iterdir()) == sorted(expected)
+
+
+def run(*arguments: object) -> int:
+    """Run the command line in this process; usage errors of argparse count as exit codes."""
+    try:
+        return main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def one_line(text: str) -> str:
+    """The error that was printed, which must be one line and no traceback."""
+    lines = [line for line in text.strip().splitlines() if line]
+    assert len(lines) == 1, text
+    assert "Traceback" not in text
+    return lines[0]

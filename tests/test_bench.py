@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import VideoMaker, assert_nothing_left
-from tests.test_cli import one_line, run
+from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
 from zerodce_rt.bench import BenchSettings, parse_size, run_frames, usable_backends
 from zerodce_rt.bench.baselines import gamma_lookup, pass_through, published_plus
 from zerodce_rt.bench.clip import measure_clip

@@ -14,28 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Probe, VideoMaker, assert_nothing_left, dark_scene
+from tests.conftest import Probe, VideoMaker, assert_nothing_left, dark_scene, one_line, run
 from zerodce_rt import __version__
-from zerodce_rt.cli import build_parser, main
+from zerodce_rt.cli import build_parser
 from zerodce_rt.estimators.torch import nvidia_driver_present
 
 ROOT = Path(__file__).parent.parent
-
-
-def run(*arguments: object) -> int:
-    """Run the command line in this process; usage errors of argparse count as exit codes."""
-    try:
-        return main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-
-
-def one_line(text: str) -> str:
-    """The error that was printed, which must be one line and no traceback."""
-    lines = [line for line in text.strip().splitlines() if line]
-    assert len(lines) == 1, text
-    assert "Traceback" not in text
-    return lines[0]
 
 
 def write_picture(path: Path, width: int = 60, height: int = 40) -> Path:
