@@ -11,7 +11,6 @@ Without a CLIP of 1920x1080, the demo's dark room is rendered at that size (a mi
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -26,10 +25,11 @@ import av
 import cv2
 import numpy as np
 
+from zerodce_rt.bench import write_json
 from zerodce_rt.bench.baselines import eager_dcenet, published_plus
 from zerodce_rt.bench.clip import measure_clip
 from zerodce_rt.bench.frames import dark_noise
-from zerodce_rt.bench.hardware import hardware, versions
+from zerodce_rt.bench.hardware import hardware
 from zerodce_rt.bench.timing import measure
 from zerodce_rt.demo.scene import film
 from zerodce_rt.enhancer import DEFAULT_MODEL, DEFAULT_WORKING_SIZE, Enhancer
@@ -92,12 +92,8 @@ def main() -> None:
             print(target, flush=True)
             targets.append(asdict(target) | {"verdict": target.verdict})
     if options.json:
-        document = {
-            "command": " ".join(["python", *sys.argv]), "hardware": hardware(),
-            "versions": versions(), "targets": targets,
-        }  # fmt: skip
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
+        write_json(options.json, {"targets": targets}, program="python benchmarks/cpu_targets.py")
 
 
 def frames(seconds: float) -> Iterator[Target]:

@@ -41,7 +41,6 @@ class _Job:
     """The options of one ``enhance`` command, checked before any file is touched."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        from zerodce_rt.files import VIDEO_ESTIMATE_SECONDS, VIDEO_SMOOTHING_SECONDS
         from zerodce_rt.video.reader import Span
         from zerodce_rt.video.writer import EncoderSettings
 
@@ -51,11 +50,7 @@ class _Job:
                 codec=options.codec, crf=options.crf, preset=options.preset
             )
             self.span = Span(start=options.start, end=options.end)
-            self.enhancer = make_enhancer(
-                options,
-                smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
-                estimate_seconds=VIDEO_ESTIMATE_SECONDS,
-            )
+            self.enhancer = make_enhancer(options)
         except ValueError as error:
             raise UsageError(str(error)) from error
 
@@ -101,17 +96,16 @@ def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:
     return EXIT_FAILURE if failed else 0
 
 
-def make_enhancer(options: argparse.Namespace, **settings: Any) -> Enhancer:
-    from zerodce_rt.enhancer import Enhancer
+def make_enhancer(options: argparse.Namespace) -> Enhancer:
+    from zerodce_rt.files import video_enhancer
 
-    return Enhancer(
+    return video_enhancer(
         model=options.model,
         weights=options.weights,
         backend=options.backend,
         working_size=options.working_size,
         strength=options.strength,
         max_level=options.max_level,
-        **settings,
     )
 
 

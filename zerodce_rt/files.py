@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,10 +106,15 @@ def _enhancer(given: Enhancer | None, strength: float | None) -> Enhancer:
     if given is not None:
         return given
     # A picture has no time, and is not smoothed.
+    return video_enhancer(strength=1.0 if strength is None else strength)
+
+
+def video_enhancer(**options: Any) -> Enhancer:
+    """An enhancer whose maps follow a video smoothly; ``options`` are those of ``Enhancer``."""
     return Enhancer(
-        strength=1.0 if strength is None else strength,
         smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
         estimate_seconds=VIDEO_ESTIMATE_SECONDS,
+        **options,
     )
 
 

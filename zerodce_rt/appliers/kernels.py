@@ -28,7 +28,7 @@ from zerodce_rt.appliers.compiling import (
     clamp,
     compiled,
     inlined,
-)  # fmt: skip
+)
 
 # Cells of a row (one pixel, or two that share a chroma sample) worked on at once. All buffers
 # are flat and have rows of this constant length: with strides that it does not know the compiler
@@ -38,10 +38,16 @@ ROW = U(STRIP)
 
 
 @inlined
+def _step(x: Any, a: Any) -> Any:
+    """One iteration (see ``curve.iterate``)."""
+    return x + a * (x * x - x)
+
+
+@inlined
 def _curve(x: Any, a: Any) -> Any:
-    """Eight iterations with a shared map (see ``curve.iterate``)."""
+    """Eight iterations with a shared map."""
     for _ in range(8):
-        x = x + a * (x * x - x)
+        x = _step(x, a)
     return x
 
 
@@ -85,14 +91,19 @@ def _expand(row: Any, cells: Any, weights: Any, columns: int, at: int, n: int, o
 
 
 @compiled
-def _expand_all(
-    maps: Any, map_row: int, cells: Any, weights: Any, columns: int, at: int, n: int, ring: Any
-) -> None:
-    """One row of every map into its slot of the ring, which holds the two newest."""
+def _advance(
+    maps: Any, newest: int, lower: int, upper: int, cells: Any, weights: Any, columns: int,
+    at: int, n: int, ring: Any,
+) -> int:  # fmt: skip
+    """Bring the ring, which holds the two newest rows of every map, up to a row; the newest."""
     size = columns * STRIP
-    slot = (map_row & 1) * maps.shape[0] * size
-    for k in range(maps.shape[0]):
-        _expand(maps[k, map_row], cells, weights, columns, at, n, ring[slot + k * size :])
+    newest = max(newest, lower - 1)
+    while newest < upper:
+        newest += 1
+        slot = (newest & 1) * maps.shape[0] * size
+        for k in range(maps.shape[0]):
+            _expand(maps[k, newest], cells, weights, columns, at, n, ring[slot + k * size :])
+    return newest
 
 
 @compiled
@@ -118,15 +129,12 @@ def _iterate(
                     for j in range(n):
                         a = _between(ring, low + one, high + one, U(j), weight)
                         b = _between(ring, low + two, high + two, U(j), weight)
-                        value = x[values + U(j)]
-                        value = value + a * (value * value - value)
-                        x[values + U(j)] = value + b * (value * value - value)
+                        x[values + U(j)] = _step(_step(x[values + U(j)], a), b)
                 if maps // 3 & 1:
                     one = first + U(maps - 3) * size
                     for j in range(n):
                         a = _between(ring, low + one, high + one, U(j), weight)
-                        value = x[values + U(j)]
-                        x[values + U(j)] = value + a * (value * value - value)
+                        x[values + U(j)] = _step(x[values + U(j)], a)
 
 
 @compiled
@@ -240,11 +248,11 @@ def enhance_yuv(
     rgb = np.empty(3 * columns * STRIP, np.float32)
     chroma = np.empty(3 * STRIP, np.float32)
     sums = np.empty(2 * STRIP, np.float32)
-    # The last pixel of an odd width stands for the missing half of its cell, too.
-    odd = columns * count > width
     odd_y, odd_out = np.empty(width + 1, y.dtype), np.empty(width + 1, y.dtype)
     for at in range(0, count, STRIP):
         n = min(STRIP, count - at)
+        # The last pixel of an odd width stands for the missing half of its cell, too.
+        odd = columns * (at + n) > width
         newest = -1
         for chroma_row in range(first, last):
             _load_chroma(u[chroma_row], v[chroma_row], step, U(at), n, coefficients, chroma)
@@ -254,10 +262,7 @@ def enhance_yuv(
             for row in range(top, bottom):
                 lower, weight = row_lower[row], row_weight[row]
                 upper = min(lower + 1, map_rows - 1)
-                newest = max(newest, lower - 1)
-                while newest < upper:
-                    newest += 1
-                    _expand_all(maps, newest, cells, weights, columns, at, n, ring)
+                newest = _advance(maps, newest, lower, upper, cells, weights, columns, at, n, ring)
                 low, high = U(lower & 1) * slot, U(upper & 1) * slot
                 source, target = y[row], out_y[row]
                 if odd:
@@ -314,10 +319,7 @@ def enhance_packed(
         for row in range(first, last):
             lower, weight = row_lower[row], row_weight[row]
             upper = min(lower + 1, map_rows - 1)
-            newest = max(newest, lower - 1)
-            while newest < upper:
-                newest += 1
-                _expand_all(maps, newest, cells, weights, 1, at, n, ring)
+            newest = _advance(maps, newest, lower, upper, cells, weights, 1, at, n, ring)
             _load_packed(src[row], U(at), n, ONE / top, x)
             low, high = U(lower & 1) * slot, U(upper & 1) * slot
             _iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)

@@ -102,11 +102,14 @@ def usable_backends(names: Sequence[str]) -> list[str]:
     return found
 
 
-def write_json(path: Path, results: dict[str, Any]) -> None:
-    """Results with all that is needed to judge them."""
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+def write_json(path: Path, results: dict[str, Any], *, program: str = "zerodce-rt") -> None:
+    """Results with all that is needed to judge them.
+
+    Args:
+        program: what was run; its arguments are those of this process.
+    """
     document = {
-        "command": command,
+        "command": " ".join([program, *sys.argv[1:]]),
         "hardware": hardware(),
         "versions": versions(),
         **results,

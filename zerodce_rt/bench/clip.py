@@ -13,7 +13,7 @@ import av
 from av.video.frame import PictureType
 
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.files import VIDEO_ESTIMATE_SECONDS, VIDEO_SMOOTHING_SECONDS, enhance_video
+from zerodce_rt.files import enhance_video, video_enhancer
 from zerodce_rt.pipeline import run_in_order
 from zerodce_rt.progress import progress_bar
 from zerodce_rt.video.reader import VideoReader
@@ -68,16 +68,13 @@ def measure_clip(
     working_size: str,
     rounds: int = 3,
     progress: bool = False,
-) -> ClipResult:  # fmt: skip
+) -> ClipResult:
     """Time the steps in turn, ``rounds`` times; the best of each counts.
 
     Raises:
         ZeroDCEError: a file that cannot be read.
     """
-    enhancer = Enhancer(
-        model=model, backend=backend, working_size=working_size,
-        smoothing_seconds=VIDEO_SMOOTHING_SECONDS, estimate_seconds=VIDEO_ESTIMATE_SECONDS,
-    )  # fmt: skip
+    enhancer = video_enhancer(model=model, backend=backend, working_size=working_size)
     with tempfile.TemporaryDirectory() as folder:
         bright, again = Path(folder, "bright.mkv"), Path(folder, "again.mkv")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.demo import scene
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.files import VIDEO_ESTIMATE_SECONDS, VIDEO_SMOOTHING_SECONDS, enhance_video
+from zerodce_rt.files import enhance_video, video_enhancer
 from zerodce_rt.pictures import Picture, write_picture
 from zerodce_rt.progress import progress_bar
 
@@ -44,9 +44,7 @@ def run_demo(folder: Path, *, seconds: float = 4.0, progress: bool = True) -> No
     pictures = (darkened for darkened, _ in pairs)
     write_clip(dark, pictures)
 
-    enhancer = Enhancer(
-        smoothing_seconds=VIDEO_SMOOTHING_SECONDS, estimate_seconds=VIDEO_ESTIMATE_SECONDS
-    )
+    enhancer = video_enhancer()
     # Compiles the kernels and the network, so that the rate below is that of the work itself.
     log.info("getting ready (a minute at most, and only the first time) ...")
     with av.open(str(dark)) as container:
