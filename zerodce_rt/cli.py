@@ -1,4 +1,4 @@
-"""The command line: ``zerodce-rt enhance | demo | bench | train | doctor``.
+"""The command line: ``zerodce-rt live | enhance | demo | bench | train | doctor``.
 
 What the commands do is in ``commands.py``; only the command that runs brings its heavy modules,
 so that ``--help`` is immediate.
@@ -26,8 +26,9 @@ from zerodce_rt.errors import (
     ZeroDCEError,
 )
 
-# As in checkpoint.py and training.py, which are too heavy to import for --help.
+# As in checkpoint.py, training.py and live/views.py, which are too heavy to import for --help.
 _MODELS = ("plus", "dcenet")
+_VIEWS = ("enhanced", "original", "split", "side")
 _LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
 
 
@@ -106,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=name)
         return sub
 
+    _add_live(command("live", "show a camera, a stream or a file, brightened while it plays"))
     _add_enhance(command("enhance", "enhance a video, a picture, or a folder of either"))
     _add_demo(command("demo", "render a dark clip, enhance it, and show before and after"))
     _add_bench(command("bench", "measure how fast it is here, stage by stage"))
@@ -142,6 +144,55 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--backend", default="auto", metavar="NAME",
         help="auto, or one that 'zerodce-rt doctor' lists (default: auto)",
     )  # fmt: skip
+
+
+def _add_live(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", nargs="?", default="0",
+        help="camera number or /dev/video path, rtsp:// http:// udp:// ... stream, or video file "
+        "(default: camera 0)",
+    )  # fmt: skip
+    parser.add_argument("--seconds", type=_number, metavar="N", help="stop by itself after so long")
+    camera = parser.add_argument_group("camera")
+    camera.add_argument("--list-cameras", action="store_true", help="list the cameras, and end")
+    camera.add_argument(
+        "--size", type=_size, default=(1280, 720), metavar="WxH",
+        help="ask the camera for this size (default: 1280x720)",
+    )  # fmt: skip
+    camera.add_argument(
+        "--fps", type=_number, default=30.0, metavar="N",
+        help="ask for so many frames a second (default: 30)",
+    )  # fmt: skip
+    camera.add_argument(
+        "--keep-fps", action="store_true",
+        help="forbid the camera to slow down in the dark; the setting is put back at the end",
+    )  # fmt: skip
+    window = parser.add_argument_group("window (press H in it for its keys)")
+    window.add_argument(
+        "--view", choices=_VIEWS, default="enhanced",
+        help="what to show first: with split, drag the divider (default: enhanced)",
+    )  # fmt: skip
+    window.add_argument("--mirror", action="store_true", help="swap left and right in the window")
+    window.add_argument("--no-overlay", action="store_true", help="show no figures")
+    window.add_argument("--full-screen", action="store_true")
+    window.add_argument(
+        "--no-window", action="store_true", help="run unseen, with --record or --virtual-camera"
+    )
+    outputs = parser.add_argument_group("output")
+    outputs.add_argument(
+        "--record", type=Path, metavar="FILE",
+        help="record the enhanced picture to .mp4, .mov or .mkv, without sound",
+    )  # fmt: skip
+    outputs.add_argument("--overwrite", action="store_true", help="replace an existing recording")
+    outputs.add_argument(
+        "--virtual-camera", action="store_true",
+        help="offer the enhanced picture to other programs as a camera (needs zerodce-rt[vcam])",
+    )  # fmt: skip
+    outputs.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="FOLDER",
+        help="where the keys' snapshots and recordings go (default: here)",
+    )  # fmt: skip
+    _add_model_options(parser)
 
 
 def _add_enhance(parser: argparse.ArgumentParser) -> None:
@@ -249,6 +300,14 @@ def _fraction(text: str) -> float:
     if not 0 <= value <= 1:
         _invalid(f"must be between 0 and 1, not {text}")
     return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Width and height from ``1280x720``."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        _invalid(f"{text!r} is not a size like 1280x720")
+    return int(width), int(height)
 
 
 def _time(text: str) -> float:

@@ -20,6 +20,49 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def live(options: argparse.Namespace) -> int:
+    # Before PyAV: both bring a libxcb, and OpenCV's windows wait forever inside PyAV's.
+    import cv2  # noqa: F401
+
+    from zerodce_rt.files import check_output
+    from zerodce_rt.live.feeds import frame_rate_hold, open_feed
+    from zerodce_rt.live.session import LiveSettings, run_live
+    from zerodce_rt.video.camera import CameraSettings, list_cameras
+    from zerodce_rt.video.recorder import SUFFIXES as RECORDING_SUFFIXES
+
+    if options.list_cameras:
+        print("\n".join(list_cameras()) or "no cameras found")
+        return 0
+    try:
+        camera = CameraSettings(width=options.size[0], height=options.size[1], rate=options.fps)
+        settings = LiveSettings(
+            window=not options.no_window, view=options.view, mirror=options.mirror,
+            overlay=not options.no_overlay, full_screen=options.full_screen,
+            folder=options.output, record=options.record,
+            virtual_camera=options.virtual_camera, rate=options.fps, seconds=options.seconds,
+        )  # fmt: skip
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not options.output.is_dir():
+        raise ZeroDCEError(f"{options.output}: no such folder")
+    if options.record is not None:
+        file = Path(options.source)
+        source = file if file.is_file() else None
+        check_output(source, options.record, RECORDING_SUFFIXES, overwrite=options.overwrite)
+    hold = frame_rate_hold(options.source) if options.keep_fps else None
+    feed = open_feed(options.source, camera=camera, hold=hold)
+    try:
+        enhancer = make_enhancer(options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    try:
+        run_live(feed, enhancer, settings)
+    finally:
+        if hold is not None:
+            hold.restore()
+    return 0
+
+
 def enhance(options: argparse.Namespace) -> int:
     from zerodce_rt import files
 

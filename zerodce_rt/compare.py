@@ -20,13 +20,14 @@ def width_of(mode: str, width: int) -> int:
     return width if mode == "split" else 2 * max(width & ~1, 1)
 
 
-def compose(before: Frame, after: Frame, mode: str, out: Frame) -> None:
+def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: float = 0.5) -> None:
     """Write ``before`` and ``after`` to ``out``, all of one format.
 
     Args:
-        mode: ``"split"``: left half before, right half after, a bright line between;
+        mode: ``"split"``: before on the left, after on the right, a bright line between;
             ``"side"``: one beside the other, at full size.
         out: a frame of ``width_of(mode, width)`` and the same height.
+        divider: where the line of a split picture is, 0 to 1 of its width.
     """
     if mode not in MODES:
         raise ValueError(f"compare must be one of {', '.join(MODES)}, not {mode!r}")
@@ -38,7 +39,7 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame) -> None:
             target[:, half : 2 * half] = right[:, :half]
             continue
         # A multiple of four pixels falls on whole cells of every chroma subsampling.
-        middle = out.width // 2 & ~3
+        middle = int(out.width * divider) & ~3
         line = max(2, round(out.width * _DIVIDER)) & ~1
         stop = _samples(out, index, out.width)
         at = _samples(out, index, middle)

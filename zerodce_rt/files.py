@@ -186,19 +186,24 @@ def enhance_picture(
     pictures.write_picture(output, changed)
 
 
-def check_output(source: Path, output: Path, suffixes: Collection[str], *, overwrite: bool) -> None:
+def check_output(
+    source: Path | None, output: Path, suffixes: Collection[str], *, overwrite: bool
+) -> None:
     """Refuse what would destroy a file or cannot be written, before any work is done.
+
+    Args:
+        source: the input; None if it is not a file.
 
     Raises:
         ZeroDCEError: missing input, output equal to input, existing output, no such folder, or
             a name that ends in none of ``suffixes``.
     """
-    if not source.exists():
+    if source is not None and not source.exists():
         raise ZeroDCEError(f"{source}: no such file")
     if output.exists():
         if output.is_dir():
             raise ZeroDCEError(f"{output}: is a folder; give a file name")
-        if os.path.samefile(source, output):
+        if source is not None and os.path.samefile(source, output):
             raise ZeroDCEError(f"{output}: is the input itself; choose another output")
         if not overwrite:
             raise ZeroDCEError(f"{output}: exists already; use --overwrite to replace it")

@@ -247,15 +247,10 @@ class VideoWriter:
                 "choose another --codec or container"
             ) from error
         context = stream.codec_context
-        context.width, context.height = frame.width, frame.height
-        context.pix_fmt = frame.format.name
+        describe_picture(context, frame)
         context.time_base = stream.time_base = source.time_base
         context.thread_type = "AUTO"
         context.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(0, 1)
-        context.color_range = int(frame.color_range)
-        context.colorspace = int(frame.colorspace)
-        context.color_primaries = int(frame.color_primaries)
-        context.color_trc = int(frame.color_trc)
         context.flags |= av.codec.context.Flags.frame_duration
         stream.metadata.update(_kept(source.metadata))
         stream.disposition = source.disposition
@@ -319,6 +314,16 @@ class VideoWriter:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
             raise ZeroDCEError(f"{self._output}: cannot be written ({error})") from error
+
+
+def describe_picture(context: Any, frame: av.VideoFrame) -> None:
+    """Give an encoder the size, format and colour tags of the frames to come."""
+    context.width, context.height = frame.width, frame.height
+    context.pix_fmt = frame.format.name
+    context.color_range = int(frame.color_range)
+    context.colorspace = int(frame.colorspace)
+    context.color_primaries = int(frame.color_primaries)
+    context.color_trc = int(frame.color_trc)
 
 
 def _copy_of(container: Any, stream: Stream) -> Stream:

@@ -1,0 +1,342 @@
+"""How late the live picture is, from the camera to the screen.
+
+A camera that writes the time into its pictures takes the place of OpenCV's; everything after it
+is the real program, with a real window on a virtual screen (Xvfb) of this benchmark's own. The
+time is read back from the pixels of that screen. Black and white, of which the time is written,
+are the two levels that the curve leaves as they are.
+
+In turns, the enhancement is switched off, as a person would with the space key: the difference
+is what the enhancement itself adds. The delay counts all of the way.
+
+    python benchmarks/live_latency.py [--size 1280x720] [--fps 30] [--seconds 60]
+                                      [--json FILE] [--plot FILE.png]
+
+Linux, with Xvfb installed. Exit code 1 if a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import cv2  # before PyAV, see zerodce_rt/video/window.py
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.bench import write_json
+from zerodce_rt.bench.frames import dark_noise
+from zerodce_rt.bench.hardware import hardware
+from zerodce_rt.files import video_enhancer
+from zerodce_rt.live import session
+from zerodce_rt.live.feeds import open_feed
+from zerodce_rt.live.viewer import Viewer
+from zerodce_rt.video.camera import CameraSettings
+from zerodce_rt.video.window import Window
+
+BITS, BLOCK = 32, 16
+# Kernels, caches and the first estimates.
+WARM_UP_SECONDS = 3.0
+# With the enhancement, and without.
+TURNS_SECONDS = (20.0, 5.0)
+SCREEN = 2000, 1200
+# Targets of a 720p camera with 30 frames a second on two cores.
+P50_MS, P95_MS = 10.0, 20.0
+
+
+@dataclass
+class Record:
+    """What was seen: for each picture shown, when, how late, and whether enhanced."""
+
+    seconds: list[float] = field(default_factory=list)
+    delays_ms: list[float] = field(default_factory=list)
+    enhanced: list[bool] = field(default_factory=list)
+    lost: int = 0
+    memory_mb: list[tuple[float, float]] = field(default_factory=list)
+
+
+def write_stamp(image: NDArray[np.uint8], seconds: float) -> None:
+    """Write a time into the picture's last lines, in white and black blocks."""
+    value = int(seconds * 1e6) & (1 << BITS) - 1
+    bits = value >> np.arange(BITS, dtype=np.uint64) & 1
+    image[-BLOCK:, : BITS * BLOCK] = np.repeat(bits * 255, BLOCK).astype(np.uint8)[:, None]
+
+
+def read_stamp(middles: NDArray[np.uint8]) -> int:
+    """The number that blocks stand for, given one level of each."""
+    return int(((middles > 127).astype(np.uint64) << np.arange(BITS, dtype=np.uint64)).sum())
+
+
+def delay_ms(stamp: int, now: float) -> float:
+    return (int(now * 1e6) - stamp & (1 << BITS) - 1) / 1000
+
+
+class StampedCamera:
+    """In the place of ``cv2.VideoCapture``: dark noise, on time, with the time in it."""
+
+    width, height, rate = 1280, 720, 30.0
+
+    def __init__(self, *_: Any) -> None:
+        noise = dark_noise("bgr24", self.width, self.height).planes[0]
+        noise = noise.reshape(self.height, self.width, 3)
+        self._pictures = [np.roll(noise, 7 * n, axis=0) for n in range(4)]
+        self._count = 0
+        self._start = time.monotonic()
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def set(self, *_: Any) -> bool:
+        return True
+
+    def get(self, key: int) -> float:
+        return {
+            cv2.CAP_PROP_FRAME_WIDTH: self.width, cv2.CAP_PROP_FRAME_HEIGHT: self.height,
+            cv2.CAP_PROP_FPS: self.rate,
+        }.get(key, 0.0)  # fmt: skip
+
+    def grab(self) -> bool:
+        self._count += 1
+        due = self._start + self._count / self.rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        self._captured = time.monotonic()
+        return True
+
+    def retrieve(self) -> tuple[bool, NDArray[np.uint8]]:
+        image = self._pictures[self._count % len(self._pictures)].copy()
+        write_stamp(image, self._captured)
+        return True, image
+
+    def release(self) -> None:
+        pass
+
+
+class Screen:
+    """The pixels of a virtual screen, in memory (the XWD format that Xvfb -fbdir writes)."""
+
+    def __init__(self, path: Path) -> None:
+        header = np.fromfile(path, ">u4", 25)
+        start = int(header[0]) + 12 * int(header[19])
+        height, row = int(header[5]), int(header[12])
+        whole = np.memmap(path, np.uint8, "r", offset=start, shape=(height, row))
+        self.green = whole[:, 1::4]
+
+    def stamp(self, left: float, top: float, width: float, height: float, size: int) -> int:
+        """The time in the picture that lies there, ``size`` pixels wide before scaling."""
+        scale = width / size
+        x = left + (np.arange(BITS) + 0.5) * BLOCK * scale
+        y = top + height - BLOCK / 2 * scale
+        return read_stamp(self.green[int(y), x.astype(int)])
+
+
+@contextmanager
+def virtual_screen() -> Iterator[Screen]:
+    """Xvfb on a free display, which this process then uses."""
+    with tempfile.TemporaryDirectory() as folder:
+        reading, writing = os.pipe()
+        command = ["Xvfb", "-displayfd", str(writing), "-fbdir", folder,
+                   "-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24"]  # fmt: skip
+        try:
+            server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+        except FileNotFoundError:
+            sys.exit("this benchmark needs Xvfb; sudo apt install xvfb")
+        try:
+            os.close(writing)
+            with os.fdopen(reading) as answer:
+                os.environ["DISPLAY"] = f":{answer.readline().strip()}"
+            yield Screen(Path(folder) / "Xvfb_screen0")
+        finally:
+            server.terminate()
+            server.wait()
+
+
+class MeasuredWindow(Window):
+    """A window that looks at the screen after each picture."""
+
+    screen: Screen
+    record: Record
+    enhancing: bool
+
+    def show(self, image: NDArray[np.uint8]) -> None:
+        super().show(image)
+        rows, columns = image.shape[:2]
+        middle = BLOCK // 2
+        expected = read_stamp(image[rows - middle, middle : middle + BITS * BLOCK : BLOCK, 1])
+        place = cv2.getWindowImageRect(self._title)
+        until = time.monotonic() + 0.1
+        # The server paints in a process of its own.
+        while self.screen.stamp(*place, columns) != expected:
+            if time.monotonic() > until:
+                self.record.lost += 1
+                return
+            time.sleep(0.0002)
+        now = time.monotonic()
+        self.record.seconds.append(now)
+        self.record.delays_ms.append(delay_ms(expected, now))
+        self.record.enhanced.append(self.enhancing)
+
+
+def memory_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class MeasuredViewer(Viewer):
+    """A viewer whose enhancement is switched in turns, and whose memory is watched."""
+
+    begun = 0.0
+
+    def update(self, shot: Any) -> None:
+        super().update(shot)
+        now = time.monotonic()
+        self.begun = self.begun or now
+        record = MeasuredWindow.record
+        if not record.memory_mb or now - record.memory_mb[-1][0] >= 1:
+            record.memory_mb.append((now, memory_mb()))
+        on = (now - self.begun) % sum(TURNS_SECONDS) < TURNS_SECONDS[0]
+        if on != self._brightener.enabled:
+            self._brightener.enabled = on
+        # What is shown next may still be the work of the turn before.
+        if shot is not None:
+            MeasuredWindow.enhancing = shot.before is not shot.after
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run, delays in milliseconds from camera to screen."""
+
+    size: str
+    fps: float
+    seconds: float
+    shown: int
+    dropped: int
+    delay_p50_ms: float
+    delay_p95_ms: float
+    delay_max_ms: float
+    off_p50_ms: float
+    off_p95_ms: float
+    older_than_interval: int
+    first_minute_p50_ms: float
+    last_minute_p50_ms: float
+    memory_start_mb: float
+    memory_end_mb: float
+    cpu_share: float
+
+
+def percentile(values: list[float], share: float) -> float:
+    return float(np.percentile(values, share)) if values else float("nan")
+
+
+def run(seconds: float) -> tuple[Record, float]:
+    """One session of the program; its record, and the CPU time it took a second."""
+    MeasuredWindow.record, MeasuredWindow.enhancing = Record(), True
+    feed = open_feed("0", camera=CameraSettings())
+    began, cpu = time.monotonic(), time.process_time()
+    session.run_live(
+        feed, video_enhancer(), session.LiveSettings(seconds=seconds + WARM_UP_SECONDS)
+    )
+    return MeasuredWindow.record, (time.process_time() - cpu) / (time.monotonic() - began)
+
+
+def evaluate(record: Record, cpu_share: float) -> Result:
+    camera = StampedCamera
+    begin = record.seconds[0] + WARM_UP_SECONDS
+    rows = [
+        (at, delay, on)
+        for at, delay, on in zip(record.seconds, record.delays_ms, record.enhanced, strict=True)
+        if at >= begin
+    ]
+    delays = [delay for _, delay, on in rows if on]
+    off = [delay for _, delay, on in rows if not on]
+    length = rows[-1][0] - begin
+    interval_ms = 1000 / camera.rate
+    memory = [mb for at, mb in record.memory_mb if at >= begin]
+    due = round(length * camera.rate)
+    return Result(
+        size=f"{camera.width}x{camera.height}", fps=camera.rate, seconds=round(length, 1),
+        shown=len(rows), dropped=max(0, due - len(rows)),
+        delay_p50_ms=percentile(delays, 50), delay_p95_ms=percentile(delays, 95),
+        delay_max_ms=max(delays), off_p50_ms=percentile(off, 50), off_p95_ms=percentile(off, 95),
+        older_than_interval=sum(delay > interval_ms for delay in delays),
+        first_minute_p50_ms=statistics.median(d for at, d, on in rows if on and at < begin + 60),
+        last_minute_p50_ms=statistics.median(
+            d for at, d, on in rows if on and at > rows[-1][0] - 60
+        ),
+        memory_start_mb=percentile(memory[:10], 50), memory_end_mb=percentile(memory[-10:], 50),
+        cpu_share=cpu_share,
+    )  # fmt: skip
+
+
+def report(result: Result) -> None:
+    print(f"{result.size} at {result.fps:g} fps for {result.seconds:.0f} s: {result.shown} shown, "
+          f"{result.dropped} not ({100 * result.dropped / result.shown:.2f} %)")  # fmt: skip
+    print(f"camera to screen, enhanced:    p50 {result.delay_p50_ms:5.1f} ms   "
+          f"p95 {result.delay_p95_ms:5.1f} ms   max {result.delay_max_ms:5.1f} ms")  # fmt: skip
+    print(f"camera to screen, as it is:    p50 {result.off_p50_ms:5.1f} ms   "
+          f"p95 {result.off_p95_ms:5.1f} ms")  # fmt: skip
+    print(f"older than a frame interval:   {result.older_than_interval} of {result.shown}")
+    print(f"first and last minute:         p50 {result.first_minute_p50_ms:5.1f} and "
+          f"{result.last_minute_p50_ms:.1f} ms")  # fmt: skip
+    print(f"memory at begin and end:       {result.memory_start_mb:.0f} and "
+          f"{result.memory_end_mb:.0f} MB; {100 * result.cpu_share:.0f} % of one core")  # fmt: skip
+
+
+def plot(record: Record, result: Result, path: Path, title: str) -> None:
+    """Every delay over time, and the memory below."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    top, bottom = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    start = record.seconds[0]
+    at = np.array(record.seconds) - start
+    delays, on = np.array(record.delays_ms), np.array(record.enhanced)
+    top.plot(at[on], delays[on], ".", markersize=2, label="enhanced")
+    top.plot(at[~on], delays[~on], ".", markersize=2, color="grey", label="as it is")
+    top.axhline(1000 / result.fps, color="black", linewidth=0.8, linestyle=":")
+    top.annotate("one frame interval", (0, 1000 / result.fps), va="bottom", fontsize=8)
+    top.set(ylabel="ms from camera to screen", ylim=(0, 60),
+            title=f"{result.size} at {result.fps:g} fps, {title}")  # fmt: skip
+    top.legend(markerscale=5, fontsize=8)
+    bottom.plot([t - start for t, _ in record.memory_mb], [mb for _, mb in record.memory_mb])
+    bottom.set(ylabel="MB", xlabel="seconds", ylim=(0, None))
+    figure.savefig(path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--size", default="1280x720")
+    parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png")
+    options = parser.parse_args()
+    StampedCamera.width, StampedCamera.height = (int(n) for n in options.size.split("x"))
+    StampedCamera.rate = options.fps
+    with ExitStack() as stack:
+        MeasuredWindow.screen = stack.enter_context(virtual_screen())
+        stack.enter_context(patch.object(cv2, "VideoCapture", StampedCamera))
+        stack.enter_context(patch.object(session, "Window", MeasuredWindow))
+        stack.enter_context(patch.object(session, "Viewer", MeasuredViewer))
+        record, cpu_share = run(options.seconds)
+    result = evaluate(record, cpu_share)
+    report(result)
+    if options.json is not None:
+        write_json(options.json, {"live_latency": asdict(result)})
+    if options.plot is not None:
+        plot(record, result, options.plot, hardware()["processor"])
+    met = result.delay_p50_ms < P50_MS and result.delay_p95_ms < P95_MS
+    return 0 if met and not record.lost else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The live picture: a camera, a stream or a file, brightened while it plays."""

@@ -1,0 +1,130 @@
+"""One live session: from the feed to the window, the recording and the virtual camera."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.live.outputs import Outputs
+from zerodce_rt.live.shots import Brightener
+from zerodce_rt.live.viewer import Viewer
+from zerodce_rt.live.views import VIEWS
+from zerodce_rt.meters import LatencyMeter
+from zerodce_rt.pipeline import Newest
+from zerodce_rt.video.sources import Feed
+from zerodce_rt.video.window import Window
+
+log = logging.getLogger(__name__)
+
+# Keys are looked at this often when no picture comes.
+_POLL_SECONDS = 0.01
+# What a source really gives is told once, after it has run for so long.
+_MEASURED_AFTER_SECONDS = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveSettings:
+    """How a session begins, and where its pictures go.
+
+    Attributes:
+        window: open one.
+        view: one of ``VIEWS``.
+        mirror: swap left and right in the window.
+        overlay: show figures in the window.
+        full_screen: begin so.
+        folder: for the snapshots and recordings that keys make.
+        record: file to record to from the start.
+        virtual_camera: send the picture to a virtual camera.
+        rate: nominal frames a second of recordings and the virtual camera.
+        seconds: stop after that time; None goes on.
+    """
+
+    window: bool = True
+    view: str = "enhanced"
+    mirror: bool = False
+    overlay: bool = True
+    full_screen: bool = False
+    folder: Path = Path()
+    record: Path | None = None
+    virtual_camera: bool = False
+    rate: float = 30.0
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.view not in VIEWS:
+            raise ValueError(f"view must be one of {', '.join(VIEWS)}, not {self.view!r}")
+        if not self.window and self.record is None and not self.virtual_camera:
+            raise ValueError("without a window there must be a recording or a virtual camera")
+
+
+def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = None) -> None:
+    """Show a feed, brightened, until a person has had enough or a file ends.
+
+    Runs in the caller's thread, on macOS in the main one; ``cv2`` must be imported before ``av``.
+    Ctrl-C is a way to end it like closing the window.
+
+    Args:
+        enhancer: one for video; its strength follows the keys.
+
+    Raises:
+        ZeroDCEError: what a person can mend, such as a source that cannot be opened, or a
+            recording that broke off. Everything is closed then.
+    """
+    settings = settings or LiveSettings()
+    brightener = Brightener(enhancer)
+    pipeline = Newest(feed, brightener)
+    frames, started = 0, time.monotonic()
+    measured = False
+    latency = LatencyMeter()
+
+    def dropped() -> int:
+        return pipeline.dropped + feed.skipped
+
+    with ExitStack() as stack:
+        outputs = Outputs(rate=settings.rate, virtual_camera=settings.virtual_camera)
+        stack.callback(outputs.close)
+        viewer = None
+        if settings.window:
+            window = Window(f"zerodce-rt: {feed.name}")
+            stack.callback(window.close)
+            window.full_screen = settings.full_screen
+            viewer = Viewer(
+                window, feed, brightener, outputs, dropped=dropped, folder=settings.folder,
+                view=settings.view, mirror=settings.mirror, overlay=settings.overlay,
+            )  # fmt: skip
+            latency = viewer.latency
+        if settings.record is not None:
+            outputs.record(settings.record)
+        stack.enter_context(pipeline)
+        try:
+            while not (pipeline.ended and not (viewer and viewer.frozen)):
+                shot = pipeline.get(_POLL_SECONDS)
+                if pipeline.ended:  # a frozen picture outlives its file
+                    time.sleep(_POLL_SECONDS)
+                if viewer is not None:
+                    viewer.update(shot)
+                if shot is not None:
+                    frames += 1
+                    outputs.send(shot)
+                    if viewer is None:
+                        latency.add(time.monotonic() - shot.captured)
+                now = time.monotonic()
+                if (viewer is not None and viewer.quit) or (viewer is None and outputs.failure):
+                    break
+                if settings.seconds is not None and now - started >= settings.seconds:
+                    break
+                if not measured and now - started > _MEASURED_AFTER_SECONDS:
+                    measured = True
+                    log.info("%s: gives %.1f fps, measured", feed.name, feed.meter.rate(now))
+        except KeyboardInterrupt:
+            log.debug("stopped by Ctrl-C")
+    log.info(
+        "%d frames in %.1f s, %d dropped, median latency %.1f ms",
+        frames, time.monotonic() - started, dropped(), latency.median_ms(),
+    )  # fmt: skip
+    if outputs.failure is not None:
+        raise outputs.failure

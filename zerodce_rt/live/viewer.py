@@ -1,0 +1,236 @@
+"""What a person sees and presses: views, keys, text in the picture."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.atomic import finished_file
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.live.keys import ACTIONS, help_lines
+from zerodce_rt.live.outputs import Outputs
+from zerodce_rt.live.overlay import draw_text
+from zerodce_rt.live.shots import Brightener, Shot
+from zerodce_rt.live.views import VIEWS, view_of
+from zerodce_rt.meters import LatencyMeter, RateMeter
+from zerodce_rt.video.sources import Feed
+from zerodce_rt.video.window import Window
+
+log = logging.getLogger(__name__)
+
+# A source that says nothing for so long is reported in the picture.
+_SILENT_SECONDS = 2.0
+_MESSAGE_SECONDS, _ALARM_SECONDS = 2.5, 15.0
+# Figures that change with every picture cannot be read.
+_FIGURES_SECONDS = 0.5
+# While no picture comes, the text in it is drawn again this often.
+_IDLE_SECONDS = 0.1
+_STRENGTH_STEP = 0.1
+_BLANK = np.full((720, 1280, 3), 24, np.uint8)
+
+
+class Viewer:
+    """Shows shots in a window and does what the keys say.
+
+    Attributes:
+        view: one of ``VIEWS``.
+        quit: whether a person wants to end.
+        frozen: whether the picture stands still.
+        latency: from capture to screen.
+
+    Args:
+        dropped: tells how many pictures were left out so far.
+        folder: for what the keys save.
+    """
+
+    def __init__(
+        self, window: Window, feed: Feed, brightener: Brightener, outputs: Outputs,
+        *, dropped: Callable[[], int], folder: Path, view: str, mirror: bool, overlay: bool,
+    ) -> None:  # fmt: skip
+        self._window, self._feed = window, feed
+        self._brightener, self._outputs = brightener, outputs
+        self._dropped, self._folder = dropped, folder
+        self.view, self._mirror, self._overlay, self._help = view, mirror, overlay, False
+        self._divider = 0.5
+        self._quit = self.frozen = False
+        self._shot: Shot | None = None
+        self._changed = True
+        self._drawn = 0.0
+        self._message, self._message_until = "", 0.0
+        self._failure: ZeroDCEError | None = None
+        self._figures: list[str] = []
+        self._figures_until = 0.0
+        self._rate, self.latency = RateMeter(), LatencyMeter()
+        window.on_drag = self._drag
+
+    @property
+    def quit(self) -> bool:
+        return self._quit or self._window.closed
+
+    def update(self, shot: Shot | None) -> None:
+        """Show a new shot, if there is one and the picture is not frozen, and heed the keys."""
+        now = time.monotonic()
+        fresh = shot is not None and not self.frozen
+        if fresh:
+            self._shot = shot
+        if self._failure is not self._outputs.failure:
+            self._failure = self._outputs.failure
+            self._say(str(self._failure), _ALARM_SECONDS)
+        if fresh or self._changed or now - self._drawn > _IDLE_SECONDS:
+            image = self._drawing(now)
+            self._changed, self._drawn = False, now
+            self._window.show(image)
+            if fresh and shot is not None:
+                now = time.monotonic()
+                self._rate.tick(now)
+                self.latency.add(now - shot.captured)
+        for character in self._window.take_keys():
+            action = ACTIONS.get(character.lower())
+            if action is not None:
+                self._changed = True
+                getattr(self, f"key_{action}")(character)
+
+    def _status(self) -> str | None:
+        """Why there is no picture just now, if so."""
+        if self._feed.status is None and self._feed.silent_seconds > _SILENT_SECONDS:
+            return f"{self._feed.name} has sent nothing for {self._feed.silent_seconds:.0f} s"
+        return self._feed.status
+
+    def _drawing(self, now: float) -> NDArray[np.uint8]:
+        if self._shot is None:
+            image = _BLANK.copy()
+        else:
+            image = view_of(
+                self._shot.before, self._shot.after, self.view,
+                divider=self._divider, mirror=self._mirror,
+            )  # fmt: skip
+        if (status := self._status()) is not None:
+            image //= 3
+            draw_text(image, [status], "centre")
+        if self._overlay and not self._help:
+            draw_text(image, self._figures_at(now), "top left")
+        if (seconds := self._outputs.recording_seconds) is not None:
+            text = f"REC {int(seconds) // 60:02}:{int(seconds) % 60:02}"
+            draw_text(image, [text], "top right", alarm=True)
+        if self._help:
+            draw_text(image, help_lines(), "centre")
+        if now < self._message_until:
+            draw_text(image, [self._message], "bottom")
+        return image
+
+    def _figures_at(self, now: float) -> list[str]:
+        if self._changed or now >= self._figures_until:
+            self._figures_until = now + _FIGURES_SECONDS
+            brightener, feed = self._brightener, self._feed
+            state = "" if brightener.enabled else " · OFF"
+            state += " · FROZEN" if self.frozen else ""
+            self._figures = [
+                f"{self._rate.rate(now):.1f} fps · {self.latency.median_ms():.0f} ms · "
+                f"{self._dropped()} dropped",
+                f"{brightener.backend} · strength {brightener.strength:.1f}{state}",
+                f"{feed.name}: {feed.description}, gives {feed.meter.rate(now):.1f}",
+            ]
+        return self._figures
+
+    def _say(self, message: str, seconds: float = _MESSAGE_SECONDS) -> None:
+        """In the picture, for a moment."""
+        self._message, self._message_until = message, time.monotonic() + seconds
+        self._changed = True
+
+    def _drag(self, x: float, _: float) -> None:
+        if self.view == "split":
+            self._divider = x
+            self._changed = True
+
+    def _adjusted(self, message: str) -> None:
+        """What was changed acts on the next picture; a frozen one needs telling."""
+        if self.frozen and self._shot is not None:
+            self._shot = self._brightener.again(self._shot)
+        self._say(message)
+
+    def key_view(self, _: str) -> None:
+        self._show_view(VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)])
+
+    def key_choose_view(self, character: str) -> None:
+        self._show_view(VIEWS[int(character) - 1])
+
+    def _show_view(self, view: str) -> None:
+        self.view = view
+        self._say({"side": "before and after"}.get(view, view))
+
+    def key_toggle(self, _: str) -> None:
+        self._brightener.enabled = not self._brightener.enabled
+        self._adjusted(f"enhancement {'on' if self._brightener.enabled else 'off'}")
+
+    def key_stronger(self, _: str) -> None:
+        self._change_strength(_STRENGTH_STEP)
+
+    def key_weaker(self, _: str) -> None:
+        self._change_strength(-_STRENGTH_STEP)
+
+    def _change_strength(self, step: float) -> None:
+        strength = min(1.0, max(0.0, round(self._brightener.strength + step, 2)))
+        self._brightener.strength = strength
+        self._adjusted(f"strength {strength:.1f}")
+
+    def key_freeze(self, _: str) -> None:
+        self.frozen = not self.frozen
+        self._say("frozen" if self.frozen else "live")
+
+    def key_overlay(self, _: str) -> None:
+        self._overlay = not self._overlay
+
+    def key_mirror(self, _: str) -> None:
+        self._mirror = not self._mirror
+
+    def key_help(self, _: str) -> None:
+        self._help = not self._help
+
+    def key_full_screen(self, _: str) -> None:
+        self._window.full_screen = not self._window.full_screen
+
+    def key_quit(self, _: str) -> None:
+        self._quit = True
+
+    def key_snapshot(self, _: str) -> None:
+        if self._shot is None:
+            self._say("no picture yet")
+            return
+        base = self._new_name("_before.png")
+        try:
+            for name, image in (("before", self._shot.before), ("after", self._shot.after)):
+                path = base.with_name(f"{base.name}_{name}.png")
+                with finished_file(path) as partial:
+                    partial.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+                log.info("%s", path)
+            self._say(f"saved {base.name}_before.png and _after.png")
+        except OSError as error:
+            log.error("no snapshot: %s", error)
+            self._say(f"no snapshot: {error.strerror or error}", _ALARM_SECONDS)
+
+    def key_record(self, _: str) -> None:
+        if self._outputs.recording_seconds is None:
+            try:
+                base = self._new_name(".mp4")
+                self._outputs.record(base.with_name(f"{base.name}.mp4"))
+                self._say(f"recording to {base.name}.mp4")
+            except ZeroDCEError as error:
+                log.error("%s", error)
+                self._say(str(error), _ALARM_SECONDS)
+        elif (path := self._outputs.stop_recording()) is not None:
+            self._say(f"saved {path.name}")
+
+    def _new_name(self, ending: str) -> Path:
+        """A name with the time in it, such that no file has it yet."""
+        base = self._folder / time.strftime("zerodce-rt_%Y-%m-%d_%H-%M-%S")
+        name, number = base, 1
+        while name.with_name(f"{name.name}{ending}").exists():
+            number += 1
+            name = base.with_name(f"{base.name}_{number}")
+        return name

@@ -1,0 +1,44 @@
+"""Measuring what plays: frames a second and delays, over the last moments only."""
+
+from __future__ import annotations
+
+from collections import deque
+
+# Long enough for a steady figure, short enough to follow a camera that changes its rate.
+WINDOW_SECONDS = 2.0
+
+
+class RateMeter:
+    """Frames a second over the last ``WINDOW_SECONDS``. One thread ticks, any may read."""
+
+    def __init__(self) -> None:
+        self._ticks: deque[float] = deque()
+
+    def tick(self, seconds: float) -> None:
+        """A frame came at that time of a steady clock."""
+        self._ticks.append(seconds)
+        while seconds - self._ticks[0] > WINDOW_SECONDS:
+            self._ticks.popleft()
+
+    def rate(self, seconds: float) -> float:
+        """Frames a second, 0 if there were not two, or none for a while."""
+        ticks = list(self._ticks)
+        if len(ticks) < 2 or seconds - ticks[-1] > WINDOW_SECONDS:
+            return 0.0
+        return (len(ticks) - 1) / (ticks[-1] - ticks[0])
+
+
+class LatencyMeter:
+    """The last few delays."""
+
+    def __init__(self, size: int = 60) -> None:
+        self._delays: deque[float] = deque(maxlen=size)
+
+    def add(self, seconds: float) -> None:
+        self._delays.append(seconds)
+
+    def median_ms(self) -> float:
+        """Median in milliseconds; 0 if there is none."""
+        if not self._delays:
+            return 0.0
+        return 1000 * sorted(self._delays)[len(self._delays) // 2]

@@ -1,0 +1,162 @@
+"""Network streams, and files that play at their own speed, through PyAV."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.frame import FORMATS
+from zerodce_rt.video.frames import convert, refuse_hdr
+from zerodce_rt.video.reader import VideoReader, reason_of
+from zerodce_rt.video.sources import Picture, SourceLost
+
+log = logging.getLogger(__name__)
+
+# How long a server may be silent while connecting, and later.
+_TIMEOUT_SECONDS = (10.0, 5.0)
+# FFmpeg would otherwise wait up to five seconds to learn more about a stream, and hold frames
+# back in case they come out of order.
+_OPTIONS = {
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    "analyzeduration": "1000000",
+    "probesize": "1000000",
+}
+_RTSP_OPTIONS = {"rtsp_transport": "tcp"}
+# A picture that is later than this is left out.
+_LATE_SECONDS = 0.1
+# The clock starts afresh after a pause this long, or before a gap in the file's times.
+_PAUSE_SECONDS, _GAP_SECONDS = 1.0, 10.0
+
+
+class Stream:
+    """A network stream; a ``Source``. One that has an end plays at its own speed.
+
+    Args:
+        name: what to call it in messages, without a password.
+
+    Raises:
+        SourceLost: if nobody sends.
+        ZeroDCEError: if what comes is not a video, or HDR.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self.skipped = 0
+        self._name = name
+        options = _OPTIONS | (_RTSP_OPTIONS if url.lower().startswith("rtsp") else {})
+        try:
+            self._container = av.open(
+                url, options=options, timeout=_TIMEOUT_SECONDS, metadata_errors="replace"
+            )
+        except (av.FFmpegError, OSError) as error:
+            raise SourceLost(f"{name} cannot be opened ({reason_of(error)})") from error
+        try:
+            stream: Any = self._container.streams.best("video")
+            if stream is None or stream.codec_context is None:
+                raise ZeroDCEError(f"{name}: has no video that can be decoded")
+            refuse_hdr(int(stream.codec_context.color_trc or 0), name)
+        except BaseException:
+            self._container.close()
+            raise
+        self._ends = self._container.duration is not None
+        self._player = _Player(self._container, stream, paced=self._ends)
+        self.description = _describe(stream)
+
+    def read(self) -> Picture | None:
+        try:
+            picture = self._player.next()
+        except (av.FFmpegError, OSError) as error:
+            raise SourceLost(f"{self._name} broke off ({reason_of(error)})") from error
+        finally:
+            self.skipped = self._player.skipped
+        if picture is None and not self._ends:
+            raise SourceLost(f"{self._name} was closed by its sender")
+        return picture
+
+    def close(self) -> None:
+        self._container.close()
+
+
+class FilePlayer:
+    """A video file that plays at its own speed; a ``Source``."""
+
+    def __init__(self, path: Path) -> None:
+        self.skipped = 0
+        self._reader = VideoReader(path)
+        self._player = _Player(self._reader.container, self._reader.stream, paced=True)
+        self.description = _describe(self._reader.stream)
+
+    def read(self) -> Picture | None:
+        try:
+            return self._player.next()
+        except (av.FFmpegError, OSError) as error:
+            log.warning("%s: damaged (%s)", self._reader.path, reason_of(error))
+            return None
+        finally:
+            self.skipped = self._player.skipped
+
+    def close(self) -> None:
+        self._reader.container.close()
+
+
+class _Player:
+    """Decoded pictures, each with the time at which it is to be seen."""
+
+    def __init__(self, container: Any, stream: Any, *, paced: bool) -> None:
+        # Frame threads would hold back as many frames as there are threads.
+        stream.thread_type = "AUTO" if paced else "SLICE"
+        self._frames: Iterator[av.VideoFrame] = container.decode(stream)
+        self._aspect = stream.sample_aspect_ratio or Fraction(1)
+        self._paced = paced
+        self._start: float | None = None
+        self.skipped = 0
+
+    def next(self) -> Picture | None:
+        for frame in self._frames:
+            captured = time.monotonic()
+            if self._paced and frame.time is not None:
+                captured, now = self._due(frame.time, captured), captured
+                if now - captured > _LATE_SECONDS:
+                    self.skipped += 1
+                    continue
+            return Picture(_upright_bgr(frame, self._aspect), captured)
+        return None
+
+    def _due(self, seconds: float, now: float) -> float:
+        """When the picture of a file's time is to be seen."""
+        if (
+            self._start is None
+            or not -_GAP_SECONDS < now - (self._start + seconds) < _PAUSE_SECONDS
+        ):
+            self._start = now - seconds
+        return self._start + seconds
+
+
+def _upright_bgr(frame: av.VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
+    """The frame as people see it: turned by its rotation, with square pixels."""
+    size = None
+    if aspect > 1:
+        size = round(frame.width * aspect), frame.height
+    elif 0 < aspect < 1:
+        size = frame.width, round(frame.height / aspect)
+    turn = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180,
+            -90: cv2.ROTATE_90_CLOCKWISE}.get(frame.rotation)  # fmt: skip
+    image = convert(frame, FORMATS["bgr24"], size=size).to_ndarray()
+    return np.asarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
+
+
+def _describe(stream: Any) -> str:
+    context = stream.codec_context
+    rate = stream.average_rate or stream.guessed_rate
+    text = f"{context.width}x{context.height} {context.name}"
+    return f"{text}, {float(rate):.4g} fps" if rate else text

@@ -1,0 +1,71 @@
+"""The picture as a camera for meetings, through pyvirtualcam."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.errors import ZeroDCEError
+
+_DRIVERS = {
+    "Linux": "sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback exclusive_caps=1",
+    "Windows": "install OBS Studio (obsproject.com), which brings one",
+    "Darwin": "install OBS Studio (obsproject.com), and start and stop its virtual camera once",
+}
+
+
+class VirtualCamera:
+    """A camera that other programs can choose. Its size is that of the first picture.
+
+    Args:
+        rate: frames a second that it promises.
+
+    Raises:
+        ZeroDCEError: if the package is not installed. A missing driver shows at the first picture.
+    """
+
+    def __init__(self, rate: float) -> None:
+        try:
+            import pyvirtualcam
+        except ImportError as error:
+            raise ZeroDCEError(
+                "--virtual-camera needs pyvirtualcam; pip install 'zerodce-rt[vcam]'"
+            ) from error
+        self._library: Any = pyvirtualcam
+        self._rate = rate
+        self._camera: Any = None
+
+    @property
+    def device(self) -> str | None:
+        """What it is called in other programs, once it runs."""
+        return self._camera and self._camera.device
+
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Send a picture, ``(H, W, 3)`` uint8 BGR; another size than the first is scaled.
+
+        Raises:
+            ZeroDCEError: if this system has no driver for virtual cameras.
+        """
+        if self._camera is None:
+            self._camera = self._open(image.shape[1], image.shape[0])
+        size = self._camera.width, self._camera.height
+        if size != (image.shape[1], image.shape[0]):
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        self._camera.send(image)
+
+    def _open(self, width: int, height: int) -> Any:
+        library = self._library
+        try:
+            return library.Camera(width, height, self._rate, fmt=library.PixelFormat.BGR)
+        except RuntimeError as error:
+            driver = _DRIVERS.get(platform.system(), "see github.com/letmaik/pyvirtualcam")
+            raise ZeroDCEError(f"there is no virtual camera on this system; {driver}") from error
+
+    def close(self) -> None:
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
