@@ -172,10 +172,10 @@ class MeasuredWindow(Window):
         rows, columns = image.shape[:2]
         middle = BLOCK // 2
         expected = read_stamp(image[rows - middle, middle : middle + BITS * BLOCK : BLOCK, 1])
-        place = cv2.getWindowImageRect(self._title)
+        left, top, width, height = cv2.getWindowImageRect(self._title)
         until = time.monotonic() + 0.1
         # The server paints in a process of its own.
-        while self.screen.stamp(*place, columns) != expected:
+        while self.screen.stamp(left, top, width, height, columns) != expected:
             if time.monotonic() > until:
                 self.record.lost += 1
                 return

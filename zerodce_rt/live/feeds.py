@@ -53,7 +53,9 @@ def open_feed(
         if isinstance(device, str) and sys.platform == "linux" and not Path(device).exists():
             raise ZeroDCEError(f"{device}: no such camera; see 'zerodce-rt live --list-cameras'")
         settings = camera or CameraSettings()
-        return Feed(camera_name(device), lambda: Camera(device, settings, hold))
+        advice = "" if hold else "in the dark cameras slow down, which --keep-fps forbids"
+        name = camera_name(device)
+        return Feed(name, lambda: Camera(device, settings, hold), slow_advice=advice)
     scheme, separator, _ = source.partition("://")
     if separator:
         if scheme.lower() not in SCHEMES:

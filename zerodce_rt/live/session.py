@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.01
 # What a source really gives is told once, after it has run for so long.
 _MEASURED_AFTER_SECONDS = 3.0
+_SLOW_SHARE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
                     break
                 if not measured and now - started > _MEASURED_AFTER_SECONDS:
                     measured = True
-                    log.info("%s: gives %.1f fps, measured", feed.name, feed.meter.rate(now))
+                    _tell_rate(feed, now, settings.rate)
         except KeyboardInterrupt:
             log.debug("stopped by Ctrl-C")
     log.info(
@@ -128,3 +129,12 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
     )  # fmt: skip
     if outputs.failure is not None:
         raise outputs.failure
+
+
+def _tell_rate(feed: Feed, now: float, wanted: float) -> None:
+    """What the source really gives, whatever it promised."""
+    rate = feed.meter.rate(now)
+    slow = feed.slow_advice and 0 < rate < _SLOW_SHARE * wanted
+    log.info(
+        "%s: gives %.1f fps, measured%s", feed.name, rate, f"; {feed.slow_advice}" if slow else ""
+    )

@@ -67,7 +67,7 @@ class Camera:
             self._capture.set(key, value)
         self.description = self._negotiated()
         if hold is not None:
-            self.description += f", {hold.apply()}"
+            self.description += ", rate held" if hold.apply() else ", rate not held"
 
     def _negotiated(self) -> str:
         get = self._capture.get

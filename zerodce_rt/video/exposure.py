@@ -31,21 +31,21 @@ class FrameRateHold:
         self.path = path
         self._before: int | None = None
 
-    def apply(self) -> str:
+    def apply(self) -> bool:
         """Hold the rate; called each time the camera was opened.
 
         Returns:
-            what became of it, for people.
+            whether it is held; if not, a warning says why.
         """
         try:
             value = _control(self.path)
-            if value == 0:
-                return "frame rate is held by the camera's own setting"
-            _control(self.path, 0)
+            if value != 0:
+                _control(self.path, 0)
+                self._before = value
         except OSError as error:
-            return f"frame rate cannot be held: {_reason(error)}"
-        self._before = value
-        return "frame rate held"
+            log.warning("%s: its frame rate cannot be held (%s)", self.path, _reason(error))
+            return False
+        return True
 
     def restore(self) -> None:
         """Put back what ``apply`` changed."""
@@ -65,7 +65,7 @@ def _control(path: str, value: int | None = None) -> int:
         OSError: no such device, or no such control.
     """
     if sys.platform != "linux":
-        raise OSError(f"there is no way to on {sys.platform}; look into the camera's own program")
+        raise OSError(f"not possible on {sys.platform}; the camera's own program may offer it")
     import fcntl
 
     request = _VIDIOC_G_CTRL if value is None else _VIDIOC_S_CTRL

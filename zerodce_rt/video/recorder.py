@@ -59,6 +59,7 @@ class Recorder:
         if suffix not in SUFFIXES:
             raise ValueError(f"{path}: its name must end in one of {', '.join(SUFFIXES)}")
         try:
+            path.touch()  # FFmpeg would notice a bad place with the first picture
             self._container: Any = av.open(
                 str(path.absolute()), "w", options=_CONTAINER_OPTIONS[suffix]
             )

@@ -71,13 +71,16 @@ class Feed:
         status: why there are no pictures just now; None while they come.
         description: what was negotiated with the source.
         meter: of the pictures that the source gives.
+        slow_advice: what to do if they are fewer than was asked for.
 
     Args:
         open_source: opens the source.
     """
 
-    def __init__(self, name: str, open_source: Callable[[], Source]) -> None:
-        self.name, self._open = name, open_source
+    def __init__(
+        self, name: str, open_source: Callable[[], Source], *, slow_advice: str = ""
+    ) -> None:
+        self.name, self.slow_advice, self._open = name, slow_advice, open_source
         self.status: str | None = f"opening {name} ..."
         self.description = ""
         self.meter = RateMeter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
+
+log = logging.getLogger(__name__)
 
 _DRIVERS = {
     "Linux": "sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback exclusive_caps=1",
@@ -39,11 +42,6 @@ class VirtualCamera:
         self._rate = rate
         self._camera: Any = None
 
-    @property
-    def device(self) -> str | None:
-        """What it is called in other programs, once it runs."""
-        return self._camera and self._camera.device
-
     def write(self, image: NDArray[np.uint8]) -> None:
         """Send a picture, ``(H, W, 3)`` uint8 BGR; another size than the first is scaled.
 
@@ -60,10 +58,12 @@ class VirtualCamera:
     def _open(self, width: int, height: int) -> Any:
         library = self._library
         try:
-            return library.Camera(width, height, self._rate, fmt=library.PixelFormat.BGR)
+            camera = library.Camera(width, height, self._rate, fmt=library.PixelFormat.BGR)
         except RuntimeError as error:
             driver = _DRIVERS.get(platform.system(), "see github.com/letmaik/pyvirtualcam")
             raise ZeroDCEError(f"there is no virtual camera on this system; {driver}") from error
+        log.info("virtual camera: %s", camera.device)
+        return camera
 
     def close(self) -> None:
         if self._camera is not None:

@@ -1,0 +1,70 @@
+"""A network camera: sends dark MPEG-TS video in real time. ``python -m tests.sender URL``
+
+In a process of its own, since PyAV holds the interpreter while it waits for a receiver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from types import TracebackType
+
+import av
+import numpy as np
+
+RATE = 25
+SIZE = 96, 64
+
+
+class Sender:
+    """Runs it inside a ``with`` block, and kills it at the end.
+
+    Args:
+        url: where to send; a tcp one listens, as a camera would.
+        frames: as many; default: until it is killed.
+    """
+
+    def __init__(self, url: str, *, frames: int | None = None) -> None:
+        self._command = [sys.executable, "-m", "tests.sender", url, *([str(frames)] * bool(frames))]
+
+    def __enter__(self) -> Sender:
+        self._process = subprocess.Popen(self._command)
+        return self
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+
+def send(url: str, frames: int | None) -> None:
+    listen = "?listen=1&listen_timeout=20000" if url.startswith("tcp:") else ""
+    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
+    scene = np.stack([x // 3, y // 2, (x + y) // 6], axis=-1).astype(np.uint8)
+    with av.open(url + listen, "w", format="mpegts") as out:
+        encoder = out.add_stream(
+            "libx264", rate=RATE, options={"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
+        )
+        encoder.width, encoder.height, encoder.pix_fmt = *SIZE, "yuv420p"
+        started = time.monotonic()
+        for number in itertools.count() if frames is None else range(frames):
+            frame = av.VideoFrame.from_ndarray(np.roll(scene, number, axis=1), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            out.mux(encoder.encode(frame))
+            time.sleep(max(0.0, started + number / RATE - time.monotonic()))
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(OSError):  # the receiver has gone
+        send(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
