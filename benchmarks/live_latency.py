@@ -42,7 +42,7 @@ from zerodce_rt.live import session
 from zerodce_rt.live.feeds import open_feed
 from zerodce_rt.live.viewer import Viewer
 from zerodce_rt.video.camera import CameraSettings
-from zerodce_rt.video.window import Window
+from zerodce_rt.video.window import Draw, Window
 
 BITS, BLOCK = 32, 16
 # Kernels, caches and the first estimates.
@@ -167,8 +167,8 @@ class MeasuredWindow(Window):
     record: Record
     enhancing: bool
 
-    def show(self, image: NDArray[np.uint8]) -> None:
-        super().show(image)
+    def show(self, image: NDArray[np.uint8], draw: Draw | None = None) -> None:
+        super().show(image, draw)
         rows, columns = image.shape[:2]
         middle = BLOCK // 2
         expected = read_stamp(image[rows - middle, middle : middle + BITS * BLOCK : BLOCK, 1])

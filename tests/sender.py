@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 RATE = 25
-SIZE = 96, 64
+SIZE = 640, 360
 
 
 class Sender:
@@ -51,7 +51,7 @@ class Sender:
 def send(url: str, frames: int | None) -> None:
     listen = "?listen=1&listen_timeout=20000" if url.startswith("tcp:") else ""
     y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
-    scene = np.stack([x // 3, y // 2, (x + y) // 6], axis=-1).astype(np.uint8)
+    scene = np.stack([x // 20, y // 10, (x + y) // 30], axis=-1).astype(np.uint8)
     with av.open(url + listen, "w", format="mpegts") as out:
         encoder = out.add_stream(
             "libx264", rate=RATE, options={"preset": "ultrafast", "tune": "zerolatency", "g": "5"}

@@ -25,8 +25,9 @@ from zerodce_rt.live.overlay import draw_text
 from zerodce_rt.live.session import LiveSettings, run_live
 from zerodce_rt.live.shots import Brightener
 from zerodce_rt.live.viewer import Viewer
-from zerodce_rt.live.views import VIEWS, view_of
+from zerodce_rt.live.views import view_of
 from zerodce_rt.video.sources import Picture
+from zerodce_rt.video.window import fitted
 
 
 def two_pictures() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -68,14 +69,31 @@ def test_mirrored_views_keep_before_on_the_left() -> None:
     assert np.all(split[:, :32] == 20)
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("mirror", [False, True])
-def test_a_view_is_for_drawing_upon(view: str, mirror: bool) -> None:
-    before, after = two_pictures()
-    kept = before.copy(), after.copy()
-    view_of(before, after, view, mirror=mirror)[:] = 0
-    assert np.array_equal(before, kept[0])
-    assert np.array_equal(after, kept[1])
+@pytest.mark.parametrize(
+    ("window", "place"),
+    [
+        ((64, 36), (0, 0, 64, 36)),
+        ((128, 72), (0, 0, 128, 72)),
+        ((128, 100), (0, 14, 128, 72)),
+        ((100, 36), (18, 0, 64, 36)),
+        ((33, 21), (0, 1, 33, 19)),
+        ((1, 1), (0, 0, 1, 1)),
+    ],
+)
+def test_a_picture_is_fitted_into_the_window(
+    window: tuple[int, int], place: tuple[int, int, int, int]
+) -> None:
+    _, after = two_pictures()
+    canvas, where = fitted(after, *window)
+    assert canvas.shape == (window[1], window[0], 3)
+    assert where == place
+    left, top, width, height = where
+    inside = np.zeros(canvas.shape[:2], bool)
+    inside[top : top + height, left : left + width] = True
+    assert np.all(canvas[inside] >= 118)
+    assert np.all(canvas[~inside] == 0)
+    canvas[:] = 0  # it is a copy, for drawing upon
+    assert after.min() == 120
 
 
 @pytest.mark.parametrize("place", ["top left", "top right", "centre", "bottom"])

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import VideoMaker, dark_scene
-from tests.sender import Sender
+from tests.sender import SIZE, Sender
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live.feeds import open_feed
 from zerodce_rt.video import sources, stream
@@ -47,7 +47,7 @@ def test_a_stream_is_received_as_it_is_sent() -> None:
     with Sender(url):
         source = opened(lambda: Stream(url, "the stream"))
         try:
-            assert source.description.startswith("96x64 h264")
+            assert source.description.startswith("640x360 h264")
             pictures = []
             for _ in range(15):
                 picture = source.read()
@@ -55,7 +55,7 @@ def test_a_stream_is_received_as_it_is_sent() -> None:
                 pictures.append(picture)
         finally:
             source.close()
-    assert all(p.image.shape == (64, 96, 3) for p in pictures)
+    assert all(p.image.shape == (SIZE[1], SIZE[0], 3) for p in pictures)
     assert 10 < pictures[-1].image.mean() < 60
     # Not paced by us: stamped when they came.
     assert all(a.captured <= b.captured for a, b in itertools.pairwise(pictures))
@@ -70,7 +70,7 @@ def test_udp() -> None:
         finally:
             source.close()
     assert picture is not None
-    assert picture.image.shape == (64, 96, 3)
+    assert picture.image.shape == (SIZE[1], SIZE[0], 3)
 
 
 def test_a_stream_that_its_sender_closes_is_lost_and_comes_back(

@@ -68,6 +68,7 @@ class Viewer:
         self._figures_until = 0.0
         self._rate, self.latency = RateMeter(), LatencyMeter()
         window.on_drag = self._drag
+        window.fit(_BLANK.shape[1], _BLANK.shape[0])
 
     @property
     def quit(self) -> bool:
@@ -77,15 +78,16 @@ class Viewer:
         """Show a new shot, if there is one and the picture is not frozen, and heed the keys."""
         now = time.monotonic()
         fresh = shot is not None and not self.frozen
-        if fresh:
+        if fresh and shot is not None:
+            if self._shot is None:
+                self._window.fit(shot.before.shape[1], shot.before.shape[0])
             self._shot = shot
         if self._failure is not self._outputs.failure:
             self._failure = self._outputs.failure
             self._say(str(self._failure), _ALARM_SECONDS)
         if fresh or self._changed or now - self._drawn > _IDLE_SECONDS:
-            image = self._drawing(now)
+            self._window.show(self._picture(), self._annotate)
             self._changed, self._drawn = False, now
-            self._window.show(image)
             if fresh and shot is not None:
                 now = time.monotonic()
                 self._rate.tick(now)
@@ -102,27 +104,29 @@ class Viewer:
             return f"{self._feed.name} has sent nothing for {self._feed.silent_seconds:.0f} s"
         return self._feed.status
 
-    def _drawing(self, now: float) -> NDArray[np.uint8]:
+    def _picture(self) -> NDArray[np.uint8]:
         if self._shot is None:
-            image = _BLANK.copy()
-        else:
-            image = view_of(
-                self._shot.before, self._shot.after, self.view,
-                divider=self._divider, mirror=self._mirror,
-            )  # fmt: skip
+            return _BLANK
+        return view_of(
+            self._shot.before, self._shot.after, self.view,
+            divider=self._divider, mirror=self._mirror,
+        )  # fmt: skip
+
+    def _annotate(self, canvas: NDArray[np.uint8]) -> None:
+        """Text, drawn upon the window's own pixels."""
+        now = time.monotonic()
         if (status := self._status()) is not None:
-            image //= 3
-            draw_text(image, [status], "centre")
+            canvas //= 3
+            draw_text(canvas, [status], "centre")
         if self._overlay and not self._help:
-            draw_text(image, self._figures_at(now), "top left")
+            draw_text(canvas, self._figures_at(now), "top left")
         if (seconds := self._outputs.recording_seconds) is not None:
             text = f"REC {int(seconds) // 60:02}:{int(seconds) % 60:02}"
-            draw_text(image, [text], "top right", alarm=True)
+            draw_text(canvas, [text], "top right", alarm=True)
         if self._help:
-            draw_text(image, help_lines(), "centre")
+            draw_text(canvas, help_lines(), "centre")
         if now < self._message_until:
-            draw_text(image, [self._message], "bottom")
-        return image
+            draw_text(canvas, [self._message], "bottom")
 
     def _figures_at(self, now: float) -> list[str]:
         if self._changed or now >= self._figures_until:

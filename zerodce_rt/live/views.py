@@ -20,7 +20,7 @@ def view_of(
     divider: float = 0.5,
     mirror: bool = False,
 ) -> NDArray[np.uint8]:
-    """A new picture to show, for drawing upon.
+    """The picture to show; one of the two themselves where nothing is changed.
 
     Args:
         before, after: ``(H, W, 3)`` uint8 BGR.
@@ -32,7 +32,7 @@ def view_of(
         raise ValueError(f"view must be one of {', '.join(VIEWS)}, not {view!r}")
     if view in ("enhanced", "original"):
         picture = after if view == "enhanced" else before
-        return np.asarray(cv2.flip(picture, 1), np.uint8) if mirror else picture.copy()
+        return np.asarray(cv2.flip(picture, 1), np.uint8) if mirror else picture
     if mirror:
         before, after = (np.asarray(cv2.flip(p, 1), np.uint8) for p in (before, after))
     height, width = before.shape[:2]

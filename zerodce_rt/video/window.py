@@ -23,9 +23,12 @@ _WIDEST, _HIGHEST = 1280, 720
 Pointer = Callable[[float, float], None]
 """Called with where the mouse drags: 0 to 1 of the picture's width and height."""
 
+Draw = Callable[[NDArray[np.uint8]], None]
+"""Draws upon the pixels of the window, ``(H, W, 3)`` uint8 BGR."""
+
 
 class Window:
-    """An open window; the picture keeps its aspect when the window is resized.
+    """An open window of any size; the picture keeps its aspect, with black around it.
 
     Attributes:
         closed: whether a person has closed it.
@@ -42,11 +45,13 @@ class Window:
         _check_display()
         self._title = title
         self.on_drag: Pointer | None = None
-        self._size: tuple[int, int] | None = None
+        self._place = 0, 0, 1, 1
         self._keys: list[str] = []
         self._full_screen = False
         self.closed = False
-        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+        # We fit the picture into the window: HighGUI would do it with coarser pixels, and with
+        # white around it.
+        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL
         try:
             cv2.namedWindow(title, flags)
             cv2.setMouseCallback(title, self._on_mouse)
@@ -56,15 +61,25 @@ class Window:
                 "or use --no-window"
             ) from error
 
-    def show(self, image: NDArray[np.uint8]) -> None:
-        """Put a picture, ``(H, W, 3)`` uint8 BGR, on the screen; it is there on return."""
-        height, width = image.shape[:2]
-        if self._size is None:
-            scale = min(1.0, _WIDEST / width, _HIGHEST / height)
-            cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
-        self._size = width, height
-        cv2.imshow(self._title, image)
+    def show(self, image: NDArray[np.uint8], draw: Draw | None = None) -> None:
+        """Put a picture, ``(H, W, 3)`` uint8 BGR, on the screen; it is there on return.
+
+        Args:
+            draw: is given the picture at the window's own resolution, for sharp text.
+        """
+        width, height = cv2.getWindowImageRect(self._title)[2:]
+        if width < 1 or height < 1:  # a backend that cannot tell
+            height, width = image.shape[:2]
+        canvas, self._place = fitted(image, width, height)
+        if draw is not None:
+            draw(canvas)
+        cv2.imshow(self._title, canvas)
         self._process_events()
+
+    def fit(self, width: int, height: int) -> None:
+        """Give the window the size of a picture, or less if that is large."""
+        scale = min(1.0, _WIDEST / width, _HIGHEST / height)
+        cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
 
     def take_keys(self) -> list[str]:
         """The characters typed since the last call; ``"\\x1b"`` is Escape."""
@@ -78,8 +93,11 @@ class Window:
         key = cv2.pollKey()
         if 0 <= key < 128:
             self._keys.append(chr(key))
-        # imshow would open a closed window again.
-        self.closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+        try:
+            # imshow would open a closed window again.
+            self.closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+        except cv2.error:  # Qt lets go of everything with its last window
+            self.closed = True
 
     @property
     def full_screen(self) -> bool:
@@ -95,14 +113,40 @@ class Window:
 
     def _on_mouse(self, event: int, x: int, y: int, flags: int, _: Any) -> None:
         held = event == cv2.EVENT_LBUTTONDOWN or flags & cv2.EVENT_FLAG_LBUTTON
-        if held and self.on_drag is not None and self._size is not None:
-            width, height = self._size
-            self.on_drag(min(max(x / width, 0.0), 1.0), min(max(y / height, 0.0), 1.0))
+        if held and self.on_drag is not None:
+            left, top, width, height = self._place
+            across, down = (x - left) / width, (y - top) / height
+            self.on_drag(min(max(across, 0.0), 1.0), min(max(down, 0.0), 1.0))
 
     def close(self) -> None:
         if not self.closed:
             self.closed = True
             cv2.destroyWindow(self._title)
+
+
+def fitted(
+    image: NDArray[np.uint8], width: int, height: int
+) -> tuple[NDArray[np.uint8], tuple[int, int, int, int]]:
+    """A new picture of that size with ``image`` in its middle, as large as its aspect allows.
+
+    Returns:
+        the picture, and where the image is in it: left, top, width, height.
+    """
+    rows, columns = image.shape[:2]
+    scale = min(width / columns, height / rows)
+    inner = max(1, round(columns * scale)), max(1, round(rows * scale))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    canvas = np.empty((height, width, 3), np.uint8)
+    area = canvas[top : top + inner[1], left : left + inner[0]]
+    if scale == 1:
+        area[:] = image
+    else:
+        # Averaging is only worth its time where many pixels become one.
+        method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+        cv2.resize(image, inner, dst=area, interpolation=method)
+    canvas[:top] = canvas[top + inner[1] :] = 0
+    canvas[:, :left] = canvas[:, left + inner[0] :] = 0
+    return canvas, (left, top, *inner)
 
 
 def _check_display() -> None:

@@ -1,0 +1,149 @@
+"""A person at a real screen: keys and mouse by xdotool, eyes by FFmpeg's x11grab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+REQUIRED = "ZERODCE_RT_REQUIRE_DISPLAY"
+"""If this is set, a missing screen fails the tests instead of skipping them."""
+
+
+def missing() -> str | None:
+    """Why there cannot be tests on a screen."""
+    if not sys.platform.startswith("linux"):
+        return "driving windows needs X11"
+    if not os.environ.get("DISPLAY"):
+        return "no screen: DISPLAY is not set (try xvfb-run)"
+    for program in ("xdotool", "xwininfo"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    return None
+
+
+def require_desktop() -> None:
+    """Skip the test, or fail it, if nobody can look or type here."""
+    reason = missing()
+    if reason is not None:
+        if os.environ.get(REQUIRED):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def xdotool(*arguments: object) -> str:
+    command = ["xdotool", *(str(a) for a in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+
+
+class Program:
+    """``zerodce-rt live`` in a process of its own, with the keyboard's focus.
+
+    Args:
+        arguments: of the command line.
+        code: Python to run first, for a fake camera.
+    """
+
+    def __init__(self, *arguments: object, title: str, folder: Path, code: str = "") -> None:
+        run = f"{code}\nimport sys\nfrom zerodce_rt.cli import main\nsys.exit(main(sys.argv[1:]))"
+        self.log = folder / "program.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", run, "live", *(str(a) for a in arguments)],
+                cwd=folder, stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            self.window = self._find(title)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def _find(self, title: str) -> str:
+        until = time.monotonic() + 40
+        while time.monotonic() < until:
+            assert self.process.poll() is None, self.log.read_text()
+            found = subprocess.run(
+                ["xdotool", "search", "--onlyvisible", "--name", f"^zerodce-rt: {title}$"],
+                capture_output=True, text=True, check=False,
+            ).stdout.split()  # fmt: skip
+            if found:
+                xdotool("windowfocus", "--sync", found[-1])
+                return found[-1]
+            time.sleep(0.1)
+        raise AssertionError(f"no window: {self.log.read_text()}")
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            xdotool("key", key)
+            time.sleep(0.15)  # HighGUI keeps the last key only
+
+    def place(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the window's inside."""
+        # xdotool's own getwindowgeometry counts a frame's border twice.
+        told = subprocess.run(
+            ["xwininfo", "-id", self.window], capture_output=True, text=True, check=True
+        ).stdout
+        names = ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
+        left, top, width, height = (int(told.split(f"{n}:")[1].split()[0]) for n in names)
+        return left, top, width, height
+
+    def drag(self, *points: tuple[int, int]) -> None:
+        """Press the mouse's button at the first point of the window, move, let go at the last."""
+        left, top, _, _ = self.place()
+        for number, (x, y) in enumerate(points):
+            xdotool("mousemove", "--sync", left + x, top + y)
+            if number == 0:
+                xdotool("mousedown", 1)
+            time.sleep(0.1)
+        xdotool("mouseup", 1)
+        time.sleep(0.1)
+
+    def look(self) -> NDArray[np.uint8]:
+        """What the screen shows inside the window, ``(H, W, 3)`` RGB."""
+        left, top, width, height = self.place()
+        options = {
+            "video_size": f"{width}x{height}", "grab_x": str(left), "grab_y": str(top),
+            "draw_mouse": "0",
+        }  # fmt: skip
+        with av.open(os.environ["DISPLAY"], format="x11grab", options=options) as screen:
+            frame = next(screen.decode(video=0))
+            return frame.to_ndarray(format="rgb24").astype(np.uint8)
+
+    def wait_for(
+        self, condition: Callable[[NDArray[np.uint8]], object], what: str, seconds: float = 10
+    ) -> NDArray[np.uint8]:
+        """Look until it is as expected."""
+        until = time.monotonic() + seconds
+        while True:
+            picture = self.look()
+            if condition(picture):
+                return picture
+            assert time.monotonic() < until, f"{what}; the program said: {self.log.read_text()}"
+            time.sleep(0.1)
+
+    def ended(self, seconds: float = 15) -> int:
+        """The exit code, once the program has ended."""
+        return self.process.wait(seconds)
