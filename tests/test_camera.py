@@ -302,9 +302,12 @@ def test_sources_have_names_without_passwords(source: str, name: str) -> None:
         ("night.mp4", r"night.mp4: no such file; a camera is a number"),
         ("file:///etc/passwd", r"unknown kind of stream; valid: http, "),
         ("ftp://me:secret@host/x", r"^ftp://host/x: unknown kind"),
+        ("photo.JPG", "is no video; 'zerodce-rt enhance' takes pictures"),
+        ("tests", "is no video; 'zerodce-rt enhance' takes pictures and folders"),
         ("/dev/video99", r"/dev/video99: no such camera; see .*--list-cameras"),
     ],
 )
-def test_sources_that_are_none(source: str, message: str) -> None:
+def test_sources_that_are_none(source: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parent.parent)
     with pytest.raises(ZeroDCEError, match=message):
         open_feed(source)

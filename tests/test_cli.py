@@ -18,6 +18,7 @@ from tests.conftest import Probe, VideoMaker, assert_nothing_left, dark_scene, o
 from zerodce_rt import __version__
 from zerodce_rt.cli import build_parser
 from zerodce_rt.estimators.torch import nvidia_driver_present
+from zerodce_rt.live.keys import KEYS
 
 ROOT = Path(__file__).parent.parent
 
@@ -264,6 +265,9 @@ def test_doctor_lists_backends_and_reasons(capfd: pytest.CaptureFixture[str]) ->
     assert re.search(r"yes +plus", text)
     assert re.search(r"yes +dcenet", text)
     assert re.search(r"yes +h264 +libx264", text)
+    assert re.search(r"(yes|no) +window", text)
+    assert re.search(r"(yes|no) +camera +\S+", text)
+    assert re.search(r"(yes|no) +virtual camera +\S+", text)
 
 
 def test_readme_names_every_command_and_option() -> None:
@@ -277,6 +281,14 @@ def test_readme_names_every_command_and_option() -> None:
             for option in action.option_strings:
                 if option.startswith("--") and option != "--help":
                     assert f"`{option}" in readme, f"{name} {option} is missing in README.md"
+
+
+def test_readme_names_every_key_of_the_live_window() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for key in KEYS:
+        for label in key.label.split():
+            row = rf"^\| (.*[ ,])?{re.escape(label)}[ ,].*\|$"
+            assert re.search(row, readme, re.MULTILINE), f"{label} is missing in README.md"
 
 
 def test_train_writes_weights_that_enhance(tmp_path: Path) -> None:

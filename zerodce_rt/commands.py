@@ -40,6 +40,7 @@ def live(options: argparse.Namespace) -> int:
             overlay=not options.no_overlay, full_screen=options.full_screen,
             folder=options.output, record=options.record,
             virtual_camera=options.virtual_camera, rate=options.fps, seconds=options.seconds,
+            progress=not options.quiet,
         )  # fmt: skip
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from zerodce_rt import __version__
 from zerodce_rt.checkpoint import MODEL_NAMES, load_bundled
@@ -41,6 +42,7 @@ def report() -> str:
             lines.append(_line("yes", name, encoder))
         except ValueError:
             lines.append(_line("no", name, f"PyAV was built without {encoder}; pip install av"))
+    lines += ["", "live:", *_live_lines()]
     lines += ["", "packages:"]
     for package in _PACKAGES:
         try:
@@ -50,8 +52,25 @@ def report() -> str:
     return "\n".join(lines)
 
 
+def _live_lines() -> list[str]:
+    from zerodce_rt.video.camera import list_cameras
+    from zerodce_rt.video.window import check_display
+
+    try:
+        check_display()
+        window = _line("yes", "window", "")
+    except ZeroDCEError as error:
+        window = _line("no", "window", str(error))
+    cameras = [_line("yes", "camera", camera) for camera in list_cameras()]
+    if find_spec("pyvirtualcam") is None:
+        virtual = _line("no", "virtual camera", "pip install 'zerodce-rt[vcam]'")
+    else:
+        virtual = _line("yes", "virtual camera", "if this system has a driver for it")
+    return [window, *(cameras or [_line("no", "camera", "none found")]), virtual]
+
+
 def _line(mark: str, name: str, text: str) -> str:
-    return f"  {mark:<4}{name:<15}{text}"
+    return f"  {mark:<4}{name:<16}{text}".rstrip()
 
 
 def processor() -> str:

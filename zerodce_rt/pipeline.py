@@ -254,6 +254,9 @@ class Newest(Generic[T, U]):
 
     def get(self, timeout_seconds: float) -> U | None:
         """The newest result that was not taken yet; None if none came in that time."""
+        if self.ended:
+            time.sleep(timeout_seconds)
+            return None
         result = self._results.get(timeout_seconds)
         self._threads.check()
         if isinstance(result, _End):

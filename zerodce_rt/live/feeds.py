@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.files import is_picture
 from zerodce_rt.video.camera import Camera, CameraSettings, camera_name
 from zerodce_rt.video.exposure import FrameRateHold
 from zerodce_rt.video.sources import Feed
@@ -65,6 +66,10 @@ def open_feed(
         name = without_password(source)
         return Feed(name, lambda: Stream(source, name))
     path = Path(source)
+    if path.is_dir() or is_picture(path):
+        raise ZeroDCEError(
+            f"{source}: is no video; 'zerodce-rt enhance' takes pictures and folders"
+        )
     if not path.is_file():
         raise ZeroDCEError(
             f"{source}: no such file; a camera is a number (0), a stream starts with rtsp:// "

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.live.outputs import Outputs
-from zerodce_rt.live.shots import Brightener
+from zerodce_rt.live.shots import Brightener, Shot
 from zerodce_rt.live.viewer import Viewer
 from zerodce_rt.live.views import VIEWS
 from zerodce_rt.meters import LatencyMeter
 from zerodce_rt.pipeline import Newest
+from zerodce_rt.progress import progress_bar
 from zerodce_rt.video.sources import Feed
 from zerodce_rt.video.window import Window
 
@@ -42,6 +44,7 @@ class LiveSettings:
         virtual_camera: send the picture to a virtual camera.
         rate: nominal frames a second of recordings and the virtual camera.
         seconds: stop after that time; None goes on.
+        progress: without a window, count the frames on stderr.
     """
 
     window: bool = True
@@ -54,6 +57,7 @@ class LiveSettings:
     virtual_camera: bool = False
     rate: float = 30.0
     seconds: float | None = None
+    progress: bool = False
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
@@ -78,9 +82,10 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
     settings = settings or LiveSettings()
     brightener = Brightener(enhancer)
     pipeline = Newest(feed, brightener)
-    frames, started = 0, time.monotonic()
-    measured = False
-    latency = LatencyMeter()
+    started = time.monotonic()
+    end = math.inf if settings.seconds is None else started + settings.seconds
+    measuring_ends = started + _MEASURED_AFTER_SECONDS
+    frames = 0
 
     def dropped() -> int:
         return pipeline.dropped + feed.skipped
@@ -88,7 +93,7 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
     with ExitStack() as stack:
         outputs = Outputs(rate=settings.rate, virtual_camera=settings.virtual_camera)
         stack.callback(outputs.close)
-        viewer = None
+        viewer: Viewer | Unseen
         if settings.window:
             window = Window(f"zerodce-rt: {feed.name}")
             stack.callback(window.close)
@@ -97,35 +102,29 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
                 window, feed, brightener, outputs, dropped=dropped, folder=settings.folder,
                 view=settings.view, mirror=settings.mirror, overlay=settings.overlay,
             )  # fmt: skip
-            latency = viewer.latency
+        else:
+            viewer = Unseen(feed.name, outputs, progress=settings.progress)
+            stack.callback(viewer.close)
         if settings.record is not None:
             outputs.record(settings.record)
         stack.enter_context(pipeline)
-        try:
-            while not (pipeline.ended and not (viewer and viewer.frozen)):
+        with suppress(KeyboardInterrupt):
+            # A frozen picture outlives its file.
+            while not viewer.quit and (viewer.frozen or not pipeline.ended):
                 shot = pipeline.get(_POLL_SECONDS)
-                if pipeline.ended:  # a frozen picture outlives its file
-                    time.sleep(_POLL_SECONDS)
-                if viewer is not None:
-                    viewer.update(shot)
+                viewer.update(shot)
                 if shot is not None:
                     frames += 1
                     outputs.send(shot)
-                    if viewer is None:
-                        latency.add(time.monotonic() - shot.captured)
                 now = time.monotonic()
-                if (viewer is not None and viewer.quit) or (viewer is None and outputs.failure):
+                if now >= end:
                     break
-                if settings.seconds is not None and now - started >= settings.seconds:
-                    break
-                if not measured and now - started > _MEASURED_AFTER_SECONDS:
-                    measured = True
+                if now >= measuring_ends:
+                    measuring_ends = math.inf
                     _tell_rate(feed, now, settings.rate)
-        except KeyboardInterrupt:
-            log.debug("stopped by Ctrl-C")
     log.info(
         "%d frames in %.1f s, %d dropped, median latency %.1f ms",
-        frames, time.monotonic() - started, dropped(), latency.median_ms(),
+        frames, time.monotonic() - started, dropped(), viewer.latency.median_ms(),
     )  # fmt: skip
     if outputs.failure is not None:
         raise outputs.failure
@@ -135,6 +134,33 @@ def _tell_rate(feed: Feed, now: float, wanted: float) -> None:
     """What the source really gives, whatever it promised."""
     rate = feed.meter.rate(now)
     slow = feed.slow_advice and 0 < rate < _SLOW_SHARE * wanted
-    log.info(
-        "%s: gives %.1f fps, measured%s", feed.name, rate, f"; {feed.slow_advice}" if slow else ""
-    )
+    advice = f"; {feed.slow_advice}" if slow else ""
+    log.info("%s: gives %.1f fps, measured%s", feed.name, rate, advice)
+
+
+class Unseen:
+    """In the place of a viewer where there is no window: a line that counts.
+
+    Attributes:
+        latency: from capture to the outputs.
+    """
+
+    frozen = False
+
+    def __init__(self, name: str, outputs: Outputs, *, progress: bool) -> None:
+        self.latency = LatencyMeter()
+        self._outputs = outputs
+        self._bar = progress_bar(name, unit="frame", show=progress)
+
+    @property
+    def quit(self) -> bool:
+        """Nobody would see that a recording broke off, and go on watching."""
+        return self._outputs.failure is not None
+
+    def update(self, shot: Shot | None) -> None:
+        if shot is not None:
+            self.latency.add(time.monotonic() - shot.captured)
+            self._bar.update()
+
+    def close(self) -> None:
+        self._bar.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _OPTIONS = {
     "analyzeduration": "1000000",
     "probesize": "1000000",
 }
+# Live as well, but seconds of it arrive at once.
+_FORMATS_IN_PIECES = ("dash", "hls")
 _RTSP_OPTIONS = {"rtsp_transport": "tcp"}
 # A picture that is later than this is left out.
 _LATE_SECONDS = 0.1
@@ -69,7 +72,8 @@ class Stream:
             self._container.close()
             raise
         self._ends = self._container.duration is not None
-        self._player = _Player(self._container, stream, paced=self._ends)
+        in_pieces = self._container.format.name in _FORMATS_IN_PIECES
+        self._player = _Player(self._container, stream, paced=self._ends or in_pieces)
         self.description = _describe(stream)
 
     def read(self) -> Picture | None:
@@ -115,7 +119,7 @@ class _Player:
     def __init__(self, container: Any, stream: Any, *, paced: bool) -> None:
         # Frame threads would hold back as many frames as there are threads.
         stream.thread_type = "AUTO" if paced else "SLICE"
-        self._frames: Iterator[av.VideoFrame] = container.decode(stream)
+        self._frames = _decoded(container, stream)
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self._paced = paced
         self._start: float | None = None
@@ -140,6 +144,13 @@ class _Player:
         ):
             self._start = now - seconds
         return self._start + seconds
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
+    """What can be decoded; a damaged packet on the way is no reason to stop."""
+    for packet in container.demux(stream):
+        with suppress(av.InvalidDataError):
+            yield from packet.decode()
 
 
 def _upright_bgr(frame: av.VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:

@@ -42,7 +42,8 @@ class Window:
     """
 
     def __init__(self, title: str) -> None:
-        _check_display()
+        check_display()
+        _check_import_order()
         self._title = title
         self.on_drag: Pointer | None = None
         self._place = 0, 0, 1, 1
@@ -149,9 +150,13 @@ def fitted(
     return canvas, (left, top, *inner)
 
 
-def _check_display() -> None:
-    """Fail in words where Qt would abort the whole process, or hang."""
-    if sys.platform != "linux" or os.environ.get("QT_QPA_PLATFORM", "xcb") != "xcb":
+def check_display() -> None:
+    """Fail in words where Qt would abort the whole process.
+
+    Raises:
+        ZeroDCEError: if there is no screen.
+    """
+    if not _is_x11():
         return
     display = os.environ.get("DISPLAY", "")
     advice = "run it on a desktop, or use --no-window with --record or --virtual-camera"
@@ -159,10 +164,17 @@ def _check_display() -> None:
         raise ZeroDCEError(f"there is no screen for a window (DISPLAY is not set); {advice}")
     if not _answers(display):
         raise ZeroDCEError(f"the screen DISPLAY={display} does not answer; {advice}")
+
+
+def _check_import_order() -> None:
+    """Both bring their own libxcb; Qt waits forever inside PyAV's."""
     modules = list(sys.modules)
-    if "av" in modules and modules.index("av") < modules.index("cv2"):
-        # Both bring their own libxcb; Qt waits forever inside PyAV's.
+    if _is_x11() and "av" in modules and modules.index("av") < modules.index("cv2"):
         raise ZeroDCEError("cv2 must be imported before av, or no window can be opened")
+
+
+def _is_x11() -> bool:
+    return sys.platform == "linux" and os.environ.get("QT_QPA_PLATFORM", "xcb") == "xcb"
 
 
 def _answers(display: str) -> bool:
