@@ -85,8 +85,7 @@ def test_mjpg_is_asked_for_before_the_size(driver: Driver) -> None:
         ("set", cv2.CAP_PROP_FRAME_HEIGHT, 1080),
         ("set", cv2.CAP_PROP_FPS, 60),
     ]
-    # What it gives is what is told.
-    assert camera.description == "640x480 MJPG, promises 30 fps"
+    assert camera.description == "asked for 1920x1080 at 60 fps, promised 640x480 MJPG at 30 fps"
     camera.close()
     assert driver.released == 1
 
@@ -98,7 +97,7 @@ def test_a_camera_without_mjpg_is_opened_plainly(driver: Driver) -> None:
     assert [c for c in driver.calls if c[0] == "open"] == [
         ("open", "/dev/video3", cv2.CAP_PROP_FOURCC, MJPG), ("open", "/dev/video3"),
     ]  # fmt: skip
-    assert camera.description == "640x480"
+    assert camera.description == "asked for 1280x720 at 30 fps, promised 640x480"
     assert driver.released == 1, "the first attempt is let go of"
 
 

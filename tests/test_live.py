@@ -432,11 +432,11 @@ def test_what_a_slow_camera_really_gives_is_told(
     caplog.set_level("INFO", "zerodce_rt")
     settings = LiveSettings(window=False, record=tmp_path / "live.mp4", seconds=3.5)
     run_live(open_feed("0"), video_enhancer(), settings)
-    told = next(m for m in caplog.messages if "measured" in m)
-    rate = float(told.split("gives ")[1].split(" fps")[0])
+    told = next(m for m in caplog.messages if "camera 0: gives 64x64 at " in m)
+    rate = float(told.split(" at ")[1].split(" fps")[0])
     assert rate == pytest.approx(12, abs=2)
     assert "--keep-fps" in told
-    assert any("promises 30 fps" in m for m in caplog.messages)
+    assert any("promised 64x64 at 30 fps" in m for m in caplog.messages)
 
 
 def test_cv2_after_av_is_refused_where_it_would_hang(monkeypatch: pytest.MonkeyPatch) -> None:

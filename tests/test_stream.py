@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -71,6 +74,38 @@ def test_udp() -> None:
             source.close()
     assert picture is not None
     assert picture.image.shape == (SIZE[1], SIZE[0], 3)
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """What cheap network cameras send."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the receiver has gone
+            for number in range(200):
+                jpeg = cv2.imencode(".jpg", dark_scene(number, 160, 120))[1].tobytes()
+                if number == 6:
+                    jpeg = jpeg[: len(jpeg) // 2] + bytes(200)
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
+                time.sleep(0.03)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_motion_jpeg_over_http() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        feed = open_feed(f"http://127.0.0.1:{server.server_port}/video.mjpg")
+        pictures = list(itertools.islice(feed, 15))
+        server.shutdown()
+    assert {p.image.shape for p in pictures} == {(120, 160, 3)}
+    assert 5 < pictures[-1].image.mean() < 60
+    # As it comes: JPEG streams have no clock of their own.
+    assert pictures[-1].captured - pictures[4].captured > 0.2
 
 
 def test_a_stream_that_its_sender_closes_is_lost_and_comes_back(

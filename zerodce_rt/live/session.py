@@ -121,7 +121,7 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
                     break
                 if now >= measuring_ends:
                     measuring_ends = math.inf
-                    _tell_rate(feed, now, settings.rate)
+                    _tell_rate(feed, settings.rate)
     log.info(
         "%d frames in %.1f s, %d dropped, median latency %.1f ms",
         frames, time.monotonic() - started, dropped(), viewer.latency.median_ms(),
@@ -130,12 +130,11 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
         raise outputs.failure
 
 
-def _tell_rate(feed: Feed, now: float, wanted: float) -> None:
+def _tell_rate(feed: Feed, wanted: float) -> None:
     """What the source really gives, whatever it promised."""
-    rate = feed.meter.rate(now)
-    slow = feed.slow_advice and 0 < rate < _SLOW_SHARE * wanted
+    slow = feed.slow_advice and feed.meter.rate(time.monotonic()) < _SLOW_SHARE * wanted
     advice = f"; {feed.slow_advice}" if slow else ""
-    log.info("%s: gives %.1f fps, measured%s", feed.name, rate, advice)
+    log.info("%s: gives %s%s", feed.name, feed.measured(), advice)
 
 
 class Unseen:

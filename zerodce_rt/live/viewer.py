@@ -138,7 +138,8 @@ class Viewer:
                 f"{self._rate.rate(now):.1f} fps · {self.latency.median_ms():.0f} ms · "
                 f"{self._dropped()} dropped",
                 f"{brightener.backend} · strength {brightener.strength:.1f}{state}",
-                f"{feed.name}: {feed.description}, gives {feed.meter.rate(now):.1f}",
+                f"{feed.name} gives {feed.measured()}",
+                feed.description,
             ]
         return self._figures
 

@@ -65,20 +65,22 @@ class Camera:
             (cv2.CAP_PROP_FPS, settings.rate),
         ):
             self._capture.set(key, value)
-        self.description = self._negotiated()
+        self.description = (
+            f"asked for {settings.width}x{settings.height} at {settings.rate:g} fps, "
+            f"promised {self._promised()}"
+        )
         if hold is not None:
             self.description += ", rate held" if hold.apply() else ", rate not held"
 
-    def _negotiated(self) -> str:
+    def _promised(self) -> str:
+        """Size, format and rate as the driver says, which may not be what it gives."""
         get = self._capture.get
         width, height = int(get(cv2.CAP_PROP_FRAME_WIDTH)), int(get(cv2.CAP_PROP_FRAME_HEIGHT))
-        text = f"{width}x{height}"
         code = int(get(cv2.CAP_PROP_FOURCC))
         fourcc = code.to_bytes(4, "little").decode("ascii", "replace") if code > 0 else ""
-        if fourcc.strip().isprintable() and fourcc.strip():
-            text += f" {fourcc.strip()}"
+        format = f" {fourcc.strip()}" if fourcc.strip().isprintable() and fourcc.strip() else ""
         rate = get(cv2.CAP_PROP_FPS)
-        return f"{text}, promises {rate:g} fps" if rate > 0 else text
+        return f"{width}x{height}{format}" + (f" at {rate:g} fps" if rate > 0 else "")
 
     def read(self) -> Picture:
         for _ in range(_BAD_PICTURES):

@@ -70,6 +70,7 @@ class Feed:
         name: of the source, for people.
         status: why there are no pictures just now; None while they come.
         description: what was negotiated with the source.
+        size: width and height of its last picture.
         meter: of the pictures that the source gives.
         slow_advice: what to do if they are fewer than was asked for.
 
@@ -83,6 +84,7 @@ class Feed:
         self.name, self.slow_advice, self._open = name, slow_advice, open_source
         self.status: str | None = f"opening {name} ..."
         self.description = ""
+        self.size = 0, 0
         self.meter = RateMeter()
         self._source: Source | None = None
         self._skipped = 0
@@ -93,6 +95,11 @@ class Feed:
     def skipped(self) -> int:
         """Pictures that the source left out so far."""
         return self._skipped + (self._source.skipped if self._source else 0)
+
+    def measured(self) -> str:
+        """What the source really gives, for people: ``1280x720 at 29.9 fps``."""
+        width, height = self.size
+        return f"{width}x{height} at {self.meter.rate(time.monotonic()):.1f} fps"
 
     @property
     def silent_seconds(self) -> float:
@@ -142,6 +149,7 @@ class Feed:
                 return
             self.status = None
             self.meter.tick(picture.captured)
+            self.size = picture.image.shape[1], picture.image.shape[0]
             yield picture
 
     def _read(self, source: Source) -> Picture | None:

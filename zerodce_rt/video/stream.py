@@ -35,7 +35,11 @@ _OPTIONS = {
 }
 # Live as well, but seconds of it arrive at once.
 _FORMATS_IN_PIECES = ("dash", "hls")
-_RTSP_OPTIONS = {"rtsp_transport": "tcp"}
+_SCHEME_OPTIONS = {
+    "rtsp": {"rtsp_transport": "tcp"},
+    "rtsps": {"rtsp_transport": "tcp"},
+    "udp": {"overrun_nonfatal": "1"},
+}
 # A picture that is later than this is left out.
 _LATE_SECONDS = 0.1
 # The clock starts afresh after a pause this long, or before a gap in the file's times.
@@ -56,7 +60,7 @@ class Stream:
     def __init__(self, url: str, name: str) -> None:
         self.skipped = 0
         self._name = name
-        options = _OPTIONS | (_RTSP_OPTIONS if url.lower().startswith("rtsp") else {})
+        options = _OPTIONS | _SCHEME_OPTIONS.get(url.partition("://")[0].lower(), {})
         try:
             self._container = av.open(
                 url, options=options, timeout=_TIMEOUT_SECONDS, metadata_errors="replace"
@@ -170,4 +174,4 @@ def _describe(stream: Any) -> str:
     context = stream.codec_context
     rate = stream.average_rate or stream.guessed_rate
     text = f"{context.width}x{context.height} {context.name}"
-    return f"{text}, {float(rate):.4g} fps" if rate else text
+    return f"{text} at {float(rate):.4g} fps" if rate else text
