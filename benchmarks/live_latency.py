@@ -11,7 +11,8 @@ is what the enhancement itself adds. The delay counts all of the way.
     python benchmarks/live_latency.py [--size 1280x720] [--fps 30] [--seconds 60]
                                       [--json FILE] [--plot FILE.png]
 
-Linux, with Xvfb installed. Exit code 1 if a target is missed.
+Linux, with Xvfb installed. Exit code 1 if a picture was dropped, or shown when it was older than
+a frame interval, or at 1280x720 and 30 fps if the delay's p50 or p95 misses its target.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ WARM_UP_SECONDS = 3.0
 # With the enhancement, and without.
 TURNS_SECONDS = (20.0, 5.0)
 SCREEN = 2000, 1200
-# Targets of a 720p camera with 30 frames a second on two cores.
+# Targets for two cores, with 1280x720 at 30 frames a second.
 P50_MS, P95_MS = 10.0, 20.0
 
 
@@ -172,6 +173,8 @@ class MeasuredWindow(Window):
         rows, columns = image.shape[:2]
         middle = BLOCK // 2
         expected = read_stamp(image[rows - middle, middle : middle + BITS * BLOCK : BLOCK, 1])
+        if expected == 0:  # not a picture of the camera's
+            return
         left, top, width, height = cv2.getWindowImageRect(self._title)
         until = time.monotonic() + 0.1
         # The server paints in a process of its own.
@@ -267,7 +270,8 @@ def evaluate(record: Record, cpu_share: float) -> Result:
         shown=len(rows), dropped=max(0, due - len(rows)),
         delay_p50_ms=percentile(delays, 50), delay_p95_ms=percentile(delays, 95),
         delay_max_ms=max(delays), off_p50_ms=percentile(off, 50), off_p95_ms=percentile(off, 95),
-        older_than_interval=sum(delay > interval_ms for delay in delays),
+        # From the very first picture on.
+        older_than_interval=sum(delay > interval_ms for delay in record.delays_ms),
         first_minute_p50_ms=statistics.median(d for at, d, on in rows if on and at < begin + 60),
         last_minute_p50_ms=statistics.median(
             d for at, d, on in rows if on and at > rows[-1][0] - 60
@@ -331,11 +335,16 @@ def main() -> int:
     result = evaluate(record, cpu_share)
     report(result)
     if options.json is not None:
-        write_json(options.json, {"live_latency": asdict(result)})
+        write_json(
+            options.json, {"live_latency": asdict(result)},
+            program="python benchmarks/live_latency.py",
+        )  # fmt: skip
     if options.plot is not None:
         plot(record, result, options.plot, hardware()["processor"])
-    met = result.delay_p50_ms < P50_MS and result.delay_p95_ms < P95_MS
-    return 0 if met and not record.lost else 1
+    missed = record.lost + result.dropped + result.older_than_interval
+    if (result.size, result.fps) == ("1280x720", 30):
+        missed += result.delay_p50_ms >= P50_MS or result.delay_p95_ms >= P95_MS
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

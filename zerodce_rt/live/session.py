@@ -107,6 +107,7 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
             stack.callback(viewer.close)
         if settings.record is not None:
             outputs.record(settings.record)
+        viewer.update(None)  # window and typeface before the first picture, which would wait
         stack.enter_context(pipeline)
         with suppress(KeyboardInterrupt):
             # A frozen picture outlives its file.

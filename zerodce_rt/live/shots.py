@@ -38,8 +38,9 @@ class Brightener:
         self._enhancer = enhancer
         # A frozen picture is brightened again beside those that still come.
         self._lock = threading.Lock()
-        # The first picture brings kernels and network into memory; a live one has no time for it.
-        enhancer(np.zeros((64, 64, 3), np.uint8), order="bgr")
+        # The first picture brings kernels and network into memory; a live one has no time for
+        # it. The network is compiled for a picture's aspect, and this is most cameras'.
+        enhancer(np.zeros((72, 128, 3), np.uint8), order="bgr")
 
     @property
     def strength(self) -> float:
