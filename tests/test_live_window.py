@@ -152,6 +152,26 @@ def test_mirror_overlay_help_and_full_screen(program: Program) -> None:
     program.wait_for(lambda _: program.place()[2:] == SIZE, "a window again")
 
 
+def test_options_of_the_window(clip: Path, tmp_path: Path) -> None:
+    with Program(
+        clip, "--full-screen", "--no-overlay", "--mirror", "--view", "side",
+        title=clip.name, folder=tmp_path,
+    ) as program:  # fmt: skip
+        screen = tuple(int(n) for n in xdotool("getdisplaygeometry").split())
+        picture = program.wait_for(
+            lambda p: p.shape[1::-1] == screen and p[len(p) // 2].mean() > 30, "full screen"
+        )
+        height, width = picture.shape[:2]
+        middle = picture[height // 2 - 20 : height // 2 + 20].mean(axis=(0, 2))
+        assert middle[: width // 2].mean() < 40, "before on the left"
+        right = middle[width // 2 :]
+        assert right.mean() > 60, "after on the right"
+        assert right[: width // 8].mean() > right[-width // 8 :].mean(), "both mirrored"
+        assert text_pixels(picture) == 0
+        program.press("f")
+        program.wait_for(lambda _: program.place()[2:] == SIZE, "the clip's own size")
+
+
 def test_resizing_keeps_the_aspect(program: Program) -> None:
     xdotool("windowsize", "--sync", program.window, 500, 500)
     picture = program.wait_for(

@@ -97,17 +97,19 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
         if settings.window:
             window = Window(f"zerodce-rt: {feed.name}")
             stack.callback(window.close)
-            window.full_screen = settings.full_screen
             viewer = Viewer(
                 window, feed, brightener, outputs, dropped=dropped, folder=settings.folder,
                 view=settings.view, mirror=settings.mirror, overlay=settings.overlay,
             )  # fmt: skip
+            # Window and typeface before the first picture, which would wait for them.
+            viewer.update(None)
+            if settings.full_screen:  # of a window that is already there
+                window.full_screen = True
         else:
             viewer = Unseen(feed.name, outputs, progress=settings.progress)
             stack.callback(viewer.close)
         if settings.record is not None:
             outputs.record(settings.record)
-        viewer.update(None)  # window and typeface before the first picture, which would wait
         stack.enter_context(pipeline)
         with suppress(KeyboardInterrupt):
             # A frozen picture outlives its file.

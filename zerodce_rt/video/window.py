@@ -47,6 +47,7 @@ class Window:
         self._title = title
         self.on_drag: Pointer | None = None
         self._place = 0, 0, 1, 1
+        self._fitting = _WIDEST, _HIGHEST
         self._keys: list[str] = []
         self._full_screen = False
         self.closed = False
@@ -78,9 +79,14 @@ class Window:
         self._process_events()
 
     def fit(self, width: int, height: int) -> None:
-        """Give the window the size of a picture, or less if that is large."""
+        """Give the window the size of a picture, or less if that is large.
+
+        In full screen, it gets it afterwards.
+        """
         scale = min(1.0, _WIDEST / width, _HIGHEST / height)
-        cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
+        self._fitting = round(width * scale), round(height * scale)
+        if not self._full_screen:
+            cv2.resizeWindow(self._title, *self._fitting)
 
     def take_keys(self) -> list[str]:
         """The characters typed since the last call; ``"\\x1b"`` is Escape."""
@@ -111,6 +117,8 @@ class Window:
             self._title, cv2.WND_PROP_FULLSCREEN,
             cv2.WINDOW_FULLSCREEN if value else cv2.WINDOW_NORMAL,
         )  # fmt: skip
+        if not value:
+            cv2.resizeWindow(self._title, *self._fitting)
 
     def _on_mouse(self, event: int, x: int, y: int, flags: int, _: Any) -> None:
         held = event == cv2.EVENT_LBUTTONDOWN or flags & cv2.EVENT_FLAG_LBUTTON
