@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.model import MODELS
 
 State = dict[str, Tensor]
@@ -26,6 +27,11 @@ def random_state(model: str, *, seed: int = 0) -> State:
         spread = math.sqrt(2 / tensor[0].numel()) if tensor.ndim == 4 else 0.2
         state[name] = torch.randn(tensor.shape, generator=generator) * spread
     return state
+
+
+def random_checkpoint(model: str, *, seed: int = 0) -> Checkpoint:
+    weights = {n: t.numpy() for n, t in random_state(model, seed=seed).items()}
+    return Checkpoint(model, weights, Path("random"))
 
 
 def random_pth(path: Path, model: str, *, seed: int = 0) -> State:

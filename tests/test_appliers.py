@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from tests.noise import SENTINEL, blank, gap, random_frame, random_maps
 from zerodce_rt import curve
 from zerodce_rt.appliers import cpu, create_applier
 from zerodce_rt.appliers.kernels import STRIP
@@ -17,47 +17,6 @@ from zerodce_rt.curve import CurveMaps
 from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame, from_array, plane_shapes
 
 reference = create_applier("reference")
-PADDING = 5
-SENTINEL = 77
-
-
-def random_frame(name: str, width: int, height: int, colour: Colour, *, seed: int = 0) -> Frame:
-    """A frame of noise whose rows are longer than the picture."""
-    rng = np.random.default_rng(seed)
-    format = FORMATS[name]
-    planes = []
-    for rows, samples in plane_shapes(format, width, height):
-        shape = rows, samples + PADDING
-        if format.bits == 32:
-            planes.append(rng.random(shape, dtype=np.float32))
-        else:
-            planes.append(rng.integers(0, 2**format.bits, shape).astype(format.dtype))
-    return Frame(format, tuple(planes), width, height, colour)
-
-
-def random_maps(count: int, height: int, width: int, *, align_corners: bool = False) -> CurveMaps:
-    values = np.random.default_rng(1).random((3 * count, height, width), dtype=np.float32) * 2 - 1
-    return CurveMaps(values, align_corners)
-
-
-def blank(frame: Frame) -> Frame:
-    out = frame.empty_like()
-    for plane in out.planes:
-        plane[:] = SENTINEL
-    return out
-
-
-def visible(frame: Frame) -> list[NDArray[np.float64]]:
-    shapes = plane_shapes(frame.format, frame.width, frame.height)
-    return [
-        p[:, :samples].astype(np.float64)
-        for p, (_, samples) in zip(frame.planes, shapes, strict=True)
-    ]
-
-
-def gap(a: Frame, b: Frame) -> float:
-    pairs = zip(visible(a), visible(b), strict=True)
-    return max(float(np.abs(x - y).max()) for x, y in pairs)
 
 
 @pytest.mark.parametrize("name", FORMATS)

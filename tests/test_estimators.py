@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 import zerodce_rt.estimators.torch as torch_backend
-from tests.published import MAPS, random_state
+from tests.published import MAPS, random_checkpoint, random_state
 from zerodce_rt import estimators
 from zerodce_rt.checkpoint import Checkpoint, load_bundled
 from zerodce_rt.curve import CurveMaps, apply
@@ -22,11 +21,6 @@ from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.estimators import BACKENDS, Backend, BackendUnavailable, create_estimator
 
 both_models = pytest.mark.parametrize("model", ["plus", "dcenet"])
-
-
-def random_checkpoint(model: str, seed: int = 0) -> Checkpoint:
-    weights = {n: t.numpy() for n, t in random_state(model, seed=seed).items()}
-    return Checkpoint(model, weights, Path("random"))
 
 
 def thumbnail(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:

@@ -100,7 +100,7 @@ def test_the_range_follows_tag_and_format() -> None:
     [
         ("yuyv422", "yuyv422"), ("uyvy422", "yuv422p"), ("nv21", "yuv420p"), ("nv16", "yuv422p"),
         ("gbrp", "rgb24"), ("rgba", "rgb24"), ("bgr0", "rgb24"), ("pal8", "rgb24"),
-        ("gray", "yuv420p"), ("gray10le", "yuv420p10le"), ("p010le", "yuv420p10le"),
+        ("gray", "yuv420p"), ("gray10le", "yuv420p10le"), ("p010le", "p010le"),
         ("yuv420p9le", "yuv420p10le"), ("yuv444p14le", "yuv444p16le"), ("yuv411p", "yuv422p"),
         ("gbrp10le", "rgb48le"), ("yuvj444p", "yuv444p"),
     ],

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
@@ -107,12 +105,17 @@ def load_weights(path: Path | str) -> Checkpoint:
 
 def save_weights(path: Path, weights: Weights, *, metadata: dict[str, str]) -> None:
     """Write weights as safetensors; the file appears under its name only when complete."""
+    from safetensors.numpy import save
+
     with finished_file(path) as partial:
         partial.write_bytes(save(weights, metadata=metadata))
 
 
 def _read_tensors(path: Path) -> Any:
     if path.suffix.lower() == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
         try:
             return load(path.read_bytes())
         except (SafetensorError, KeyError) as error:  # KeyError: a dtype that NumPy lacks

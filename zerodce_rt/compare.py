@@ -71,4 +71,5 @@ def _draw_white(frame: Frame, plane: int, area: NDArray[Any]) -> None:
         if format.layout == "yuyv":
             area[:, 0::2], area[:, 1::2] = y_offset + y_span, c_offset
             return
-        area[:] = y_offset + y_span if plane == 0 else c_offset
+        level = y_offset + y_span if plane == 0 else c_offset
+        area[:] = level * 2.0**format.dropped_bits

@@ -21,6 +21,7 @@ class PixelFormat:
         bits: significant bits of a sample; 32 stands for float32 in [0, 1].
         chroma_shift: log2 of the chroma subsampling, horizontally and vertically.
         bgr: packed samples run blue, green, red.
+        dropped_bits: low bits of each sample's 16 that carry nothing.
     """
 
     name: str
@@ -28,6 +29,7 @@ class PixelFormat:
     bits: int = 8
     chroma_shift: tuple[int, int] = (0, 0)
     bgr: bool = False
+    dropped_bits: int = 0
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -51,6 +53,7 @@ def _formats() -> dict[str, PixelFormat]:
             PixelFormat(f"yuv{chroma}p{bits}le", "planar", bits, shift) for bits in (10, 12, 16)
         ]
     formats.append(PixelFormat("nv12", "semiplanar", 8, (1, 1)))
+    formats.append(PixelFormat("p010le", "semiplanar", 10, (1, 1), dropped_bits=6))
     formats.append(PixelFormat("yuyv422", "yuyv", 8, (1, 0)))
     return {f.name: f for f in formats}
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.appliers import kernels, kernels_thumbnail, kernels_yuyv
+from zerodce_rt.appliers.yuv import yuv_coefficients
 from zerodce_rt.curve import CurveMaps, source_positions
-from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame
+from zerodce_rt.frame import FORMATS, Frame, plane_shapes
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class CPUApplier:
             y, u, v = _yuv_planes(frame)
             kernels_thumbnail.thumbnail_yuv(
                 y, u, v, frame.width, frame.height, *format.chroma_shift,
-                _chroma_step(frame), yuv_coefficients(frame.colour, format.bits), out,
+                _chroma_step(frame), _coefficients(frame), out,
             )  # fmt: skip
 
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
@@ -90,7 +91,7 @@ class CPUApplier:
             rows = height
         else:
             shift_x, shift_y = format.chroma_shift
-            coefficients = yuv_coefficients(frame.colour, format.bits)
+            coefficients = _coefficients(frame)
             source, target, step = _yuv_planes(frame), _yuv_planes(out), _chroma_step(frame)
 
             def band(first: int, last: int) -> None:
@@ -102,6 +103,8 @@ class CPUApplier:
             rows = -(-height >> shift_y)
         with self._announced("apply", frame):
             self._in_bands(band, rows)
+        if format.dropped_bits:
+            _round_off(out)
 
     def _apply_yuyv(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
         target = _planar(frame)
@@ -168,6 +171,20 @@ def _split(frame: Frame) -> Frame:
     return planar
 
 
+def _round_off(frame: Frame) -> None:
+    """Round samples to those of their bits that count; the kernel has used all 16."""
+    unit = 1 << frame.format.dropped_bits
+    shapes = plane_shapes(frame.format, frame.width, frame.height)
+    for plane, (_, samples) in zip(frame.planes, shapes, strict=True):
+        visible = plane[:, :samples]
+        visible += unit // 2
+        visible &= 0x10000 - unit
+
+
+def _coefficients(frame: Frame) -> NDArray[np.float32]:
+    return yuv_coefficients(frame.colour, frame.format.bits, frame.format.dropped_bits)
+
+
 def _yuv_planes(frame: Frame) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     y, u = frame.planes[:2]
     return y, u, frame.planes[-1]
@@ -202,27 +219,3 @@ def _cells(
     lower, weight = np.pad(lower, fill, mode="edge"), np.pad(weight, fill, mode="edge")
     weights = np.ascontiguousarray(weight.reshape(-1, columns).T, np.float32)
     return np.searchsorted(lower, np.arange(map_width + 1)), weights
-
-
-@lru_cache(maxsize=16)
-def yuv_coefficients(colour: Colour, bits: int) -> NDArray[np.float32]:
-    """What the kernels need to go from sample codes to RGB in [0, 1] and back.
-
-    0-1 luma offset and scale; 2 chroma offset to read, 3 to write; 4-7 shares of Cr in red,
-    Cb and Cr in green, Cb in blue; 8-10 weights of R, G, B in luma; 11-12 luma span and
-    offset to write; 13-14 scales of B - Y and R - Y to Cb and Cr codes; 15 the largest code.
-    Offsets to write hold the half that makes truncation round to nearest.
-    """
-    kr, kb = LUMA_WEIGHTS[colour.matrix]
-    kg = 1 - kr - kb
-    y_offset, y_span, c_offset, c_span = colour.levels(bits)
-    to_r, to_b = 2 * (1 - kr), 2 * (1 - kb)
-    return np.array(
-        [
-            y_offset, 1 / y_span, c_offset, c_offset + 0.5,
-            to_r / c_span, -to_b * kb / kg / c_span, -to_r * kr / kg / c_span, to_b / c_span,
-            kr, kg, kb, y_span, y_offset + 0.5,
-            c_span / to_b, c_span / to_r, 2.0**bits - 1,
-        ],
-        np.float32,
-    )  # fmt: skip

@@ -47,7 +47,7 @@ def to_rgb(frame: Frame) -> NDArray[np.float64]:
         if format.bits < 32:
             rgb /= 2.0**format.bits - 1
         return (rgb[::-1] if format.bgr else rgb).clip(0, 1)
-    y, u, v = _split(frame)
+    y, u, v = (plane >> format.dropped_bits for plane in _split(frame))
     y_offset, y_span, c_offset, c_span = frame.colour.levels(format.bits)
     luma = (y.astype(np.float64) - y_offset) / y_span
     shift_x, shift_y = format.chroma_shift
@@ -93,7 +93,7 @@ def from_rgb(rgb: NDArray[np.float64], out: Frame) -> None:
     top = 2.0**format.bits - 1
 
     def quantise(values: NDArray[np.float64], offset: float, span: float) -> NDArray[np.float64]:
-        return np.floor(values * span + offset + 0.5).clip(0, top)
+        return np.floor(values * span + offset + 0.5).clip(0, top) * 2.0**format.dropped_bits
 
     y, u, v = _split(out)
     y[:] = quantise(luma, y_offset, y_span)
