@@ -148,7 +148,7 @@ class Viewer:
         self._message, self._message_until = message, time.monotonic() + seconds
         self._changed = True
 
-    def _drag(self, x: float, _: float) -> None:
+    def _drag(self, x: float) -> None:
         if self.view == "split":
             self._divider = x
             self._changed = True

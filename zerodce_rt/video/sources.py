@@ -44,11 +44,13 @@ class Source(Protocol):
 
     Attributes:
         description: what was negotiated with it, for people.
-        skipped: pictures left out because reading is slower than the source.
     """
 
     description: str
-    skipped: int
+
+    @property
+    def skipped(self) -> int:
+        """Pictures left out because reading is slower than the source."""
 
     def read(self) -> Picture | None:
         """The next picture, waiting for it; None at the end of a file.

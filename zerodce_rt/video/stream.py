@@ -58,7 +58,6 @@ class Stream:
     """
 
     def __init__(self, url: str, name: str) -> None:
-        self.skipped = 0
         self._name = name
         options = _OPTIONS | _SCHEME_OPTIONS.get(url.partition("://")[0].lower(), {})
         try:
@@ -80,13 +79,15 @@ class Stream:
         self._player = _Player(self._container, stream, paced=self._ends or in_pieces)
         self.description = _describe(stream)
 
+    @property
+    def skipped(self) -> int:
+        return self._player.skipped
+
     def read(self) -> Picture | None:
         try:
             picture = self._player.next()
         except (av.FFmpegError, OSError) as error:
             raise SourceLost(f"{self._name} broke off ({reason_of(error)})") from error
-        finally:
-            self.skipped = self._player.skipped
         if picture is None and not self._ends:
             raise SourceLost(f"{self._name} was closed by its sender")
         return picture
@@ -99,10 +100,13 @@ class FilePlayer:
     """A video file that plays at its own speed; a ``Source``."""
 
     def __init__(self, path: Path) -> None:
-        self.skipped = 0
         self._reader = VideoReader(path)
         self._player = _Player(self._reader.container, self._reader.stream, paced=True)
         self.description = _describe(self._reader.stream)
+
+    @property
+    def skipped(self) -> int:
+        return self._player.skipped
 
     def read(self) -> Picture | None:
         try:
@@ -110,8 +114,6 @@ class FilePlayer:
         except (av.FFmpegError, OSError) as error:
             log.warning("%s: damaged (%s)", self._reader.path, reason_of(error))
             return None
-        finally:
-            self.skipped = self._player.skipped
 
     def close(self) -> None:
         self._reader.container.close()

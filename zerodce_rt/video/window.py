@@ -20,9 +20,6 @@ from zerodce_rt.errors import ZeroDCEError
 # A first size that fits most screens; people change it as they like.
 _WIDEST, _HIGHEST = 1280, 720
 
-Pointer = Callable[[float, float], None]
-"""Called with where the mouse drags: 0 to 1 of the picture's width and height."""
-
 Draw = Callable[[NDArray[np.uint8]], None]
 """Draws upon the pixels of the window, ``(H, W, 3)`` uint8 BGR."""
 
@@ -32,7 +29,7 @@ class Window:
 
     Attributes:
         closed: whether a person has closed it.
-        on_drag: called while the mouse drags.
+        on_drag: called while the mouse drags, with where: 0 to 1 of the picture's width.
 
     Args:
         title: must be unique among the program's windows.
@@ -45,7 +42,7 @@ class Window:
         check_display()
         _check_import_order()
         self._title = title
-        self.on_drag: Pointer | None = None
+        self.on_drag: Callable[[float], None] | None = None
         self._place = 0, 0, 1, 1
         self._fitting = _WIDEST, _HIGHEST
         self._keys: list[str] = []
@@ -123,9 +120,8 @@ class Window:
     def _on_mouse(self, event: int, x: int, y: int, flags: int, _: Any) -> None:
         held = event == cv2.EVENT_LBUTTONDOWN or flags & cv2.EVENT_FLAG_LBUTTON
         if held and self.on_drag is not None:
-            left, top, width, height = self._place
-            across, down = (x - left) / width, (y - top) / height
-            self.on_drag(min(max(across, 0.0), 1.0), min(max(down, 0.0), 1.0))
+            left, _, width, _ = self._place
+            self.on_drag(min(max((x - left) / width, 0.0), 1.0))
 
     def close(self) -> None:
         if not self.closed:
