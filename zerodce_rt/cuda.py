@@ -28,6 +28,10 @@ _WARM_UP_RUNS = 2
 class CUDAStep:
     """Enhances frames of one format and size.
 
+    Attributes:
+        source, target: planes on the device, to fill and to read.
+        stream: on which ``enhance`` works; only on a GPU.
+
     Args:
         example: a frame of that kind; its planes may be NumPy's.
     """
@@ -53,17 +57,17 @@ class CUDAStep:
         coefficients(self.source, self.device)
         self._graph: Any = None
         if self.device.type == "cuda":
-            self._stream: Any = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            self.stream: Any = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             self._record()
 
     def _record(self) -> None:
-        self._stream.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(self._stream):
+        self.stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self.stream):
             for _ in range(_WARM_UP_RUNS):
                 self._run()
-            self._stream.synchronize()
+            self.stream.synchronize()
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, stream=self._stream):
+            with torch.cuda.graph(self._graph, stream=self.stream):
                 self._run()
         self._control.reset()
 
@@ -91,7 +95,7 @@ class CUDAStep:
             self._control.prepare(settings, seconds)
             self._run()
             return
-        with torch.cuda.stream(self._stream):
+        with torch.cuda.stream(self.stream):
             self._control.prepare(settings, seconds)
             self._graph.replay()
 

@@ -1,0 +1,259 @@
+"""One command for a machine with an NVIDIA GPU: does the CUDA path agree, and how fast is it?
+
+    python scripts/gpu_check.py [-o FOLDER] [--seconds 4]
+
+Needs PyTorch, Triton, NumPy and OpenCV, nothing else. Runs every check of ``tests/agreement.py``
+on the card, then measures; prints a short table last, and writes ``gpu_check.json`` and
+``gpu_check.png`` to the folder. Exit code 1 if a check fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import triton
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests import agreement
+from tests.noise import random_frame, random_maps
+from tests.published import random_checkpoint
+from zerodce_rt.appliers.cuda import apply_curve
+from zerodce_rt.control import ControlSettings
+from zerodce_rt.cuda import CUDAStep, on_device
+from zerodce_rt.curve import iterate
+from zerodce_rt.estimators.triton import TritonNetwork
+from zerodce_rt.frame import Colour, Frame
+from zerodce_rt.model import MODELS
+from zerodce_rt.working_size import WorkingSize
+
+WIDTH, HEIGHT = 1920, 1080
+SETTINGS = ControlSettings(smoothing_seconds=0.25, max_level=0.5)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement, and what was hoped for.
+
+    Attributes:
+        value: median, in ``unit``.
+        must, want: bounds; ``larger`` says on which side of them is better.
+    """
+
+    what: str
+    value: float
+    unit: str
+    must: float | None = None
+    want: float | None = None
+    larger: bool = False
+
+    @property
+    def verdict(self) -> str:
+        for name, bound in (("want", self.want), ("must", self.must)):
+            if bound is not None and (self.value >= bound if self.larger else self.value <= bound):
+                return f"{name} met"
+        return "MISSED" if self.must is not None else ""
+
+
+def check_all() -> list[str]:
+    """Run every check; the failures, a line each."""
+    checks = list(agreement.all_checks())
+    failures, started = [], time.monotonic()
+    for number, check in enumerate(checks, start=1):
+        try:
+            check.run()
+        except Exception as error:
+            failures.append(f"{check.name}: {type(error).__name__}: {error}")
+            print(f"FAILED {failures[-1]}", flush=True)
+            if not isinstance(error, AssertionError):
+                traceback.print_exc()
+        if number % 50 == 0 or number == len(checks):
+            rate = number / (time.monotonic() - started)
+            print(f"{number}/{len(checks)} checks, {rate:.1f} a second", flush=True)
+    return failures
+
+
+def device_us(run: Callable[[], object], seconds: float, *, calls: int = 20) -> float:
+    """Median time of one call on the device, in microseconds; measured over runs of calls."""
+    for _ in range(3):
+        run()
+    torch.cuda.synchronize()
+    times: list[float] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or len(times) < 5:
+        event: Any = torch.cuda.Event
+        start, stop = event(enable_timing=True), event(enable_timing=True)
+        start.record()
+        for _ in range(calls):
+            run()
+        stop.record()
+        torch.cuda.synchronize()
+        times.append(1000 * start.elapsed_time(stop) / calls)
+    return float(np.median(times))
+
+
+def graphed(run: Callable[[], object]) -> Callable[[], object]:
+    """The same as one CUDA graph, so that launching is not what is measured."""
+    stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            run()
+        stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            run()
+    return graph.replay
+
+
+def measure(seconds: float) -> Iterator[Figure]:
+    device = agreement.DEVICE
+    frame = random_frame("nv12", WIDTH, HEIGHT, Colour())
+    source, target = on_device(frame, device), on_device(frame, device)
+    strength = torch.ones(1, device=device)
+
+    maps = torch.rand((24, HEIGHT, WIDTH), device=device).half() * 2 - 1
+    kernel = graphed(partial(apply_curve, source, maps, target, strength=strength))
+    kernel_us = device_us(kernel, seconds)
+    yield Figure("curve kernel, 24 full-size maps, NV12", kernel_us, "us", 45, 32)
+    image = torch.rand((3, HEIGHT, WIDTH), device=device).half()
+    eager_us = device_us(partial(iterate, image, maps), seconds, calls=5)
+    yield Figure("the eight iterations in eager PyTorch, RGB", eager_us, "us")
+    yield Figure("eager PyTorch to kernel", eager_us / kernel_us, "x", 10, 25, larger=True)
+    for count in (3, 24):
+        values = torch.from_numpy(random_maps(count // 3, 36, 64).values).half().to(device)
+        small = graphed(partial(apply_curve, source, values, target, strength=strength))
+        yield Figure(f"curve kernel, {count} maps of 64x36, NV12", device_us(small, seconds), "us")
+
+    for model, size, must, want in (
+        ("plus", "64", 100.0, 40.0),
+        ("dcenet", "64", None, None),
+        ("dcenet", "full", 1600.0, 800.0),
+    ):
+        network = TritonNetwork(random_checkpoint(model), device)
+        step = CUDAStep(network, frame, WorkingSize.parse(size), SETTINGS)
+        agreement.load(step, frame)
+        took = device_us(partial(step.enhance, SETTINGS, 0.0), seconds, calls=10)
+        yield Figure(f"{model} at {size}, NV12 to NV12, one graph", took, "us", must, want)
+    yield from cudnn(seconds)
+    yield Figure("plus at 64, pinned memory and back", throughput(frame, seconds), "fps",
+                 2000, 5000, larger=True)  # fmt: skip
+
+
+def cudnn(seconds: float) -> Iterator[Figure]:
+    """The networks as PyTorch runs them, in float16 and channels last."""
+    torch.backends.cudnn.benchmark = True
+    for model, height, width in (("plus", 36, 64), ("dcenet", 36, 64), ("dcenet", HEIGHT, WIDTH)):
+        network: Any = MODELS[model]().half().to(agreement.DEVICE)
+        network = network.to(memory_format=torch.channels_last)
+        image = torch.rand((1, 3, height, width), device=agreement.DEVICE).half()
+        image = image.to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            run = graphed(partial(network, image))
+            took = device_us(run, seconds)
+        yield Figure(f"network alone, {model} {width}x{height}, cuDNN", took, "us")
+        ours = TritonNetwork(random_checkpoint(model), agreement.DEVICE)
+        picture = image[0].contiguous()
+        out = torch.empty((ours.map_count, height, width), device=agreement.DEVICE).half()
+        run = graphed(partial(ours, picture, out))
+        took = device_us(run, seconds)
+        yield Figure(f"network alone, {model} {width}x{height}, ours", took, "us")
+
+
+def throughput(frame: Frame, seconds: float) -> float:
+    """Frames a second from pinned memory to pinned memory, three under way."""
+    network = TritonNetwork(random_checkpoint("plus"), agreement.DEVICE)
+    steps = [CUDAStep(network, frame, WorkingSize.parse(64), SETTINGS) for _ in range(3)]
+    pinned = [
+        [torch.empty(tuple(p.shape), dtype=torch.uint8, pin_memory=True) for p in s.source.planes]
+        for s in steps
+    ]
+
+    def run(step: CUDAStep, planes: list[torch.Tensor]) -> None:
+        with torch.cuda.stream(step.stream):
+            source: Any = step.source.planes
+            target: Any = step.target.planes
+            for device, host in zip(source, planes, strict=True):
+                device.copy_(host, non_blocking=True)
+            step.enhance(SETTINGS, 0.0)
+            for device, host in zip(target, planes, strict=True):
+                host.copy_(device, non_blocking=True)
+
+    frames, started = 0, time.monotonic()
+    while time.monotonic() - started < seconds:
+        for step, planes in zip(steps, pinned, strict=True):
+            step.stream.synchronize()
+            run(step, planes)
+            frames += 1
+    torch.cuda.synchronize()
+    return frames / (time.monotonic() - started)
+
+
+def draw(figures: list[Figure], path: Path, title: str) -> None:
+    """Bars of what was measured against what must be, with OpenCV."""
+    shown = [f for f in figures if f.must is not None]
+    image = np.full((60 + 48 * len(shown), 1000, 3), 255, np.uint8)
+
+    def write(text: str, place: tuple[int, int], scale: float) -> None:
+        font = cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(image, text, place, font, scale, (0, 0, 0), 1, cv2.LINE_AA)
+
+    write(title, (10, 28), 0.6)
+    for row, figure in enumerate(shown):
+        top = 56 + 48 * row
+        assert figure.must is not None
+        better = figure.value / figure.must if figure.larger else figure.must / figure.value
+        length = int(min(1.0, better / 4) * 960)
+        colour = (90, 170, 60) if figure.verdict != "MISSED" else (60, 60, 210)
+        cv2.rectangle(image, (10, top + 20), (10 + length, top + 38), colour, -1)
+        cv2.line(image, (250, top + 16), (250, top + 42), (0, 0, 0), 1)
+        text = f"{figure.what}: {figure.value:.4g} {figure.unit} (must {figure.must:g})"
+        write(text, (10, top + 12), 0.5)
+    cv2.imwrite(str(path), image)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, default=Path("gpu_check"), metavar="FOLDER")
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each measurement")
+    options = parser.parse_args()
+    if not agreement.HAS_GPU:
+        print("PyTorch finds no NVIDIA GPU here; 'pytest tests/test_cuda.py' needs none")
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    card = torch.cuda.get_device_name()
+    versions = f"torch {torch.__version__}, Triton {triton.__version__}, CUDA {torch.version.cuda}"
+    print(f"{card}; {versions}; Python {platform.python_version()}", flush=True)
+    failures = check_all()
+    figures = []
+    for figure in measure(options.seconds):
+        print(f"{figure.what}: {figure.value:.1f} {figure.unit} {figure.verdict}", flush=True)
+        figures.append(figure)
+    results = {
+        "command": " ".join(["python", *sys.argv]), "card": card, "versions": versions,
+        "failures": failures, "figures": [asdict(f) | {"verdict": f.verdict} for f in figures],
+    }  # fmt: skip
+    (options.output / "gpu_check.json").write_text(json.dumps(results, indent=1) + "\n")
+    draw(figures, options.output / "gpu_check.png", f"{card}, {WIDTH}x{HEIGHT}; line: must")
+    print(f"\n{'':<48}{'':>12}{'must':>8}{'want':>8}")
+    for f in figures:
+        bounds = "".join(f"{'' if b is None else format(b, 'g'):>8}" for b in (f.must, f.want))
+        print(f"{f.what:<48}{f.value:>8.1f} {f.unit:<3}{bounds}  {f.verdict}")
+    print(f"agreement: {len(failures)} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
