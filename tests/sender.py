@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
-from types import TracebackType
 
 import av
 import numpy as np
@@ -39,12 +38,7 @@ class Sender:
         self._process.kill()
         self._process.wait()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
 

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 log = logging.getLogger(__name__)
@@ -264,12 +263,7 @@ class Newest(Generic[T, U]):
             return None
         return result
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._threads.stop.set()
         _close(self._source.close)
         if not self._threads.join(_GRACE_SECONDS):
