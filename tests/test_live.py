@@ -127,8 +127,10 @@ def test_long_text_is_wrapped() -> None:
 @pytest.mark.parametrize("size", [(16, 16), (40, 600), (600, 40), (120, 160)])
 def test_text_fits_into_the_smallest_picture(size: tuple[int, int]) -> None:
     image = np.full((*size, 3), 100, np.uint8)
-    draw_text(image, help_lines(), "centre")
-    draw_text(image, ["word " * 30], "bottom", alarm=True)
+    places: tuple[Any, ...] = ("top left", "top right", "centre", "bottom")
+    for place in places:
+        draw_text(image, help_lines(), place)
+        draw_text(image, ["word " * 30, "unbreakable" * 30], place, alarm=True)
     assert image.shape == (*size, 3)
 
 

@@ -44,7 +44,7 @@ def draw_text(
     top = {"centre": (height - rows_high) // 2, "bottom": height - rows_high - 2 * margin}.get(
         place, margin
     )
-    left, top = max(0, left), min(max(0, top), height - rows_high)
+    left, top = min(max(0, left), width - wide), min(max(0, top), height - rows_high)
     area = image[top : top + rows_high, left : left + wide]
     area[:] = np.maximum(area // 4, text)
 

@@ -87,9 +87,6 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
     measuring_ends = started + _MEASURED_AFTER_SECONDS
     frames = 0
 
-    def dropped() -> int:
-        return pipeline.dropped + feed.skipped
-
     with ExitStack() as stack:
         outputs = Outputs(rate=settings.rate, virtual_camera=settings.virtual_camera)
         stack.callback(outputs.close)
@@ -98,7 +95,8 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
             window = Window(f"zerodce-rt: {feed.name}")
             stack.callback(window.close)
             viewer = Viewer(
-                window, feed, brightener, outputs, dropped=dropped, folder=settings.folder,
+                window, feed, brightener, outputs,
+                dropped=lambda: pipeline.dropped, folder=settings.folder,
                 view=settings.view, mirror=settings.mirror, overlay=settings.overlay,
             )  # fmt: skip
             # Window and typeface before the first picture, which would wait for them.
@@ -127,7 +125,7 @@ def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = Non
                     _tell_rate(feed, settings.rate)
     log.info(
         "%d frames in %.1f s, %d dropped, median latency %.1f ms",
-        frames, time.monotonic() - started, dropped(), viewer.latency.median_ms(),
+        frames, time.monotonic() - started, pipeline.dropped, viewer.latency.median_ms(),
     )  # fmt: skip
     if outputs.failure is not None:
         raise outputs.failure

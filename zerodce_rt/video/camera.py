@@ -56,7 +56,6 @@ class Camera:
     def __init__(
         self, device: int | str, settings: CameraSettings, hold: FrameRateHold | None = None
     ) -> None:
-        self.skipped = 0
         self._name = camera_name(device)
         self._capture = _open(device)
         for key, value in (

@@ -48,10 +48,6 @@ class Source(Protocol):
 
     description: str
 
-    @property
-    def skipped(self) -> int:
-        """Pictures left out because reading is slower than the source."""
-
     def read(self) -> Picture | None:
         """The next picture, waiting for it; None at the end of a file.
 
@@ -89,14 +85,8 @@ class Feed:
         self.size = 0, 0
         self.meter = RateMeter()
         self._source: Source | None = None
-        self._skipped = 0
         self._asked: float | None = None
         self._stop = threading.Event()
-
-    @property
-    def skipped(self) -> int:
-        """Pictures that the source left out so far."""
-        return self._skipped + (self._source.skipped if self._source else 0)
 
     def measured(self) -> str:
         """What the source really gives, for people: ``1280x720 at 29.9 fps``."""
@@ -164,5 +154,4 @@ class Feed:
     def _release(self) -> None:
         source, self._source = self._source, None
         if source is not None:
-            self._skipped += source.skipped
             source.close()

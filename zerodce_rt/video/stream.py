@@ -40,10 +40,9 @@ _SCHEME_OPTIONS = {
     "rtsps": {"rtsp_transport": "tcp"},
     "udp": {"overrun_nonfatal": "1"},
 }
-# A picture that is later than this is left out.
-_LATE_SECONDS = 0.1
-# The clock starts afresh after a pause this long, or before a gap in the file's times.
-_PAUSE_SECONDS, _GAP_SECONDS = 1.0, 10.0
+# The clock waits for a decoder that is later than this, and does not wait for a longer gap in a
+# file's times.
+_LATE_SECONDS, _GAP_SECONDS = 0.1, 10.0
 
 
 class Stream:
@@ -79,10 +78,6 @@ class Stream:
         self._player = _Player(self._container, stream, paced=self._ends or in_pieces)
         self.description = _describe(stream)
 
-    @property
-    def skipped(self) -> int:
-        return self._player.skipped
-
     def read(self) -> Picture | None:
         try:
             picture = self._player.next()
@@ -103,10 +98,6 @@ class FilePlayer:
         self._reader = VideoReader(path)
         self._player = _Player(self._reader.container, self._reader.stream, paced=True)
         self.description = _describe(self._reader.stream)
-
-    @property
-    def skipped(self) -> int:
-        return self._player.skipped
 
     def read(self) -> Picture | None:
         try:
@@ -129,27 +120,21 @@ class _Player:
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self._paced = paced
         self._start: float | None = None
-        self.skipped = 0
 
     def next(self) -> Picture | None:
         for frame in self._frames:
             captured = time.monotonic()
             if self._paced and frame.time is not None:
-                captured, now = self._due(frame.time, captured), captured
-                if now - captured > _LATE_SECONDS:
-                    self.skipped += 1
-                    continue
+                captured = self._due(frame.time, captured)
             return Picture(_upright_bgr(frame, self._aspect), captured)
         return None
 
     def _due(self, seconds: float, now: float) -> float:
         """When the picture of a file's time is to be seen."""
-        if (
-            self._start is None
-            or not -_GAP_SECONDS < now - (self._start + seconds) < _PAUSE_SECONDS
-        ):
-            self._start = now - seconds
-        return self._start + seconds
+        start = self._start
+        if start is None or not -_GAP_SECONDS < now - (start + seconds) < _LATE_SECONDS:
+            start = self._start = now - seconds
+        return start + seconds
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 
-# A first size that fits most screens; people change it as they like.
+# A first size that fits most screens and can be read; people change it as they like.
 _WIDEST, _HIGHEST = 1280, 720
+_NARROWEST, _LOWEST = 320, 180
 
 Draw = Callable[[NDArray[np.uint8]], None]
 """Draws upon the pixels of the window, ``(H, W, 3)`` uint8 BGR."""
@@ -76,11 +77,12 @@ class Window:
         self._process_events()
 
     def fit(self, width: int, height: int) -> None:
-        """Give the window the size of a picture, or less if that is large.
+        """Give the window the size of a picture, or less if that is large, or more if it is tiny.
 
         In full screen, it gets it afterwards.
         """
         scale = min(1.0, _WIDEST / width, _HIGHEST / height)
+        scale = max(scale, min(_NARROWEST / width, _LOWEST / height))
         self._fitting = round(width * scale), round(height * scale)
         if not self._full_screen:
             cv2.resizeWindow(self._title, *self._fitting)
