@@ -185,6 +185,9 @@ class Viewer:
         self._adjusted(f"strength {strength:.1f}")
 
     def key_freeze(self, _: str) -> None:
+        if self._shot is None:
+            self._say("no picture yet")
+            return
         self.frozen = not self.frozen
         self._say("frozen" if self.frozen else "live")
 
