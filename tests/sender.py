@@ -1,4 +1,4 @@
-"""A network camera: sends dark MPEG-TS video in real time. ``python -m tests.sender URL``
+"""A network camera: sends dark video in real time. ``python -m tests.sender URL``
 
 In a process of its own, since PyAV holds the interpreter while it waits for a receiver.
 """
@@ -23,7 +23,8 @@ class Sender:
     """Runs it inside a ``with`` block, and kills it at the end.
 
     Args:
-        url: where to send; a tcp one listens, as a camera would.
+        url: where to send; a tcp one listens, as a camera would, and an rtsp one waits for a
+            receiver that does.
         frames: as many; default: until it is killed.
     """
 
@@ -43,10 +44,14 @@ class Sender:
 
 
 def send(url: str, frames: int | None) -> None:
-    listen = "?listen=1&listen_timeout=20000" if url.startswith("tcp:") else ""
+    if url.startswith("tcp:"):
+        url += "?listen=1&listen_timeout=20000"
+    format, options = "mpegts", {}
+    if url.startswith("rtsp:"):
+        format, options = "rtsp", {"rtsp_transport": "tcp"}
     y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
     scene = np.stack([x // 20, y // 10, (x + y) // 30], axis=-1).astype(np.uint8)
-    with av.open(url + listen, "w", format="mpegts") as out:
+    with av.open(url, "w", format=format, options=options) as out:
         encoder = out.add_stream(
             "libx264", rate=RATE, options={"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
         )
@@ -59,6 +64,16 @@ def send(url: str, frames: int | None) -> None:
             time.sleep(max(0.0, started + number / RATE - time.monotonic()))
 
 
+def main() -> None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            send(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
+            return
+        except ConnectionRefusedError:  # nobody receives yet
+            time.sleep(0.1)
+
+
 if __name__ == "__main__":
     with contextlib.suppress(OSError):  # the receiver has gone
-        send(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
+        main()

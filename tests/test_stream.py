@@ -64,6 +64,22 @@ def test_a_stream_is_received_as_it_is_sent() -> None:
     assert all(a.captured <= b.captured for a, b in itertools.pairwise(pictures))
 
 
+def test_rtsp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg has no RTSP server: it is the receiver that listens here, all else is as ever."""
+    listening = {"rtsp_flags": "listen", "listen_timeout": "10"}
+    options = stream._SCHEME_OPTIONS["rtsp"] | listening
+    monkeypatch.setitem(stream._SCHEME_OPTIONS, "rtsp", options)
+    url = f"rtsp://127.0.0.1:{free_port()}/camera"
+    with Sender(url):
+        source = Stream(url, "camera")
+        assert source.description.startswith("640x360 h264 at 25 fps")
+        pictures = [source.read() for _ in range(15)]
+        assert all(p is not None and p.image.shape == (SIZE[1], SIZE[0], 3) for p in pictures)
+    with pytest.raises(SourceLost, match=r"^camera "):
+        read_on(source)
+    source.close()
+
+
 def test_udp() -> None:
     url = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     with Sender(url):
