@@ -108,6 +108,15 @@ def test_a_camera_that_is_not_there(driver: Driver) -> None:
     assert driver.released == 2
 
 
+def test_an_error_of_opencv_while_opening(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Capture:
+        raise cv2.error("backend is not available")
+
+    monkeypatch.setattr(cv2, "VideoCapture", broken)
+    with pytest.raises(SourceLost, match="camera 0 cannot be opened"):
+        Camera(0, CameraSettings())
+
+
 def test_pictures_and_the_unplugged_camera(driver: Driver) -> None:
     camera = Camera(0, CameraSettings())
     picture = camera.read()

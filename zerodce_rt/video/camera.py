@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,10 +113,11 @@ def _open(device: int | str) -> Any:
     # the size, with DirectShow even before the camera is opened; one that has no MJPG then fails.
     mjpg = [cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")]
     for parameters in ([mjpg] if backend != cv2.CAP_AVFOUNDATION else []) + [[]]:
-        capture = cv2.VideoCapture(device, backend, parameters)
-        if capture.isOpened():
-            return capture
-        capture.release()
+        with suppress(cv2.error):
+            capture = cv2.VideoCapture(device, backend, parameters)
+            if capture.isOpened():
+                return capture
+            capture.release()
     raise SourceLost(
         f"{camera_name(device)} cannot be opened; "
         "see 'zerodce-rt live --list-cameras', and whether another program uses it"
