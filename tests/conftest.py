@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -213,3 +214,9 @@ def one_line(text: str) -> str:
     assert len(lines) == 1, text
     assert "Traceback" not in text
     return lines[0]
+
+
+def pipeline_threads() -> list[str]:
+    """Threads of a pipeline or a recording that still run; an applier's idle ones do not count."""
+    names = ("zerodce-read", "zerodce-work", "zerodce-write", "zerodce-record")
+    return [t.name for t in threading.enumerate() if t.name in names]

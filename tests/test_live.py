@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.conftest import Probe, VideoMaker, one_line, run
+from tests.conftest import Probe, VideoMaker, one_line, pipeline_threads, run
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import EXIT_FAILURE, EXIT_USAGE, ZeroDCEError
 from zerodce_rt.files import video_enhancer
@@ -157,11 +156,6 @@ def test_settings_of_the_brightener_act_at_once() -> None:
     assert off.after is off.before is image
 
 
-def still_running() -> list[str]:
-    names = ("zerodce-read", "zerodce-work", "zerodce-record")
-    return [t.name for t in threading.enumerate() if t.name in names]
-
-
 def live(*arguments: object) -> int:
     return run("live", *arguments, "--no-window")
 
@@ -261,7 +255,7 @@ def test_an_exception_inside_the_enhancer_ends_cleanly(
     settings = LiveSettings(window=False, record=output)
     with pytest.raises(RuntimeError, match="the network has gone"):
         run_live(open_feed(str(make_video(frames=60))), BrokenEnhancer(), settings)
-    assert still_running() == []
+    assert pipeline_threads() == []
     assert len(Probe(output).frames) >= 5, "what came before is kept"
 
 
@@ -276,7 +270,7 @@ def test_a_full_disk_ends_a_session_without_a_window(
     assert live(source, "--record", output, "--overwrite", "--quiet") == EXIT_FAILURE
     assert time.monotonic() - started < 6, "it does not play to the end"
     assert "No space left" in capfd.readouterr().err
-    assert still_running() == []
+    assert pipeline_threads() == []
 
 
 def test_seconds_end_a_session(make_video: VideoMaker, tmp_path: Path) -> None:

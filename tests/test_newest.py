@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.conftest import pipeline_threads
 from zerodce_rt.pipeline import Newest
 
 
@@ -35,7 +36,7 @@ class BrokenError(Exception):
 @pytest.fixture(autouse=True)
 def no_thread_stays_behind() -> Iterator[None]:
     yield
-    assert [t.name for t in threading.enumerate() if t.name.startswith("zerodce-")] == []
+    assert pipeline_threads() == []
 
 
 def take_all(pipeline: Newest[int, int], seconds: float = 0.0) -> list[int]:

@@ -9,18 +9,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.conftest import pipeline_threads
 from zerodce_rt.pipeline import run_in_order
-
-
-def workers() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("zerodce-")]
 
 
 @pytest.fixture(autouse=True)
 def no_thread_stays_behind() -> Iterator[None]:
-    before = set(workers())
+    before = set(pipeline_threads())
     yield
-    assert set(workers()) <= before
+    assert set(pipeline_threads()) <= before
 
 
 def slow(seconds: float) -> Callable[[int], int]:
@@ -148,7 +145,7 @@ def test_an_exception_is_raised_in_the_caller(stage: str, at: int) -> None:
     with pytest.raises(BrokenError, match=f"{stage} {at}"):
         run_in_order(source(), work, sink, queue_size=2)
     assert time.monotonic() - started < 2
-    assert workers() == []
+    assert pipeline_threads() == []
     # What did come through came in order, and nothing after the failure.
     assert results == list(range(len(results)))
     assert len(results) <= at
@@ -196,7 +193,7 @@ def test_an_interrupt_ends_everything_soon(busy: str) -> None:
         assert 0 < time.monotonic() - interrupted_at < 1
     finally:
         timer.cancel()
-    assert workers() == []
+    assert pipeline_threads() == []
     assert closed == [True]
 
 
@@ -230,7 +227,7 @@ def test_a_source_is_closed_after_its_threads_have_ended() -> None:
             return iter(range(3))
 
         def close(self) -> None:
-            seen.append(workers())
+            seen.append(pipeline_threads())
 
     run_in_order(Camera(), lambda i: i, lambda _: None)
     assert seen == [[]]
