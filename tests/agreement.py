@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 HAS_GPU = torch.cuda.is_available()
 if not HAS_GPU:
@@ -175,14 +176,20 @@ def thumbnail_checks() -> Iterator[Check]:
             yield Check(what, partial(thumbnail, frame, *grid))
 
 
+def _in_pytorch(checkpoint: Checkpoint, image: Tensor) -> Tensor:
+    """The maps of a picture by the network as it is written, in float32."""
+    torch_network = MODELS[checkpoint.model]()
+    torch_network.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
+    with torch.inference_mode():
+        maps: Tensor = torch_network(image[None])[0]
+    return maps
+
+
 def network(model: str, height: int, width: int) -> float:
     """The fused layers against the network in PyTorch and float32."""
     checkpoint = random_checkpoint(model)
     image = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(2))
-    torch_network = MODELS[model]()
-    torch_network.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
-    with torch.inference_mode():
-        expected = torch_network(image)[0]
+    expected = _in_pytorch(checkpoint, image[0])
     out = torch.empty(expected.shape, dtype=torch.float16, device=DEVICE)
     TritonNetwork(checkpoint, DEVICE)(image[0].half().to(DEVICE), out)
     difference = (out.float().cpu() - expected).abs()
@@ -257,10 +264,7 @@ def step(name: str, working_size: str, model: str) -> float:
     if size.divisor is not None:
         picture = resize_bilinear(picture, *small, scale=float(size.divisor))
     seen = np.ascontiguousarray(picture, np.float32)
-    torch_network = MODELS[model]()
-    torch_network.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
-    with torch.inference_mode():
-        values = torch_network(torch.from_numpy(seen)[None])[0].numpy()
+    values = _in_pytorch(checkpoint, torch.from_numpy(seen)).numpy()
     maps = CurveControl(settings).update(
         lambda: CurveMaps(values, size.divisor is not None), seen, None
     )

@@ -13,7 +13,11 @@ from zerodce_rt.appliers import kernels_triton as kernels
 from zerodce_rt.appliers.yuv import yuv_coefficients
 from zerodce_rt.frame import Frame, PixelFormat
 
-_LAYOUTS = {"packed": 0, "planar": 1, "semiplanar": 2}
+_LAYOUTS = {
+    "packed": kernels.PACKED.value,
+    "planar": kernels.PLANAR.value,
+    "semiplanar": kernels.SEMIPLANAR.value,
+}
 # What tl.dot can do at least.
 _SMALLEST_WINDOW = 16
 _THUMBNAIL_TILE = 32, 32

@@ -238,7 +238,7 @@ def enhance_yuv(
     """Enhance chroma rows ``first .. last`` of a YUV frame and the luma rows that they cover.
 
     ``step`` is 1 for planar chroma and 2 for interleaved UV (then u and v are one plane).
-    ``coefficients`` come from ``cpu.yuv_coefficients``; ``maps`` are ``(3k, h, w)`` float32;
+    ``coefficients`` come from ``yuv.yuv_coefficients``; ``maps`` are ``(3k, h, w)`` float32;
     ``row_lower`` to ``weights`` come from ``cpu._rows`` and ``cpu._cells``.
     """
     columns, count = 1 << shift_x, (width + (1 << shift_x) - 1) >> shift_x

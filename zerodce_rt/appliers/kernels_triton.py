@@ -5,14 +5,14 @@ registers; chroma is spread over its cell and averaged again by reshaping a tile
 maps are interpolated by two matrix products with hat-shaped weights, which tensor cores do
 (naively, each pixel would read four values of each map: 96 with DCENet).
 
-``tests/test_triton.py`` runs all of this in Triton's interpreter and compiles it for each
+``tests/test_cuda.py`` runs all of this in Triton's interpreter and compiles it for each
 generation of cards, neither of which needs one.
 """
 
 import triton
 import triton.language as tl
 
-# One element past the others: these are compared inside the kernels.
+# Values of LAYOUT.
 PACKED, PLANAR, SEMIPLANAR = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 ITERATIONS = tl.constexpr(8)
 

@@ -10,7 +10,7 @@ class Key:
     """Characters that all do the same.
 
     Attributes:
-        action: the method of ``LiveSession`` that is called, without its ``key_``.
+        action: the method of ``Viewer`` that is called, without its ``key_``.
         label: how the key is called in the help.
     """
 

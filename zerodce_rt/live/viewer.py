@@ -77,21 +77,21 @@ class Viewer:
     def update(self, shot: Shot | None) -> None:
         """Show a new shot, if there is one and the picture is not frozen, and heed the keys."""
         now = time.monotonic()
-        fresh = shot is not None and not self.frozen
-        if fresh and shot is not None:
+        fresh = None if self.frozen else shot
+        if fresh is not None:
             if self._shot is None:
-                self._window.fit(shot.before.shape[1], shot.before.shape[0])
-            self._shot = shot
+                self._window.fit(fresh.before.shape[1], fresh.before.shape[0])
+            self._shot = fresh
         if self._failure is not self._outputs.failure:
             self._failure = self._outputs.failure
             self._say(str(self._failure), _ALARM_SECONDS)
-        if fresh or self._changed or now - self._drawn > _IDLE_SECONDS:
+        if fresh is not None or self._changed or now - self._drawn > _IDLE_SECONDS:
             self._window.show(self._picture(), self._annotate)
             self._changed, self._drawn = False, now
-            if fresh and shot is not None:
+            if fresh is not None:
                 now = time.monotonic()
                 self._rate.tick(now)
-                self.latency.add(now - shot.captured)
+                self.latency.add(now - fresh.captured)
         for character in self._window.take_keys():
             action = ACTIONS.get(character.lower())
             if action is not None:

@@ -105,10 +105,15 @@ def camera_name(device: int | str) -> str:
     return f"camera {device}"
 
 
+def _backend() -> int:
+    """OpenCV's way to this system's cameras."""
+    return int(getattr(cv2, _BACKENDS.get(platform.system(), "CAP_ANY")))
+
+
 def _open(device: int | str) -> Any:
     # What is wrong is said in one line of our own.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    backend = getattr(cv2, _BACKENDS.get(platform.system(), "CAP_ANY"))
+    backend = _backend()
     # Uncompressed, many webcams give 5 frames a second at 1080p. The format must be set before
     # the size, with DirectShow even before the camera is opened; one that has no MJPG then fails.
     mjpg = [cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")]
@@ -137,6 +142,5 @@ def list_cameras() -> list[str]:
     """A line for each camera of this machine: number, name, device path."""
     from cv2_enumerate_cameras import enumerate_cameras
 
-    backend = getattr(cv2, _BACKENDS.get(platform.system(), "CAP_ANY"))
-    found = sorted(enumerate_cameras(backend), key=lambda camera: camera.index)
+    found = sorted(enumerate_cameras(_backend()), key=lambda camera: camera.index)
     return [f"{c.index:>2}  {c.name}" + (f"  ({c.path})" if c.path else "") for c in found]

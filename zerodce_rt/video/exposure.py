@@ -8,6 +8,7 @@ and gives 10 to 15 frames a second instead of 30. V4L2 drivers can be told not t
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import struct
@@ -78,8 +79,6 @@ def _control(path: str, value: int | None = None) -> int:
 
 
 def _reason(error: OSError) -> str:
-    import errno
-
     if error.errno in (errno.EINVAL, errno.ENOTTY):
         return "its driver has no such setting"
     return error.strerror or str(error)
