@@ -32,15 +32,22 @@ from tests import agreement
 from tests.noise import random_frame, random_maps
 from tests.published import random_checkpoint
 from zerodce_rt.appliers.cuda import apply_curve
+from zerodce_rt.bench.frames import STREAM, stream
 from zerodce_rt.control import ControlSettings
-from zerodce_rt.cuda import CUDAStep, on_device
+from zerodce_rt.cuda.buffers import frame_buffer
+from zerodce_rt.cuda.runner import CUDARunner
+from zerodce_rt.cuda.step import CUDAStep
 from zerodce_rt.curve import iterate
+from zerodce_rt.estimators.cuda import create
+from zerodce_rt.estimators.cudnn import CuDNNNetwork
+from zerodce_rt.estimators.fastest import graphed
 from zerodce_rt.estimators.triton import TritonNetwork
 from zerodce_rt.frame import Colour, Frame
 from zerodce_rt.model import MODELS
 from zerodce_rt.working_size import WorkingSize
 
 WIDTH, HEIGHT = 1920, 1080
+UNDER_WAY = 4
 SETTINGS = ControlSettings(smoothing_seconds=0.25, max_level=0.5)
 
 
@@ -105,27 +112,14 @@ def device_us(run: Callable[[], object], seconds: float, *, calls: int = 20) -> 
     return float(np.median(times))
 
 
-def graphed(run: Callable[[], object]) -> Callable[[], object]:
-    """The same as one CUDA graph, so that launching is not what is measured."""
-    stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            run()
-        stream.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
-            run()
-    return graph.replay
-
-
 def measure(seconds: float) -> Iterator[Figure]:
     device = agreement.DEVICE
     frame = random_frame("nv12", WIDTH, HEIGHT, Colour())
-    source, target = on_device(frame, device), on_device(frame, device)
-    strength = torch.ones(1, device=device)
+    source, target = (frame_buffer(frame, device).frame for _ in range(2))
+    full = torch.ones(1, device=device)
 
     maps = torch.rand((24, HEIGHT, WIDTH), device=device).half() * 2 - 1
-    kernel = graphed(partial(apply_curve, source, maps, target, strength=strength))
+    kernel = graphed(partial(apply_curve, source, maps, target, gain=full))
     kernel_us = device_us(kernel, seconds)
     yield Figure("curve kernel, 24 full-size maps, NV12", kernel_us, "us", 45, 32)
     image = torch.rand((3, HEIGHT, WIDTH), device=device).half()
@@ -134,70 +128,78 @@ def measure(seconds: float) -> Iterator[Figure]:
     yield Figure("eager PyTorch to kernel", eager_us / kernel_us, "x", 10, 25, larger=True)
     for count in (3, 24):
         values = torch.from_numpy(random_maps(count // 3, 36, 64).values).half().to(device)
-        small = graphed(partial(apply_curve, source, values, target, strength=strength))
+        small = graphed(partial(apply_curve, source, values, target, gain=full))
         yield Figure(f"curve kernel, {count} maps of 64x36, NV12", device_us(small, seconds), "us")
+    yield from networks(seconds)
 
     for model, size, must, want in (
         ("plus", "64", 100.0, 40.0),
         ("dcenet", "64", None, None),
         ("dcenet", "full", 1600.0, 800.0),
     ):
-        network = TritonNetwork(random_checkpoint(model), device)
-        step = CUDAStep(network, frame, WorkingSize.parse(size), SETTINGS)
-        agreement.load(step, frame)
-        took = device_us(partial(step.enhance, SETTINGS, 0.0), seconds, calls=10)
+        network = create(random_checkpoint(model), exact=False)
+        step = CUDAStep(network, frame, frame, WorkingSize.parse(size), SETTINGS.max_level)
+        took = device_us(step.take_slot().graph.replay, seconds)
         yield Figure(f"{model} at {size}, NV12 to NV12, one graph", took, "us", must, want)
-    yield from cudnn(seconds)
-    yield Figure("plus at 64, pinned memory and back", throughput(frame, seconds), "fps",
-                 2000, 5000, larger=True)  # fmt: skip
+        if (model, size) == ("plus", "64"):
+            rate = throughput(step, seconds)
+            yield Figure("plus at 64, pinned memory and back", rate, "fps", 2000, 5000, larger=True)
+    runner = CUDARunner("cuda", create(random_checkpoint("plus"), exact=False), WorkingSize(64))
+    yield Figure("plus at 64, any memory and back", frame_rate(runner, frame, seconds), "fps")
 
 
-def cudnn(seconds: float) -> Iterator[Figure]:
-    """The networks as PyTorch runs them, in float16 and channels last."""
-    torch.backends.cudnn.benchmark = True
+def networks(seconds: float) -> Iterator[Figure]:
+    """The networks alone: our kernels, cuDNN's, and what torch.compile makes of them."""
     for model, height, width in (("plus", 36, 64), ("dcenet", 36, 64), ("dcenet", HEIGHT, WIDTH)):
-        network: Any = MODELS[model]().half().to(agreement.DEVICE)
-        network = network.to(memory_format=torch.channels_last)
-        image = torch.rand((1, 3, height, width), device=agreement.DEVICE).half()
-        image = image.to(memory_format=torch.channels_last)
+        checkpoint = random_checkpoint(model)
+        image = torch.rand((3, height, width), device=agreement.DEVICE).half()
+        count = 3 if model == "plus" else 24
+        out = torch.empty((count, height, width), device=agreement.DEVICE).half()
+        for kind in (TritonNetwork, CuDNNNetwork):
+            estimate = kind(checkpoint, agreement.DEVICE).prepare(height, width)
+            took = device_us(graphed(partial(estimate, image, out)), seconds)
+            yield Figure(f"{kind.__name__} alone, {model} {width}x{height}", took, "us")
+        try:
+            took = device_us(graphed(compiled(model, image)), seconds)
+        except Exception as error:
+            print(f"torch.compile: {type(error).__name__}: {error}".splitlines()[0], flush=True)
+        else:
+            yield Figure(f"torch.compile alone, {model} {width}x{height}", took, "us")
+
+
+def compiled(model: str, image: torch.Tensor) -> Callable[[], object]:
+    network: Any = MODELS[model]().eval().half().to(image.device)
+    network = torch.compile(network.to(memory_format=torch.channels_last), dynamic=False)
+    pictures = image[None].contiguous(memory_format=torch.channels_last)
+
+    def run() -> None:
         with torch.inference_mode():
-            run = graphed(partial(network, image))
-            took = device_us(run, seconds)
-        yield Figure(f"network alone, {model} {width}x{height}, cuDNN", took, "us")
-        ours = TritonNetwork(random_checkpoint(model), agreement.DEVICE)
-        picture = image[0].contiguous()
-        out = torch.empty((ours.map_count, height, width), device=agreement.DEVICE).half()
-        run = graphed(partial(ours, picture, out))
-        took = device_us(run, seconds)
-        yield Figure(f"network alone, {model} {width}x{height}, ours", took, "us")
+            network(pictures)
+
+    return run
 
 
-def throughput(frame: Frame, seconds: float) -> float:
-    """Frames a second from pinned memory to pinned memory, three under way."""
-    network = TritonNetwork(random_checkpoint("plus"), agreement.DEVICE)
-    steps = [CUDAStep(network, frame, WorkingSize.parse(64), SETTINGS) for _ in range(3)]
-    pinned = [
-        [torch.empty(tuple(p.shape), dtype=torch.uint8, pin_memory=True) for p in s.source.planes]
-        for s in steps
-    ]
-
-    def run(step: CUDAStep, planes: list[torch.Tensor]) -> None:
-        with torch.cuda.stream(step.stream):
-            source: Any = step.source.planes
-            target: Any = step.target.planes
-            for device, host in zip(source, planes, strict=True):
-                device.copy_(host, non_blocking=True)
-            step.enhance(SETTINGS, 0.0)
-            for device, host in zip(target, planes, strict=True):
-                host.copy_(device, non_blocking=True)
-
+def throughput(step: CUDAStep, seconds: float) -> float:
+    """Frames a second from pinned memory to pinned memory."""
+    slots = [step.take_slot() for _ in range(UNDER_WAY)]
     frames, started = 0, time.monotonic()
     while time.monotonic() - started < seconds:
-        for step, planes in zip(steps, pinned, strict=True):
-            step.stream.synchronize()
-            run(step, planes)
+        for slot in slots:
+            step.wait(slot)
+            step.launch(slot, SETTINGS, frames / 60)
             frames += 1
     torch.cuda.synchronize()
+    return frames / (time.monotonic() - started)
+
+
+def frame_rate(runner: CUDARunner, frame: Frame, seconds: float) -> float:
+    """Frames a second as the program does it, with copies to and from pinned memory."""
+    begin = partial(runner.begin, frame, frame.empty_like(), SETTINGS, None)
+    stream(begin)
+    frames, started = 0, time.monotonic()
+    while time.monotonic() - started < seconds:
+        stream(begin)
+        frames += STREAM
     return frames / (time.monotonic() - started)
 
 

@@ -20,8 +20,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from zerodce_rt.appliers import cuda, kernels_triton
-from zerodce_rt.control_cuda import REGISTERS, WARPS
-from zerodce_rt.control_triton import control_kernel
+from zerodce_rt.cuda.control import REGISTERS, WARPS
+from zerodce_rt.cuda.control_triton import control_kernel
 from zerodce_rt.estimators import kernels_triton as layers
 from zerodce_rt.estimators.triton import block
 
@@ -91,7 +91,7 @@ def curve(layout: int, sample: str, maps: int, *, full: bool, capability: int) -
         "FULL": full, "ROWS": rows, "COLUMNS": columns, "WINDOW_Y": 16, "WINDOW_X": 16,
     }  # fmt: skip
     pointers = dict.fromkeys(POINTERS, sample)
-    pointers |= {"maps": "fp16", "strength": "fp32", "coefficients": "fp32"}
+    pointers |= {"maps": "fp16", "gain": "fp32", "coefficients": "fp32"}
     free = {"height", "map_height"} | (set() if full else {"map_width"})
     return machine_code(
         kernels_triton.curve_kernel, constants, pointers, capability, unaligned=free, warps=warps
@@ -134,7 +134,7 @@ def layer(separable: bool, two: bool, capability: int) -> dict[str, Any]:
 def control(maps: int, capability: int) -> dict[str, Any]:
     constants = {"SHARED": maps == 3, "STEP": 3, "SIZE": 4096, "PROBE": 1024}
     pointers = {"estimate": "fp16", "thumbnail": "fp16", "before": "fp16", "state": "fp32",
-                "out": "fp16", "follow": "fp32"}  # fmt: skip
+                "out": "fp16", "gain": "fp32", "moment": "fp32"}  # fmt: skip
     return machine_code(
         control_kernel,
         constants,

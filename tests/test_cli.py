@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import Probe, VideoMaker, assert_nothing_left, dark_scene, one_line, run
 from zerodce_rt import __version__
 from zerodce_rt.cli import build_parser
-from zerodce_rt.estimators.torch import nvidia_driver_present
+from zerodce_rt.estimators.cuda import nvidia_driver_present
 from zerodce_rt.live.keys import KEYS
 
 ROOT = Path(__file__).parent.parent

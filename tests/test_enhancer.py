@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.published import dcenet_maps, plus_maps, random_pth, zero_dce, zero_dce_plus
+from zerodce_rt.cpu import CPURunner
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS, Frame, from_array, plane_shapes
@@ -366,7 +367,8 @@ def test_a_fraction_works_for_any_size(tmp_path: Path, size: tuple[int, int]) ->
     random_pth(tmp_path / "w.pth", "plus")
     image = random_image(*size)
     bright = enhancer(weights=tmp_path / "w.pth", working_size="1/12")
-    maps = bright.curve_maps(from_array(as_frame(image)))
+    assert isinstance(bright.runner, CPURunner)
+    maps = bright.runner.curve_maps(from_array(as_frame(image)), None)
     assert maps.values.shape == (3, max(1, size[0] // 12), max(1, size[1] // 12))
     assert maps.align_corners
     result = bright(as_frame(image))

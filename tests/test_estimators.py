@@ -12,13 +12,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-import zerodce_rt.estimators.torch as torch_backend
+import zerodce_rt.estimators.cuda as cuda_backend
 from tests.published import MAPS, random_checkpoint, random_state
 from zerodce_rt import estimators
 from zerodce_rt.checkpoint import Checkpoint, load_bundled
 from zerodce_rt.curve import CurveMaps, apply
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.estimators import BACKENDS, Backend, BackendUnavailable, create_estimator
+from zerodce_rt.estimators import BACKENDS, Backend, BackendUnavailable, choose_backend
 
 both_models = pytest.mark.parametrize("model", ["plus", "dcenet"])
 
@@ -30,7 +30,7 @@ def thumbnail(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:
 @both_models
 def test_torch_gives_the_published_maps(model: str) -> None:
     image = thumbnail(19, 26)
-    maps = create_estimator(random_checkpoint(model), "torch").estimate(image)
+    maps = choose_backend("torch").create(random_checkpoint(model)).estimate(image)
     expected = MAPS[model](random_state(model), torch.from_numpy(image)[None])[0].numpy()
     assert maps.dtype == np.float32
     assert maps.flags.c_contiguous
@@ -42,8 +42,8 @@ def test_torch_gives_the_published_maps(model: str) -> None:
 def test_openvino_gives_the_maps_of_torch(model: str) -> None:
     pytest.importorskip("openvino")
     checkpoint = random_checkpoint(model)
-    reference = create_estimator(checkpoint, "torch")
-    openvino = create_estimator(checkpoint, "openvino", exact=True)
+    reference = choose_backend("torch").create(checkpoint)
+    openvino = choose_backend("openvino").create(checkpoint, exact=True)
     for size in [(1, 1), (7, 5), (1, 40), (33, 64), (90, 160), (7, 5)]:
         image = thumbnail(*size)
         maps, expected = openvino.estimate(image), reference.estimate(image)
@@ -59,7 +59,7 @@ def test_the_fast_precision_moves_no_pixel_by_more_than_a_level(model: str) -> N
     for level in (0.03, 0.1, 0.3):
         image = thumbnail(45, 80) * np.float32(level)
         maps, expected = (
-            create_estimator(checkpoint, "openvino", exact=exact).estimate(image)
+            choose_backend("openvino").create(checkpoint, exact=exact).estimate(image)
             for exact in (False, True)
         )
         assert np.abs(maps - expected).max() < 2e-3
@@ -70,7 +70,7 @@ def test_the_fast_precision_moves_no_pixel_by_more_than_a_level(model: str) -> N
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_maps_survive_the_next_frame(backend: str) -> None:
-    estimator = create_estimator(load_bundled("plus"), backend)
+    estimator = choose_backend(backend).create(load_bundled("plus"))
     first = estimator.estimate(thumbnail(8, 8, seed=1))
     kept = first.copy()
     second = estimator.estimate(thumbnail(8, 8, seed=2))
@@ -80,20 +80,20 @@ def test_maps_survive_the_next_frame(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_an_estimator_knows_its_name(backend: str) -> None:
-    assert create_estimator(load_bundled("plus"), backend).name == backend
+    assert choose_backend(backend).create(load_bundled("plus")).name == backend
     assert BACKENDS[backend].probe()
 
 
 def test_an_unknown_backend_lists_the_valid_ones() -> None:
     with pytest.raises(ZeroDCEError, match="unknown backend 'cuda12'") as error:
-        create_estimator(load_bundled("plus"), "cuda12")
+        choose_backend("cuda12")
     for name in ("auto", *BACKENDS):
         assert name in str(error.value)
 
 
 def cuda_refusal() -> str:
     with pytest.raises(ZeroDCEError, match="backend cuda is not available: ") as error:
-        create_estimator(load_bundled("plus"), "cuda")
+        choose_backend("cuda")
     message = str(error.value)
     assert len(message.splitlines()) == 1
     return message
@@ -106,7 +106,7 @@ def test_cuda_without_a_gpu_is_refused() -> None:
 
 
 def test_cuda_with_a_cpu_build_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_backend, "nvidia_driver_present", lambda: True)
+    monkeypatch.setattr(cuda_backend, "nvidia_driver_present", lambda: True)
     monkeypatch.setattr(torch.version, "cuda", None)
     message = cuda_refusal()
     assert torch.__version__ in message
@@ -114,7 +114,7 @@ def test_cuda_with_a_cpu_build_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 
 def test_cuda_with_a_cuda_build_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_backend, "nvidia_driver_present", lambda: True)
+    monkeypatch.setattr(cuda_backend, "nvidia_driver_present", lambda: True)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     message = cuda_refusal()
@@ -123,7 +123,7 @@ def test_cuda_with_a_cuda_build_says_what_is_missing(monkeypatch: pytest.MonkeyP
 
 
 def test_cuda_without_a_driver_is_found_out_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_backend, "nvidia_driver_present", lambda: False)
+    monkeypatch.setattr(cuda_backend, "nvidia_driver_present", lambda: False)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert "no NVIDIA driver" in cuda_refusal()
 
@@ -135,7 +135,7 @@ def test_a_missing_package_is_named(
     checkpoint = load_bundled("plus")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ZeroDCEError, match=f"{backend} is not available.*pip install {package}"):
-        create_estimator(checkpoint, backend)
+        choose_backend(backend).create(checkpoint)
 
 
 class StubEstimator:
@@ -151,16 +151,14 @@ def install_stubs(monkeypatch: pytest.MonkeyPatch, **reasons: str | None) -> lis
     calls: list[str] = []
 
     def stub(name: str, reason: str | None) -> ModuleType:
-        def probe(device: str) -> str:
+        def probe() -> str:
             calls.append(f"probe {name}")
-            assert device == f"{name}-device"
             if reason is not None:
                 raise BackendUnavailable(reason)
             return f"{name} 1.0"
 
-        def create(checkpoint: Checkpoint, device: str, *, exact: bool) -> StubEstimator:
+        def create(checkpoint: Checkpoint, *, exact: bool) -> StubEstimator:
             calls.append(f"create {name}")
-            assert device == f"{name}-device"
             return StubEstimator(name)
 
         module: Any = ModuleType(f"stub_{name}")
@@ -170,7 +168,7 @@ def install_stubs(monkeypatch: pytest.MonkeyPatch, **reasons: str | None) -> lis
     backends = {}
     for name, reason in reasons.items():
         monkeypatch.setitem(sys.modules, f"stub_{name}", stub(name, reason))
-        backends[name] = Backend(name, f"stub_{name}", f"{name}-device", "a stub")
+        backends[name] = Backend(name, f"stub_{name}")
     monkeypatch.setattr(estimators, "BACKENDS", backends)
     return calls
 
@@ -180,7 +178,7 @@ def test_auto_takes_the_first_that_works_and_logs_the_way(
 ) -> None:
     calls = install_stubs(monkeypatch, one="no such device", two="too old", three=None, four=None)
     with caplog.at_level(logging.DEBUG, logger="zerodce_rt"):
-        estimator = create_estimator(load_bundled("plus"))
+        estimator = choose_backend().create(load_bundled("plus"))
     assert estimator.name == "three"
     assert calls == ["probe one", "probe two", "probe three", "create three"]
     messages = [r.getMessage() for r in caplog.records]
@@ -194,14 +192,14 @@ def test_auto_takes_the_first_that_works_and_logs_the_way(
 def test_auto_gives_every_reason_when_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = install_stubs(monkeypatch, one="no such device", two="too old")
     with pytest.raises(ZeroDCEError, match="one: no such device; two: too old"):
-        create_estimator(load_bundled("plus"))
+        choose_backend().create(load_bundled("plus"))
     assert calls == ["probe one", "probe two"]
 
 
 def test_an_explicit_choice_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = install_stubs(monkeypatch, one=None, two="no such device", three=None)
     with pytest.raises(ZeroDCEError, match="two is not available: no such device") as error:
-        create_estimator(load_bundled("plus"), "two")
+        choose_backend("two").create(load_bundled("plus"))
     assert calls == ["probe two"]
     assert isinstance(error.value.__cause__, BackendUnavailable)
 
@@ -210,7 +208,7 @@ def test_an_explicit_choice_is_used_even_if_another_comes_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     install_stubs(monkeypatch, one=None, two=None)
-    assert create_estimator(load_bundled("plus"), "two").name == "two"
+    assert choose_backend("two").create(load_bundled("plus")).name == "two"
 
 
 def test_the_order_of_auto() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 import av
 import cv2
@@ -372,7 +373,7 @@ def test_a_failure_keeps_the_old_output(make_video: VideoMaker, tmp_path: Path) 
     output.write_bytes(b"precious")
 
     class Broken(Enhancer):
-        def enhance(self, *_: object, **__: object) -> None:
+        def begin(self, *_: object, **__: object) -> NoReturn:
             raise RuntimeError("boom")
 
     with pytest.raises(RuntimeError, match="boom"):

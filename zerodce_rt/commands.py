@@ -106,7 +106,7 @@ class _Job:
         if files.is_picture(source):
             files.enhance_picture(source, output, **common)
             return
-        title = f"{source.name} [{self.enhancer.estimator.name}]"
+        title = f"{source.name} [{self.enhancer.runner.name}]"
         with ProgressBar(title, show=not self.options.quiet) as progress:
             files.enhance_video(
                 source, output, encoder=self.encoder, span=self.span, progress=progress, **common

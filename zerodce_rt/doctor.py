@@ -11,13 +11,14 @@ from zerodce_rt.checkpoint import MODEL_NAMES, load_bundled
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.estimators import BACKENDS, BackendUnavailable
 from zerodce_rt.estimators.openvino import device_name
-from zerodce_rt.video.writer import CODECS, find_encoder
 
 _PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python", "pyvips", "safetensors")
 
 
 def report() -> str:
     """The whole picture as text, a line a fact."""
+    from zerodce_rt.video.writer import CODECS, find_encoder
+
     lines = [
         f"zerodce-rt {__version__}, Python {platform.python_version()}, {platform.platform()}",
         f"processor: {processor()}",
@@ -78,7 +79,7 @@ def processor() -> str:
     from zerodce_rt.appliers.cpu import usable_cores
 
     try:
-        name = device_name("CPU")
+        name = device_name()
     except BackendUnavailable:
         name = platform.processor() or platform.machine()
     return f"{name}, {usable_cores()} usable cores"

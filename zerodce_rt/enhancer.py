@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,11 +14,12 @@ from numpy.typing import NDArray
 
 from zerodce_rt.appliers import create_applier
 from zerodce_rt.checkpoint import load_bundled, load_weights
-from zerodce_rt.control import ControlSettings, CurveControl
-from zerodce_rt.curve import CurveMaps, resize_bilinear
-from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.estimators import create_estimator
+from zerodce_rt.control import ControlSettings
+from zerodce_rt.cpu import CPURunner
+from zerodce_rt.errors import DeviceError, ZeroDCEError
+from zerodce_rt.estimators import Backend, choose_backend
 from zerodce_rt.frame import Frame, from_array
+from zerodce_rt.runner import Runner
 from zerodce_rt.working_size import WorkingSize
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     FrameT = TypeVar("FrameT", NDArray[Any], av.VideoFrame)
 else:
     FrameT = TypeVar("FrameT")
+
+log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "plus"
 # Larger ones cost more and score no better on held-out photographs (see weights/README.md).
@@ -35,11 +42,17 @@ DEFAULT_MAX_LEVEL = 0.5
 class Enhancer:
     """Brightens frames: thumbnail -> network -> control -> fused curve at full size.
 
+    Attributes:
+        settings: strength and the like; may be replaced between frames (but for ``max_level``,
+            whose change starts a new scene on a GPU).
+        runner: what does the work, on the processor or on a GPU.
+
     Args:
         model: ``"plus"`` (3 shared maps, the default) or ``"dcenet"`` (24 maps); with
             ``weights`` the file decides.
         weights: a weights file, ours or any published Zero-DCE layout; default: our own.
-        backend: ``"auto"`` or a key of ``estimators.BACKENDS``.
+        backend: ``"auto"``, which goes on with the processor if a GPU gives up, or a key of
+            ``estimators.BACKENDS``.
         working_size: see ``WorkingSize.parse``.
         strength: 0 (unchanged) to 1 (full curve).
         smoothing_seconds: time constant over which maps follow the video; it acts on frames
@@ -49,11 +62,12 @@ class Enhancer:
         max_level: mean level, 0 to 1 of the gamma-encoded range, that the curve does not lift a
             frame above, so that a well-lit one stays as it is; 1 is off. Default: 0.5, but off
             for the working sizes of the published programs, which know no limit.
-        applier: ``"cpu"`` or ``"reference"``.
+        applier: ``"cpu"`` or ``"reference"``; for backends on the processor.
         threads: threads of the applier; default: the usable cores.
 
     Raises:
-        ZeroDCEError: weights that cannot be read, a backend that is not available.
+        ZeroDCEError: weights that cannot be read, a backend that is not available, and from
+            all methods a GPU that gives up (``DeviceError``) if it was asked for by name.
         ValueError: a setting outside its range.
     """
 
@@ -74,13 +88,11 @@ class Enhancer:
         self.working_size = WorkingSize.parse(working_size)
         if max_level is None:
             max_level = 1.0 if self.working_size.published else DEFAULT_MAX_LEVEL
-        self.control = CurveControl(
-            ControlSettings(
-                strength=strength,
-                smoothing_seconds=smoothing_seconds,
-                estimate_seconds=estimate_seconds,
-                max_level=max_level,
-            )
+        self.settings = ControlSettings(
+            strength=strength,
+            smoothing_seconds=smoothing_seconds,
+            estimate_seconds=estimate_seconds,
+            max_level=max_level,
         )
         checkpoint = load_weights(weights) if weights else load_bundled(model or DEFAULT_MODEL)
         if model is not None and checkpoint.model != model:
@@ -89,9 +101,21 @@ class Enhancer:
                 f"not {model!r}; leave --model out"
             )
         self.model = checkpoint.model
+        self._checkpoint = checkpoint
         # What a faster precision does to our own weights is known and small.
-        self.estimator = create_estimator(checkpoint, backend, exact=weights is not None)
-        self.applier = create_applier(applier, threads=threads)
+        self._exact = weights is not None
+        self._make_applier = partial(create_applier, applier, threads=threads)
+        self._may_fall_back = backend == "auto"
+        self._lock = threading.Lock()
+        self.runner = self._run_on(choose_backend(backend))
+
+    def _run_on(self, backend: Backend) -> Runner:
+        estimator = backend.create(self._checkpoint, exact=self._exact)
+        if backend.on_gpu:
+            from zerodce_rt.cuda.runner import CUDARunner
+
+            return CUDARunner(backend.name, estimator, self.working_size)
+        return CPURunner(estimator, self._make_applier(), self.working_size)
 
     def __call__(
         self, frame: FrameT, *, order: str = "rgb", seconds: float | None = None
@@ -118,24 +142,47 @@ class Enhancer:
 
     def enhance(self, source: Frame, target: Frame, *, seconds: float | None = None) -> None:
         """Enhance planes into planes of the same format and size."""
-        maps = self.curve_maps(source, seconds=seconds)
-        if maps.values.any():
-            self.applier.apply(source, maps, target)
-        else:  # bit for bit: the way to RGB and back would clip colours outside of it
-            source.copy_to(target)
+        self.begin(source, target, seconds=seconds)()
 
-    def curve_maps(self, frame: Frame, *, seconds: float | None = None) -> CurveMaps:
-        """The maps that would be applied to a frame (and the step in time that goes with it)."""
-        size = self.working_size.of(frame.height, frame.width)
-        divisor = self.working_size.divisor
-        if divisor is None:
-            thumbnail = self.applier.thumbnail(frame, *size)
-        else:
-            whole = self.applier.thumbnail(frame, frame.height, frame.width)
-            thumbnail = resize_bilinear(whole, *size, scale=float(divisor))
+    def begin(
+        self, source: Frame, target: Frame, *, seconds: float | None = None
+    ) -> Callable[[], None]:
+        """Begin to enhance planes, so that a GPU may work on several frames at once.
 
-        def estimate() -> CurveMaps:
-            values = self.estimator.estimate(np.ascontiguousarray(thumbnail))
-            return CurveMaps(values, align_corners=divisor is not None)
+        Args:
+            source: must stay as it is until the frame is done.
 
-        return self.control.update(estimate, thumbnail, seconds)
+        Returns:
+            What waits until ``target`` is filled; to be called once, from any thread. On the
+            processor there is nothing left to wait for.
+        """
+        runner, settings = self.runner, self.settings
+        try:
+            finish = runner.begin(source, target, settings, seconds)
+        except DeviceError as error:
+            self._fall_back(runner, source, error)
+            return self.begin(source, target, seconds=seconds)
+        if isinstance(runner, CPURunner):
+            return finish
+
+        def finish_or_repeat() -> None:
+            try:
+                finish()
+            except DeviceError as error:
+                self._fall_back(runner, source, error)
+                self.runner.begin(source, target, settings, seconds)()
+
+        return finish_or_repeat
+
+    def _fall_back(self, failed: Runner, frame: Frame, error: DeviceError) -> None:
+        """Go on with the processor, if nobody asked for the GPU and the frame is in its reach."""
+        if not self._may_fall_back or not isinstance(frame.planes[0], np.ndarray):
+            raise error
+        with self._lock:
+            if self.runner is failed:  # no other frame has failed before
+                self.runner = self._run_on(choose_backend(gpu=False))
+                log.warning("%s; going on with %s on the CPU", error, self.runner.name)
+
+    def reset(self) -> None:
+        """Forget the past of a video; the next frame starts a new scene."""
+        self.runner.reset()

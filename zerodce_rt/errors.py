@@ -15,3 +15,7 @@ class ZeroDCEError(Exception):
 
 class UsageError(ZeroDCEError):
     """An option's value is wrong; ends with exit code 2."""
+
+
+class DeviceError(ZeroDCEError):
+    """A GPU that worked before is out of memory, or lost."""

@@ -32,6 +32,9 @@ VIDEO_SMOOTHING_SECONDS = 0.25
 # Light changes slowly, and smoothing bridges the steps: a third of the estimates at 30 frames/s.
 VIDEO_ESTIMATE_SECONDS = 0.1
 
+PendingFrame = Callable[[], "av.VideoFrame"]
+"""Waits for an enhanced frame."""
+
 Progress = Callable[[int, "int | None"], None]
 """Called with the frames done and the frames expected."""
 
@@ -85,9 +88,12 @@ def enhance_video(
             stage = _FrameStage(enhancer, writer, compare)
             expected = reader.frame_count
 
-            def write(item: av.VideoFrame | av.Packet) -> None:
-                writer.write(item)
-                if progress is not None and isinstance(item, av.VideoFrame):
+            def write(item: PendingFrame | av.Packet) -> None:
+                if isinstance(item, av.Packet):
+                    writer.write(item)
+                    return
+                writer.write(item())
+                if progress is not None:
                     progress(writer.frames, expected)
 
             try:
@@ -119,7 +125,10 @@ def video_enhancer(**options: Any) -> Enhancer:
 
 
 class _FrameStage:
-    """The middle of the pipeline: frames become bright, packets pass."""
+    """The middle of the pipeline: frames begin to become bright, packets pass.
+
+    Frames are waited for in the next stage, so that a GPU may work on several.
+    """
 
     def __init__(self, enhancer: Enhancer, writer: VideoWriter, compare: str | None) -> None:
         if compare is not None and compare not in comparing.MODES:
@@ -127,9 +136,9 @@ class _FrameStage:
             raise ValueError(f"compare must be one of {valid}, not {compare!r}")
         self._enhancer, self._writer, self._compare = enhancer, writer, compare
         self._size: tuple[int, int] | None = None
-        enhancer.control.reset()
+        enhancer.reset()
 
-    def __call__(self, item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:
+    def __call__(self, item: av.VideoFrame | av.Packet) -> PendingFrame | av.Packet:
         import av
 
         from zerodce_rt.video.frames import blank_like, convert, display_matrix, wrap
@@ -142,12 +151,17 @@ class _FrameStage:
         frame = convert(item, self._writer.format_for(item.format), size=self._size)
         enhanced = blank_like(frame)
         before, after = wrap(frame), wrap(enhanced)
-        self._enhancer.enhance(before, after, seconds=item.time)
-        if self._compare is None:
-            return enhanced
-        both = blank_like(frame, width=comparing.width_of(self._compare, frame.width))
-        comparing.compose(before, after, self._compare, wrap(both))
-        return both
+        finish = self._enhancer.begin(before, after, seconds=item.time)
+
+        def finished() -> av.VideoFrame:
+            finish()
+            if self._compare is None:
+                return enhanced
+            both = blank_like(frame, width=comparing.width_of(self._compare, frame.width))
+            comparing.compose(before, after, self._compare, wrap(both))
+            return both
+
+        return finished
 
 
 def enhance_picture(

@@ -42,14 +42,14 @@ def supports(format: PixelFormat) -> bool:
 
 
 def apply_curve(
-    frame: Frame, maps: Tensor, out: Frame, *, strength: Tensor, align_corners: bool = False
+    frame: Frame, maps: Tensor, out: Frame, *, gain: Tensor, align_corners: bool = False
 ) -> None:
     """Launch the fused kernel on the current stream.
 
     Args:
         frame, out: planes on the device, of one format and size.
         maps: ``(3 * k, h, w)`` float16 in [-1, 1], rows contiguous.
-        strength: one float32 on the device.
+        gain: what the maps are multiplied with, one float32 on the device; 0 copies the frame.
     """
     count, map_height, map_width = maps.shape
     full = (map_height, map_width) == (frame.height, frame.width)
@@ -61,7 +61,7 @@ def apply_curve(
     kernels.curve_kernel[grid](
         *source, *target, *_strides(frame), *_strides(out), frame.width, frame.height,
         maps, map_height, map_width, maps.stride(0), scale_y, offset_y, scale_x, offset_x,
-        strength, coefficients(frame, maps.device), **_constants(frame.format),
+        gain, coefficients(frame, maps.device), **_constants(frame.format),
         SHARED=count == 3, FULL=full, ROWS=rows, COLUMNS=columns,
         WINDOW_Y=_window(rows, scale_y), WINDOW_X=_window(columns, scale_x),
         num_warps=warps,

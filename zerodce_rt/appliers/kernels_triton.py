@@ -114,11 +114,37 @@ def _read(
 
 
 @triton.jit
+def _copy(
+    src_0, src_1, src_2, dst_0, dst_1, dst_2,
+    src_stride, src_chroma_stride, dst_stride, dst_chroma_stride, top, left, width, height,
+    LAYOUT: tl.constexpr, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """The tile's samples, unchanged."""
+    rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
+    step: tl.constexpr = 3 if LAYOUT == PACKED else 1
+    for part in tl.static_range(step):
+        source = src_0 + rows[:, None] * src_stride + step * columns[None, :] + part
+        target = dst_0 + rows[:, None] * dst_stride + step * columns[None, :] + part
+        tl.store(target, tl.load(source, mask=inside), mask=inside)
+    if LAYOUT != PACKED:
+        rows, columns, cell = _cells(top, left, width, height, SHIFT_Y, SHIFT_X, ROWS, COLUMNS)
+        parts: tl.constexpr = 2 if LAYOUT == SEMIPLANAR else 1
+        at = rows[:, None] * src_chroma_stride + parts * columns[None, :]
+        to = rows[:, None] * dst_chroma_stride + parts * columns[None, :]
+        tl.store(dst_1 + to, tl.load(src_1 + at, mask=cell), mask=cell)
+        if LAYOUT == SEMIPLANAR:
+            tl.store(dst_1 + to + 1, tl.load(src_1 + at + 1, mask=cell), mask=cell)
+        else:
+            tl.store(dst_2 + to, tl.load(src_2 + at, mask=cell), mask=cell)
+
+
+@triton.jit
 def curve_kernel(
     src_0, src_1, src_2, dst_0, dst_1, dst_2,
     src_stride, src_chroma_stride, dst_stride, dst_chroma_stride,
     width, height, maps, map_height, map_width, map_stride,
-    scale_y, offset_y, scale_x, offset_x, strength, coefficients,
+    scale_y, offset_y, scale_x, offset_x, gain, coefficients,
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr, DROPPED_BITS: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, SHARED: tl.constexpr, FULL: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, WINDOW_Y: tl.constexpr, WINDOW_X: tl.constexpr,
@@ -130,7 +156,9 @@ def curve_kernel(
         src_stride .. dst_chroma_stride: samples from one row to the next.
         maps: ``(3 * k, map_height, map_width)`` float16, planes ``map_stride`` apart.
         scale_y .. offset_x: where pixels fall on the grid, ``scale * pixel + offset``.
-        strength: one float32, in memory so that it may change between replays of a graph.
+        gain: one float32 that the maps are multiplied with, in memory so that it may change
+            between replays of a graph. With 0, samples are copied as they are: the way to RGB
+            and back would clip colours outside of it.
         coefficients: the 16 of ``appliers.yuv.yuv_coefficients``.
         WHITE: the largest code of packed samples; 1 for floats.
         DROPPED_BITS: low bits of a sample that carry nothing (6 in P010).
@@ -138,6 +166,14 @@ def curve_kernel(
     """
     top = tl.program_id(1) * ROWS
     left = tl.program_id(0) * COLUMNS
+    strength = tl.load(gain)
+    if strength == 0.0:
+        _copy(
+            src_0, src_1, src_2, dst_0, dst_1, dst_2,
+            src_stride, src_chroma_stride, dst_stride, dst_chroma_stride,
+            top, left, width, height, LAYOUT, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
+        )  # fmt: skip
+        return
     rows = top + tl.arange(0, ROWS)
     columns = left + tl.arange(0, COLUMNS)
     inside = (rows[:, None] < height) & (columns[None, :] < width)
@@ -158,7 +194,6 @@ def curve_kernel(
     weights_y = _hat(position_y, grid_rows.to(tl.float32)).to(tl.float16)
     weights_x = tl.trans(_hat(position_x, grid_columns.to(tl.float32)).to(tl.float16))
 
-    gain = tl.load(strength)
     for channel in tl.static_range(3):
         if channel == 0:
             x = red
@@ -167,7 +202,7 @@ def curve_kernel(
         else:
             x = blue
         if SHARED:
-            a = gain * _map_tile(
+            a = strength * _map_tile(
                 maps, channel, map_height, map_width, map_stride, rows, columns, inside,
                 grid_rows, grid_columns, weights_y, weights_x, FULL,
             )  # fmt: skip
@@ -175,7 +210,7 @@ def curve_kernel(
                 x = x + a * (x * x - x)
         else:
             for i in tl.static_range(ITERATIONS):
-                a = gain * _map_tile(
+                a = strength * _map_tile(
                     maps, 3 * i + channel, map_height, map_width, map_stride, rows, columns,
                     inside, grid_rows, grid_columns, weights_y, weights_x, FULL,
                 )  # fmt: skip

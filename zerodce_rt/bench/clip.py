@@ -101,7 +101,7 @@ def measure_clip(
             if name not in best or fps > best[name].fps:
                 best[name] = ClipStep(fps, cpu_ms)
     width, height = size
-    return ClipResult(clip.name, width, height, frames, enhancer.estimator.name, **best)
+    return ClipResult(clip.name, width, height, frames, enhancer.runner.name, **best)
 
 
 def _read(clip: Path, enhancer: Enhancer | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from zerodce_rt.bench.baselines import gamma_lookup, pass_through, published_plus
 from zerodce_rt.bench.timing import Timing, measure
 from zerodce_rt.checkpoint import load_bundled
+from zerodce_rt.cpu import CPURunner
 from zerodce_rt.curve import CurveMaps
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
+
+STREAM, _UNDER_WAY = 32, 4
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,12 @@ class FrameResult:
 
     Attributes:
         stages: thumbnail, estimate, control, apply, and ``whole``, which is all of them as the
-            enhancer runs them.
+            enhancer runs them. On a GPU the first four are one graph and cannot be told apart;
+            there is ``stream`` instead, ``STREAM`` frames that are under way together.
         baselines: pass-through, gamma look-up, and the published design in PyTorch.
-        estimate_gflops: arithmetic of the network, in 10^9 operations a second.
-        apply_gbs: bytes of the frame read and written by the kernel, in 10^9 a second.
+        estimate_gflops: arithmetic of the network, in 10^9 operations a second; None on a GPU.
+        apply_gbs: bytes of the frame read and written by the kernel, in 10^9 a second; None on a
+            GPU.
     """
 
     size: str
@@ -37,11 +43,14 @@ class FrameResult:
     backend: str
     stages: dict[str, Timing]
     baselines: dict[str, Timing]
-    estimate_gflops: float
-    apply_gbs: float
+    estimate_gflops: float | None
+    apply_gbs: float | None
 
     @property
     def fps(self) -> float:
+        """Frames a second, as many under way as the device takes."""
+        if "stream" in self.stages:
+            return 1000 * STREAM / self.stages["stream"].median_ms
         return 1000 / self.stages["whole"].median_ms
 
     @property
@@ -64,31 +73,47 @@ def measure_frame(
         "published": published_plus(width, height),
     }
     timings = measure(cases | baselines, seconds=seconds)
-    thumbnail = enhancer.working_size.of(height, width)
-    operations = 2 * load_bundled(enhancer.model).parameters * thumbnail[0] * thumbnail[1]
-    moved = 2 * sum(plane.nbytes for plane in source.planes)
+    gflops = gbs = None
+    if isinstance(enhancer.runner, CPURunner):
+        thumbnail = enhancer.working_size.of(height, width)
+        operations = 2 * load_bundled(enhancer.model).parameters * thumbnail[0] * thumbnail[1]
+        gflops = round(operations / timings["estimate"].median_ms / 1e6, 1)
+        moved = 2 * sum(plane.nbytes for plane in source.planes)
+        gbs = round(moved / timings["apply"].median_ms / 1e6, 2)
     return FrameResult(
-        name, width, height, format, enhancer.model, enhancer.estimator.name,
-        {n: timings[n] for n in cases},
-        {n: timings[n] for n in baselines},
-        round(operations / timings["estimate"].median_ms / 1e6, 1),
-        round(moved / timings["apply"].median_ms / 1e6, 2),
+        name, width, height, format, enhancer.model, enhancer.runner.name,
+        {n: timings[n] for n in cases}, {n: timings[n] for n in baselines}, gflops, gbs,
     )  # fmt: skip
 
 
 def stages(enhancer: Enhancer, source: Frame, target: Frame) -> dict[str, Callable[[], object]]:
-    """The steps of ``Enhancer.enhance`` one by one, and the whole."""
-    applier, estimator = enhancer.applier, enhancer.estimator
+    """The steps of ``Enhancer.enhance`` one by one, as far as they can be, and the whole."""
+    runner = enhancer.runner
+    whole = partial(enhancer.enhance, source, target)
+    if not isinstance(runner, CPURunner):
+        return {"whole": whole, "stream": partial(stream, partial(enhancer.begin, source, target))}
+    applier, estimator = runner.applier, runner.estimator
     size = enhancer.working_size.of(source.height, source.width)
     thumbnail: NDArray[np.float32] = applier.thumbnail(source, *size)
     maps = CurveMaps(estimator.estimate(thumbnail))
     return {
         "thumbnail": partial(applier.thumbnail, source, *size),
         "estimate": partial(estimator.estimate, thumbnail),
-        "control": partial(enhancer.control.update, lambda: maps, thumbnail, None),
+        "control": partial(runner.control.update, lambda: maps, thumbnail, None),
         "apply": partial(applier.apply, source, maps, target),
-        "whole": partial(enhancer.enhance, source, target),
+        "whole": whole,
     }
+
+
+def stream(begin: Callable[[], Callable[[], None]]) -> None:
+    """Begin a frame again and again, with as many under way as between a pipeline's threads."""
+    waiting: deque[Callable[[], None]] = deque()
+    for _ in range(STREAM):
+        if len(waiting) == _UNDER_WAY:
+            waiting.popleft()()
+        waiting.append(begin())
+    for finish in waiting:
+        finish()
 
 
 def dark_noise(format_name: str, width: int, height: int) -> Frame:

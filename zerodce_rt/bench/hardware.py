@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from zerodce_rt import __version__
 from zerodce_rt.doctor import processor
-from zerodce_rt.estimators.torch import nvidia_driver_present
+from zerodce_rt.estimators.cuda import nvidia_driver_present
 
 # The instruction sets that matter to the kernels and the networks, as LLVM names them.
 _INSTRUCTION_SETS = (

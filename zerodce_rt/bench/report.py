@@ -18,24 +18,32 @@ HEADER = (
 LEGEND = (
     "Milliseconds a frame (median; p95 and cpu, which counts all threads, of the whole). GFLOP/s "
     "of the network, GB/s of the curve.\ncopy, gamma (look-up table) and published (the "
-    "Zero-DCE++ design in PyTorch) are other programs' work; ratio is published to whole."
+    "Zero-DCE++ design in PyTorch) are other programs' work; ratio is published to whole.\nA GPU "
+    "works on several frames at once: its fps are more than one whole frame after another."
 )
 REAL_TIME = (30, 60)
 
 
 def row(result: FrameResult) -> str:
     """A line of the table under ``HEADER``."""
-    stages, whole = result.stages, result.stages["whole"]
+    whole = result.stages["whole"]
+    thumbnail, estimate, control, apply = (
+        result.stages[name].median_ms if name in result.stages else None
+        for name in ("thumbnail", "estimate", "control", "apply")
+    )
     return (
         f"{result.size:<10}{result.format:<14}{result.model:<8}{result.backend:<10}"
-        f"{stages['thumbnail'].median_ms:>8.2f}{stages['estimate'].median_ms:>9.2f}"
-        f"{stages['control'].median_ms:>9.2f}{stages['apply'].median_ms:>8.2f}"
+        f"{_cell(thumbnail, 8, 2)}{_cell(estimate, 9, 2)}{_cell(control, 9, 2)}{_cell(apply, 8, 2)}"
         f"{whole.median_ms:>9.2f}{whole.p95_ms:>8.2f}{whole.cpu_ms:>8.2f}{result.fps:>7.0f}"
-        f"{result.estimate_gflops:>9.1f}{result.apply_gbs:>6.1f}"
+        f"{_cell(result.estimate_gflops, 9, 1)}{_cell(result.apply_gbs, 6, 1)}"
         f"{result.baselines['pass-through'].median_ms:>7.2f}"
         f"{result.baselines['gamma'].median_ms:>7.2f}"
         f"{result.baselines['published'].median_ms:>11.1f}{result.times_published:>7.1f}x"
     )
+
+
+def _cell(value: float | None, width: int, digits: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
 
 
 def clip_table(result: ClipResult) -> str:

@@ -60,7 +60,7 @@ def run_demo(folder: Path, *, seconds: float = 4.0, progress: bool = True) -> No
     log.info(
         "%dx%d, backend %s: %.0f frames/s file to file (decoding and encoding included), "
         "%.0f frames/s for the enhancement alone",
-        WIDTH, HEIGHT, enhancer.estimator.name, rate, 1 / only,
+        WIDTH, HEIGHT, enhancer.runner.name, rate, 1 / only,
     )  # fmt: skip
     log.info("look at %s and play %s", folder / "before_after.png", both)
 

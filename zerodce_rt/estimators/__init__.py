@@ -7,9 +7,10 @@ Backends are probed only when asked for. The reason why one cannot be used is ke
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,42 @@ from numpy.typing import NDArray
 from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.errors import ZeroDCEError
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
 log = logging.getLogger(__name__)
 
 
 class Estimator(Protocol):
-    """A network on some runtime and device."""
+    """A network on the processor."""
 
     name: str
 
     def estimate(self, thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
         """Curve maps ``(3k, h, w)`` in [-1, 1] for RGB ``(3, h, w)`` in [0, 1]."""
+        ...
+
+
+DeviceEstimate = Callable[["Tensor", "Tensor"], None]
+"""From a picture to maps, both float16 on the GPU, on the current stream.
+
+The picture is ``(3, h, w)`` RGB in [0, 1], the maps are ``(3k, h, w)`` in [-1, 1].
+"""
+
+
+class DeviceNetwork(Protocol):
+    """A network on a GPU, where its input and output are as well.
+
+    Attributes:
+        map_count: 3 or 24.
+    """
+
+    device: torch.device
+    map_count: int
+
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        """Make all that pictures of one size need; calls of the result find no new memory."""
         ...
 
 
@@ -38,13 +65,15 @@ class BackendUnavailable(Exception):
 class Backend:
     """A runtime by name.
 
-    Its module offers ``probe(device)`` and ``create(checkpoint, device, exact=...)``.
+    Its module offers ``probe()`` and ``create(checkpoint, exact=...)``.
+
+    Attributes:
+        on_gpu: it makes a ``DeviceNetwork``, the others an ``Estimator``.
     """
 
     name: str
     module: str
-    device: str
-    description: str
+    on_gpu: bool = False
 
     def probe(self) -> str:
         """What would be used here, e.g. a version and a device name.
@@ -52,42 +81,45 @@ class Backend:
         Raises:
             BackendUnavailable: with the reason.
         """
-        answer: str = import_module(self.module).probe(self.device)
+        answer: str = import_module(self.module).probe()
         return answer
 
-    def create(self, checkpoint: Checkpoint, *, exact: bool = False) -> Estimator:
-        module = import_module(self.module)
-        estimator: Estimator = module.create(checkpoint, self.device, exact=exact)
-        return estimator
+    def create(self, checkpoint: Checkpoint, *, exact: bool = False) -> Any:
+        """Load the network.
+
+        Args:
+            exact: compute in float32 even where the processor has something faster.
+        """
+        return import_module(self.module).create(checkpoint, exact=exact)
 
 
 # The order in which ``auto`` tries them.
 BACKENDS: dict[str, Backend] = {
     b.name: b
     for b in (
-        Backend("cuda", f"{__name__}.torch", "cuda", "PyTorch on an NVIDIA GPU"),
-        Backend("openvino", f"{__name__}.openvino", "CPU", "OpenVINO on the CPU"),
-        Backend("torch", f"{__name__}.torch", "cpu", "PyTorch on the CPU (the reference)"),
+        Backend("cuda", f"{__name__}.cuda", on_gpu=True),
+        Backend("openvino", f"{__name__}.openvino"),
+        Backend("torch", f"{__name__}.torch"),
     )
 }
 
 
-def create_estimator(
-    checkpoint: Checkpoint, backend: str = "auto", *, exact: bool = False
-) -> Estimator:
-    """Load the network on a backend.
+def choose_backend(name: str = "auto", *, gpu: bool = True) -> Backend:
+    """The backend of a name, if it works here.
 
     Args:
-        backend: a key of ``BACKENDS``, or ``"auto"`` for the first that works here.
-        exact: compute in float32 even where the processor has something faster.
+        name: a key of ``BACKENDS``, or ``"auto"`` for the first that works here.
+        gpu: False leaves out those on a GPU.
 
     Raises:
         ZeroDCEError: an unknown backend, or one that is not available (never replaced
             silently by another).
     """
-    if backend == "auto":
+    if name == "auto":
         reasons = []
         for candidate in BACKENDS.values():
+            if candidate.on_gpu and not gpu:
+                continue
             try:
                 found = candidate.probe()
             except BackendUnavailable as reason:
@@ -95,13 +127,13 @@ def create_estimator(
                 reasons.append(f"{candidate.name}: {reason}")
                 continue
             log.debug("backend %s (%s)", candidate.name, found)
-            return candidate.create(checkpoint, exact=exact)
+            return candidate
         raise ZeroDCEError("no backend is available; " + "; ".join(reasons))
-    if backend not in BACKENDS:
-        raise ZeroDCEError(f"unknown backend {backend!r}; valid: auto, {', '.join(BACKENDS)}")
-    chosen = BACKENDS[backend]
+    if name not in BACKENDS:
+        raise ZeroDCEError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")
+    chosen = BACKENDS[name]
     try:
-        log.debug("backend %s (%s)", backend, chosen.probe())
+        log.debug("backend %s (%s)", name, chosen.probe())
     except BackendUnavailable as reason:
-        raise ZeroDCEError(f"backend {backend} is not available: {reason}") from reason
-    return chosen.create(checkpoint, exact=exact)
+        raise ZeroDCEError(f"backend {name} is not available: {reason}") from reason
+    return chosen

@@ -16,19 +16,21 @@ from numpy.typing import NDArray
 from zerodce_rt.checkpoint import Checkpoint, Weights
 from zerodce_rt.estimators import BackendUnavailable
 
+_DEVICE = "CPU"
 
-def probe(device: str) -> str:
-    name = device_name(device)
+
+def probe() -> str:
+    name = device_name()
     import openvino
 
     return f"OpenVINO {openvino.__version__.split('-')[0]}, {name}"
 
 
-def device_name(device: str) -> str:
-    """What OpenVINO calls a device, e.g. the processor's model for ``"CPU"``.
+def device_name() -> str:
+    """What OpenVINO calls the processor: its model.
 
     Raises:
-        BackendUnavailable: without OpenVINO, or without that device.
+        BackendUnavailable: without OpenVINO, or if it finds none that it can use.
     """
     try:
         import openvino
@@ -38,17 +40,17 @@ def device_name(device: str) -> str:
         ) from None
     try:
         core = openvino.Core()
-        name: str = core.get_property(device, "FULL_DEVICE_NAME").strip()
+        name: str = core.get_property(_DEVICE, "FULL_DEVICE_NAME").strip()
     except RuntimeError as error:
         raise BackendUnavailable(
-            f"OpenVINO finds no {device} device ({str(error).splitlines()[0]}); "
+            f"OpenVINO finds no {_DEVICE} device ({str(error).splitlines()[0]}); "
             "pip install --force-reinstall openvino"
         ) from None
     return name
 
 
-def create(checkpoint: Checkpoint, device: str, *, exact: bool) -> OpenVINOEstimator:
-    return OpenVINOEstimator(checkpoint, device, exact=exact)
+def create(checkpoint: Checkpoint, *, exact: bool) -> OpenVINOEstimator:
+    return OpenVINOEstimator(checkpoint, exact=exact)
 
 
 # A folder of pictures may hold many shapes; each compiled one takes some megabytes.
@@ -68,13 +70,12 @@ class OpenVINOEstimator:
 
     name = "openvino"
 
-    def __init__(self, checkpoint: Checkpoint, device: str, *, exact: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, exact: bool) -> None:
         import openvino
 
         self._core = openvino.Core()
-        self._device = device
         self._weights, self._parameters = checkpoint.weights, checkpoint.parameters
-        fast = "BF16" in self._core.get_property(device, "OPTIMIZATION_CAPABILITIES")
+        fast = "BF16" in self._core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
         self._precision = "bf16" if fast and not exact else "f32"
         self._requests: OrderedDict[tuple[int, int], _Request] = OrderedDict()
 
@@ -97,7 +98,7 @@ class OpenVINOEstimator:
         if height * width * self._parameters < _ONE_THREAD_MULTIPLICATIONS:
             options["INFERENCE_NUM_THREADS"] = "1"
         graph = build_graph(self._weights, height, width)
-        request = self._core.compile_model(graph, self._device, options).create_infer_request()
+        request = self._core.compile_model(graph, _DEVICE, options).create_infer_request()
         image = np.zeros((1, 3, height, width), np.float32)
         request.set_input_tensor(openvino.Tensor(image, shared_memory=True))
         return _Request(image, request.get_output_tensor().data, request.infer)

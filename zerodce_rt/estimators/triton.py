@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import triton
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from zerodce_rt.appliers.cuda import capability
 from zerodce_rt.checkpoint import Checkpoint
+from zerodce_rt.estimators import DeviceEstimate
 from zerodce_rt.estimators.kernels_triton import layer_kernel
 
 # Which earlier layers' outputs each layer of a CurveNet takes; 0 is the picture.
@@ -39,15 +41,15 @@ class _Layer:
 
 
 class TritonNetwork:
-    """Curve maps of a picture that lies on the device already.
+    """Curve maps of a picture that lies on the device already. Is a ``DeviceNetwork``.
 
     Args:
         device: where the tensors are; ``"cpu"`` works in Triton's interpreter.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device | str) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         self.separable = checkpoint.model == "plus"
-        self.device = torch.device(device)
+        self.device = device
         self._block = block(capability(self.device), separable=self.separable)
         weights = {n: torch.from_numpy(w) for n, w in checkpoint.weights.items()}
         self._layers = [
@@ -55,17 +57,17 @@ class TritonNetwork:
             for n, inputs in enumerate(INPUTS)
         ]
         self.map_count = self._layers[-1].outputs
-        self._buffers: dict[tuple[int, int], list[Tensor]] = {}
 
-    def __call__(self, image: Tensor, out: Tensor) -> None:
-        """Estimate, on the current stream.
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        # What the layers leave for each other; it stays in place for a graph.
+        kept = [
+            torch.empty((height * width, CHANNELS), dtype=torch.float16, device=self.device)
+            for _ in range(len(INPUTS) - 1)
+        ]
+        return partial(self._estimate, kept)
 
-        Args:
-            image: ``(3, h, w)`` float16 RGB in [0, 1].
-            out: ``(map_count, h, w)`` float16, for the maps in [-1, 1].
-        """
+    def _estimate(self, kept: list[Tensor], image: Tensor, out: Tensor) -> None:
         height, width = image.shape[1:]
-        kept = self._kept(height, width)
         planar, interleaved = (1, height * width), (CHANNELS, 1)
         values = [(image, planar), *((tensor, interleaved) for tensor in kept), (out, planar)]
         for number, (inputs, layer) in enumerate(zip(INPUTS, self._layers, strict=True)):
@@ -82,17 +84,6 @@ class TritonNetwork:
                 CHANNELS=layer.channels, PADDED=_padded(layer.channels), OUT=layer.outputs,
                 OUT_PADDED=_padded(layer.outputs), PIXELS=pixels, num_warps=warps,
             )  # fmt: skip
-
-    def _kept(self, height: int, width: int) -> list[Tensor]:
-        """What the layers leave for each other; it stays in place for a graph."""
-        key = height, width
-        if key not in self._buffers:
-            shape = height * width, CHANNELS
-            self._buffers[key] = [
-                torch.empty(shape, dtype=torch.float16, device=self.device)
-                for _ in range(len(INPUTS) - 1)
-            ]
-        return self._buffers[key]
 
 
 def block(capability: int, *, separable: bool) -> tuple[int, int]:

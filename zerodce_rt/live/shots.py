@@ -29,12 +29,11 @@ class Brightener:
 
     Attributes:
         enabled: False passes pictures as they are.
-        backend: name of the estimator that runs.
+        backend: name of the one that runs.
     """
 
     def __init__(self, enhancer: Enhancer) -> None:
         self.enabled = True
-        self.backend: str = enhancer.estimator.name
         self._enhancer = enhancer
         # A frozen picture is brightened again beside those that still come.
         self._lock = threading.Lock()
@@ -43,14 +42,17 @@ class Brightener:
         enhancer(np.zeros((72, 128, 3), np.uint8), order="bgr")
 
     @property
+    def backend(self) -> str:
+        return self._enhancer.runner.name
+
+    @property
     def strength(self) -> float:
         """0 to 1."""
-        return self._enhancer.control.settings.strength
+        return self._enhancer.settings.strength
 
     @strength.setter
     def strength(self, value: float) -> None:
-        control = self._enhancer.control
-        control.settings = replace(control.settings, strength=value)
+        self._enhancer.settings = replace(self._enhancer.settings, strength=value)
 
     def __call__(self, picture: Picture) -> Shot:
         return self._shot(picture.image, picture.captured, seconds=picture.captured)

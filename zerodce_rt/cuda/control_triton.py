@@ -52,7 +52,7 @@ def _level(red, green, blue, maps, at, plane, share, probe, lit, iterations, SHA
 
 @triton.jit
 def control_kernel(
-    estimate, thumbnail, before, state, out, follow, height, width, max_level, iterations,
+    estimate, thumbnail, before, state, out, gain, moment, height, width, max_level, iterations,
     map_count, SHARED: tl.constexpr, STEP: tl.constexpr, SIZE: tl.constexpr, PROBE: tl.constexpr,
 ):  # fmt: skip
     """Turn an estimate into the maps to apply. Runs in one block of threads.
@@ -63,7 +63,9 @@ def control_kernel(
         before: the thumbnail of the frame before, float16; replaced.
         state: the maps of the frame before, float32; replaced.
         out: the maps to apply, float16.
-        follow: one float32: how far to go from the last maps to the estimate, 1 is all the way.
+        gain: one float32, what to multiply ``out`` with; 0 if it is all zeros.
+        moment: two float32: the strength, and how far to go from the last maps to the
+            estimate, where 1 is all the way.
         max_level: 1 is no limit.
         iterations: eight; like ``map_count``, a number that the compiler does not know.
         STEP: every so many pixels are probed, in each direction.
@@ -88,7 +90,7 @@ def control_kernel(
     old_level = tl.sum(old_red + old_green + old_blue) / samples
     level = tl.maximum(tl.maximum(now_level, old_level), DARKEST_LEVEL)
     is_cut = difference / samples > level * CUT_THRESHOLD
-    step = tl.where(is_cut, 1.0, tl.load(follow))
+    step = tl.where(is_cut, 1.0, tl.load(moment + 1))
 
     share = max_level * 0.0 + 1.0
     if max_level < 1.0:
@@ -140,10 +142,14 @@ def control_kernel(
                 found = tl.where(hit, 1.0, found)
                 below = reached
 
+    largest = 0.0
     for k in range(map_count):
         target = tl.load(estimate + k * plane + at, mask=inside, other=0.0).to(tl.float32) * share
         last = tl.load(state + k * plane + at, mask=inside, other=0.0)
         # Not last + step * (target - last): before the first frame the state may be anything.
         value = tl.where(step >= 1.0, target, last + step * (target - last))
         tl.store(state + k * plane + at, value, mask=inside)
-        tl.store(out + k * plane + at, value.to(tl.float16), mask=inside)
+        rounded = value.to(tl.float16)
+        tl.store(out + k * plane + at, rounded, mask=inside)
+        largest = tl.maximum(largest, tl.max(tl.abs(rounded.to(tl.float32))))
+    tl.store(gain, tl.where(largest > 0.0, tl.load(moment), 0.0))

@@ -16,7 +16,7 @@ from zerodce_rt.control import (
     PROBE_SIZE,
     ControlSettings,
 )
-from zerodce_rt.control_triton import control_kernel
+from zerodce_rt.cuda.control_triton import control_kernel
 from zerodce_rt.curve import ITERATIONS, iterate
 
 LARGEST = 4096
@@ -28,9 +28,11 @@ WARPS, REGISTERS = 16, 128
 class DeviceControl:
     """Follows a video's estimates in tensors that stay in place. Holds the state of one video.
 
+    Maps are estimated for each frame, whatever ``ControlSettings.estimate_seconds`` would spare.
+
     Attributes:
         maps: what to apply, ``(3 * k, h, w)`` float16; not yet weakened by the strength.
-        strength: one float32.
+        gain: what to multiply them with, one float32: the strength, or 0 if they are all zeros.
 
     Args:
         thumbnail: ``(3, h, w)`` float16, where each frame's will be.
@@ -39,28 +41,22 @@ class DeviceControl:
     """
 
     def __init__(
-        self,
-        thumbnail: Tensor,
-        estimate: Tensor,
-        settings: ControlSettings,
-        *,
-        largest: int = LARGEST,
+        self, thumbnail: Tensor, estimate: Tensor, max_level: float, *, largest: int = LARGEST
     ) -> None:
         self._thumbnail, self._estimate, self._largest = thumbnail, estimate, largest
-        self._max_level = settings.max_level
+        self._max_level = max_level
         self._before = torch.zeros_like(thumbnail)
         self._state = torch.zeros_like(estimate, dtype=torch.float32)
         self.maps = torch.zeros_like(estimate)
-        self.strength = torch.ones(1, device=estimate.device)
-        self._follow = torch.ones(1, device=estimate.device)
+        self.gain = torch.zeros(1, device=estimate.device)
         self.reset()
 
     def reset(self) -> None:
         """Forget the past; the next frame starts a new scene."""
         self._seconds: float | None = None
 
-    def prepare(self, settings: ControlSettings, seconds: float | None) -> None:
-        """Set what the next ``run`` needs to know, on the current stream.
+    def moment(self, settings: ControlSettings, seconds: float | None) -> tuple[float, float]:
+        """What ``run`` must know of the next frame: its strength, and how far to follow it.
 
         Args:
             seconds: the frame's time; None for a picture without one, which stands alone.
@@ -71,25 +67,28 @@ class DeviceControl:
             if elapsed >= 0:
                 follow = 1 - math.exp(-elapsed / settings.smoothing_seconds)
         self._seconds = seconds
-        self._follow.fill_(follow)
-        self.strength.fill_(settings.strength)
+        return settings.strength, follow
 
-    def run(self) -> None:
-        """Turn the estimate into ``maps``, on the current stream."""
+    def run(self, moment: Tensor) -> None:
+        """Turn the estimate into ``maps`` and ``gain``, on the current stream.
+
+        Args:
+            moment: two float32 on the device.
+        """
         count, height, width = self._estimate.shape
         if height * width > self._largest:
-            self._run_large()
+            self._run_large(moment)
             return
         step = -(-max(height, width) // PROBE_SIZE)
         probe = -(-height // step) * -(-width // step)
         control_kernel[(1,)](
-            self._estimate, self._thumbnail, self._before, self._state, self.maps, self._follow,
-            height, width, self._max_level, ITERATIONS, count, SHARED=count == 3, STEP=step,
-            SIZE=triton.next_power_of_2(height * width), PROBE=triton.next_power_of_2(probe),
-            num_warps=WARPS, maxnreg=REGISTERS,
+            self._estimate, self._thumbnail, self._before, self._state, self.maps, self.gain,
+            moment, height, width, self._max_level, ITERATIONS, count, SHARED=count == 3,
+            STEP=step, SIZE=triton.next_power_of_2(height * width),
+            PROBE=triton.next_power_of_2(probe), num_warps=WARPS, maxnreg=REGISTERS,
         )  # fmt: skip
 
-    def _run_large(self) -> None:
+    def _run_large(self, moment: Tensor) -> None:
         """The same by PyTorch, step by step, for the sizes of the published programs."""
         now, old = self._thumbnail.float(), self._before.float()
         level = torch.maximum(now.mean(), old.mean()).clamp(min=DARKEST_LEVEL)
@@ -97,8 +96,9 @@ class DeviceControl:
         target = self._estimate.float()
         if self._max_level < 1:
             target *= self._share()
-        self._state.lerp_(target, torch.where(is_cut, 1.0, self._follow))
+        self._state.lerp_(target, torch.where(is_cut, 1.0, moment[1]))
         self.maps.copy_(self._state)
+        self.gain.copy_(moment[0] * self.maps.any())
         self._before.copy_(self._thumbnail)
 
     def _share(self) -> Tensor:

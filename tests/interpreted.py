@@ -1,0 +1,52 @@
+"""The CUDA path as a backend without a card: the same code, in Triton's interpreter.
+
+It is what ``estimators.cuda`` is, but for the device. Register it with ``Backend(name,
+"tests.interpreted", on_gpu=True)``; import ``tests.agreement`` before anything else of Triton.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from tests.agreement import DEVICE
+from zerodce_rt.checkpoint import Checkpoint
+from zerodce_rt.estimators import DeviceEstimate
+from zerodce_rt.estimators.triton import TritonNetwork
+
+before_estimate: list[Callable[[], None]] = []
+"""Called in turn, one with each frame; they may raise what a device raises."""
+
+
+def probe() -> str:
+    return "Triton's interpreter"
+
+
+def create(checkpoint: Checkpoint, *, exact: bool) -> TritonNetwork:
+    del exact
+    return _Network(checkpoint, DEVICE)
+
+
+class _Network(TritonNetwork):
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        return partial(self._interrupted, super().prepare(height, width))
+
+    def _interrupted(self, estimate: DeviceEstimate, image: Tensor, out: Tensor) -> None:
+        if before_estimate:
+            before_estimate.pop(0)()
+        estimate(image, out)
+
+
+def succeed() -> None:
+    """Nothing happens."""
+
+
+def run_out_of_memory() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore advice.")
+
+
+def lose_the_device() -> None:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered\nMore advice.")

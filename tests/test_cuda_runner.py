@@ -1,0 +1,201 @@
+"""The class that people use, the file pipeline and the command line on the CUDA path.
+
+In Triton's interpreter unless there is a card: the code is the same, but for graphs and streams.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+if find_spec("triton") is None:  # not imported: how it is depends on what agreement.py sets
+    pytest.skip("Triton is not installed (it is for Linux)", allow_module_level=True)
+
+from tests import agreement, interpreted
+from tests.conftest import Probe, VideoMaker, assert_nothing_left, one_line, run
+from tests.noise import gap
+from zerodce_rt.cuda.runner import CUDARunner
+from zerodce_rt.cuda.step import CUDAStep, Slot
+from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.errors import DeviceError
+from zerodce_rt.estimators import BACKENDS, Backend
+from zerodce_rt.files import enhance_video
+from zerodce_rt.frame import Frame
+
+# Small, since the interpreter takes its time.
+WIDTH, HEIGHT, WORKING_SIZE = 32, 8, 16
+
+
+@pytest.fixture(autouse=True)
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``auto`` finds the CUDA path, and PyTorch on the processor after it."""
+    found = {"gpu": Backend("gpu", "tests.interpreted", on_gpu=True), "torch": BACKENDS["torch"]}
+    monkeypatch.setattr("zerodce_rt.estimators.BACKENDS", found)
+    yield
+    interpreted.before_estimate.clear()
+
+
+def enhancer(backend: str = "gpu", **options: Any) -> Enhancer:
+    return Enhancer(backend=backend, working_size=WORKING_SIZE, threads=1, **options)
+
+
+def dark(seed: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Frame:
+    return agreement.dark_frame("yuv420p", *size, seed)
+
+
+def enhanced(enhancer: Enhancer, frame: Frame, seconds: float | None = None) -> Frame:
+    target = frame.empty_like()
+    enhancer.enhance(frame, target, seconds=seconds)
+    return target
+
+
+def test_arrays_become_what_the_processor_makes_of_them() -> None:
+    picture = np.random.default_rng(0).integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    auto = enhancer("auto")
+    got, expected = auto(picture, order="bgr"), enhancer("torch")(picture, order="bgr")
+    assert isinstance(auto.runner, CUDARunner)
+    assert auto.runner.name == "gpu"
+    assert expected.mean() > 1.5 * picture.mean()
+    assert np.abs(got.astype(int) - expected).max() <= 2
+
+
+def test_several_frames_under_way_follow_one_another_in_time() -> None:
+    frames = [dark(seed) for seed in range(3)]
+    options: dict[str, Any] = {"smoothing_seconds": 0.1}
+    card, processor = enhancer(**options), enhancer("torch", **options)
+    targets = [frame.empty_like() for frame in frames]
+    waiting = [
+        card.begin(frame, target, seconds=number / 30)
+        for number, (frame, target) in enumerate(zip(frames, targets, strict=True))
+    ]
+    for finish in waiting:
+        finish()
+    for number, (frame, target) in enumerate(zip(frames, targets, strict=True)):
+        assert gap(enhanced(processor, frame, number / 30), target) <= 2
+
+
+def test_a_reset_or_another_size_forgets_the_past() -> None:
+    frame, brighter = dark(), dark()
+    brighter.planes[0][:] += 15  # not enough for a cut
+    fresh, calm = enhanced(enhancer(), frame), enhancer(smoothing_seconds=10)
+    enhanced(calm, brighter, 0.0)
+    assert gap(enhanced(calm, frame, 0.1), fresh) > 0
+    calm.reset()
+    assert gap(enhanced(calm, frame, 0.2), fresh) == 0
+    calm.reset()
+    enhanced(calm, brighter, 0.3)
+    enhanced(calm, dark(size=(20, 6)), 0.4)
+    assert gap(enhanced(calm, frame, 0.5), fresh) == 0
+
+
+def test_memory_is_kept_for_a_few_sizes_only() -> None:
+    made = enhancer()
+    assert isinstance(made.runner, CUDARunner)
+    for width in range(17, 23):
+        enhanced(made, dark(size=(width, 2)))
+    assert len(made.runner._steps) == 4
+
+
+def test_strength_may_change_between_frames() -> None:
+    from dataclasses import replace
+
+    frame, made = dark(), enhancer()
+    full = enhanced(made, frame)
+    made.settings = replace(made.settings, strength=0)
+    assert gap(enhanced(made, frame), frame) == 0
+    made.settings = replace(made.settings, strength=1)
+    assert gap(enhanced(made, frame), full) == 0
+
+
+# Files
+
+
+def test_a_whole_file(make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video(frames=6, size=(WIDTH, HEIGHT), audio=1)
+    results = []
+    for backend in ("gpu", "torch"):
+        output = tmp_path / f"{backend}.mp4"
+        enhance_video(source, output, enhancer=enhancer(backend, smoothing_seconds=0.1))
+        results.append(Probe(output))
+    card, processor = results
+    assert card.pts == processor.pts
+    assert card.packets == processor.packets
+    assert card.level() > 1.5 * Probe(source).level()
+    assert card.level() == pytest.approx(processor.level(), abs=1)
+
+
+# A device that gives up
+
+
+def test_out_of_memory_is_told_in_one_line() -> None:
+    interpreted.before_estimate.append(interpreted.run_out_of_memory)
+    with pytest.raises(DeviceError, match=f"out of memory for frames of {WIDTH}x{HEIGHT}") as error:
+        enhanced(enhancer(), dark())
+    assert "--working-size" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_lost_device_is_told_in_one_line() -> None:
+    interpreted.before_estimate.append(interpreted.lose_the_device)
+    with pytest.raises(DeviceError, match="illegal memory access") as error:
+        enhanced(enhancer(), dark())
+    assert "More advice" not in str(error.value)
+
+
+@pytest.mark.parametrize("failure", ["run_out_of_memory", "lose_the_device"])
+def test_auto_goes_on_with_the_processor_and_says_so(
+    failure: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    interpreted.before_estimate += [interpreted.succeed, getattr(interpreted, failure)]
+    auto, processor = enhancer("auto"), enhancer("torch")
+    enhanced(auto, dark())
+    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
+        second = enhanced(auto, dark(1))
+    assert gap(enhanced(processor, dark(1)), second) == 0
+    assert auto.runner.name == "torch"
+    (warning,) = caplog.records
+    assert "going on with torch on the CPU" in warning.getMessage()
+    assert len(warning.getMessage().splitlines()) == 1
+    assert gap(enhanced(processor, dark(2)), enhanced(auto, dark(2))) == 0
+
+
+def test_frames_under_way_are_not_lost_with_the_device(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lost(step: CUDAStep, slot: Slot) -> None:
+        del step, slot
+        interpreted.lose_the_device()
+
+    monkeypatch.setattr(CUDAStep, "wait", lost)
+    auto, processor = enhancer("auto"), enhancer("torch")
+    frames = [dark(seed) for seed in range(3)]
+    targets = [frame.empty_like() for frame in frames]
+    waiting = [auto.begin(f, t) for f, t in zip(frames, targets, strict=True)]
+    assert auto.runner.name == "gpu"
+    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
+        for finish in waiting:
+            finish()
+    for frame, target in zip(frames, targets, strict=True):
+        assert gap(enhanced(processor, frame), target) == 0
+    assert len(caplog.records) == 1
+
+
+def test_a_command_that_asked_for_the_gpu_fails_and_leaves_nothing(
+    make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_video(frames=4, size=(WIDTH, HEIGHT))
+    options = (source, "--working-size", WORKING_SIZE, "--quiet", "-o", tmp_path / "out.mp4")
+    interpreted.before_estimate += [interpreted.succeed, interpreted.run_out_of_memory]
+    assert run("enhance", *options, "--backend", "gpu") == 1
+    assert "out of memory" in one_line(capsys.readouterr().err)
+    assert_nothing_left(tmp_path, "night.mp4")
+    interpreted.before_estimate += [interpreted.succeed, interpreted.run_out_of_memory]
+    assert run("enhance", *options) == 0
+    assert "going on with torch" in one_line(capsys.readouterr().err)
+    assert len(Probe(tmp_path / "out.mp4").frames) == 4

@@ -1,0 +1,87 @@
+"""Frames of any kind on an NVIDIA GPU: a step for each kind, and what went wrong in one line."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from triton.errors import TritonError
+
+from zerodce_rt.control import ControlSettings
+from zerodce_rt.cuda.step import CUDAStep
+from zerodce_rt.errors import DeviceError
+from zerodce_rt.estimators import DeviceNetwork
+from zerodce_rt.frame import Frame
+from zerodce_rt.working_size import WorkingSize
+
+# A folder of pictures may hold many sizes; each has its own memory on the GPU.
+_MOST_STEPS = 4
+
+
+class CUDARunner:
+    """Several frames are under way at once: up, through one CUDA graph, and down. Is a ``Runner``.
+
+    Maps are computed in float16, and for each frame, whatever
+    ``ControlSettings.estimate_seconds`` would spare.
+    """
+
+    def __init__(self, name: str, network: DeviceNetwork, working_size: WorkingSize) -> None:
+        self.name = name
+        self._network, self._working_size = network, working_size
+        self._steps: OrderedDict[Any, CUDAStep] = OrderedDict()
+        self._last: CUDAStep | None = None
+
+    def reset(self) -> None:
+        for step in self._steps.values():
+            step.reset()
+
+    def begin(
+        self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
+    ) -> Callable[[], None]:
+        with self._failures_told(source):
+            step = self._step_for(source, target, settings.max_level)
+            finish = step.begin(source, target, settings, seconds)
+
+        def told() -> None:
+            with self._failures_told(source):
+                finish()
+
+        return told
+
+    def _step_for(self, source: Frame, target: Frame, max_level: float) -> CUDAStep:
+        key = (source.format, target.format, source.width, source.height, source.colour, max_level)
+        step = self._steps.pop(key, None)
+        if step is None:
+            if len(self._steps) == _MOST_STEPS:
+                self._steps.popitem(last=False)
+            step = CUDAStep(self._network, source, target, self._working_size, max_level)
+        elif step is not self._last:
+            step.reset()  # what it saw last is from before the video changed its size
+        self._steps[key] = self._last = step
+        return step
+
+    @contextmanager
+    def _failures_told(self, frame: Frame) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            self._steps.clear()
+            raise DeviceError(
+                f"{self._card()}: out of memory for frames of {frame.width}x{frame.height}; try a "
+                "smaller --working-size, close other programs, or use the CPU (--backend openvino)"
+            ) from error
+        except (RuntimeError, TritonError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise DeviceError(
+                f"{self._card()}: failed ({reason}); try again, or use the CPU (--backend openvino)"
+            ) from error
+
+    def _card(self) -> str:
+        """Its name, or if it does not even tell that, what it is."""
+        try:
+            return torch.cuda.get_device_name(self._network.device)
+        except (RuntimeError, AssertionError, ValueError):
+            return "the GPU"

@@ -1,0 +1,64 @@
+"""The networks on an NVIDIA GPU, where the frames are as well."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import TYPE_CHECKING
+
+from zerodce_rt.checkpoint import Checkpoint
+from zerodce_rt.estimators import BackendUnavailable
+
+if TYPE_CHECKING:
+    from zerodce_rt.estimators.fastest import FastestNetwork
+
+
+def probe() -> str:
+    if not nvidia_driver_present():
+        # Found out without PyTorch, whose import takes longer than all else at start-up.
+        raise BackendUnavailable("no NVIDIA driver found; 'nvidia-smi' should list a card")
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        raise BackendUnavailable(f"torch cannot be imported ({error}); pip install torch") from None
+    if torch.version.cuda is None:
+        raise BackendUnavailable(
+            f"torch {torch.__version__} is built without CUDA; "
+            "install a CUDA build from pytorch.org"
+        )
+    if not torch.cuda.is_available():
+        raise BackendUnavailable(
+            "PyTorch finds no NVIDIA GPU that it can use; 'nvidia-smi' should list a card"
+        )
+    try:
+        import triton
+    except (ImportError, OSError) as error:
+        package = "triton-windows" if sys.platform == "win32" else "triton"
+        raise BackendUnavailable(
+            f"triton cannot be imported ({error}); pip install {package}"
+        ) from None
+    card = torch.cuda.get_device_name()
+    return f"torch {torch.__version__}, Triton {triton.__version__}, {card}"
+
+
+def nvidia_driver_present() -> bool:
+    """Whether the driver's own library can be loaded."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def create(checkpoint: Checkpoint, *, exact: bool) -> FastestNetwork:
+    del exact  # in float16, which is what the cards are made for
+    import torch
+
+    from zerodce_rt.estimators.cudnn import CuDNNNetwork
+    from zerodce_rt.estimators.fastest import FastestNetwork
+    from zerodce_rt.estimators.triton import TritonNetwork
+
+    device = torch.device("cuda")
+    return FastestNetwork(
+        {"Triton": TritonNetwork(checkpoint, device), "cuDNN": CuDNNNetwork(checkpoint, device)}
+    )

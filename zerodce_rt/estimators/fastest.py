@@ -1,0 +1,84 @@
+"""Several ways to run one network on a GPU: which is fastest depends on card and size."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
+from statistics import median
+from typing import Any
+
+import torch
+
+from zerodce_rt.estimators import DeviceEstimate, DeviceNetwork
+
+log = logging.getLogger(__name__)
+
+_WARM_UP, _ROUNDS, _CALLS = 3, 5, 5
+
+
+class FastestNetwork:
+    """Takes, for each size, the one that is fastest there. Is a ``DeviceNetwork``.
+
+    Args:
+        networks: by name, for the log; on one device, with the same weights.
+    """
+
+    def __init__(self, networks: dict[str, DeviceNetwork]) -> None:
+        self._networks = networks
+        first = next(iter(networks.values()))
+        self.device, self.map_count = first.device, first.map_count
+
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        image = torch.rand((3, height, width), device=self.device).half()
+        out = torch.empty((self.map_count, height, width), device=self.device).half()
+        found: list[tuple[float, DeviceEstimate]] = []
+        for name, network in self._networks.items():
+            try:
+                estimate = network.prepare(height, width)
+                seconds = seconds_of(partial(estimate, image, out), self.device)
+            except torch.OutOfMemoryError as error:
+                log.debug("%s at %dx%d: %s", name, width, height, error)
+                continue
+            log.debug("%s at %dx%d: %.1f us", name, width, height, 1e6 * seconds)
+            found.append((seconds, estimate))
+        if not found:
+            raise torch.OutOfMemoryError(f"no network fits at {width}x{height}")
+        return min(found, key=itemgetter(0))[1]
+
+
+def seconds_of(run: Callable[[], object], device: torch.device) -> float:
+    """Median time of a call on the device, without that of launching it."""
+    if device.type != "cuda":
+        run()
+        started = time.perf_counter()
+        run()
+        return time.perf_counter() - started
+    replay = graphed(run)
+    times = []
+    for _ in range(_ROUNDS):
+        event: Any = partial(torch.cuda.Event, enable_timing=True)
+        start, stop = event(), event()
+        start.record()
+        for _ in range(_CALLS):
+            replay()
+        stop.record()
+        stop.synchronize()
+        times.append(start.elapsed_time(stop) / 1000 / _CALLS)
+    return median(times)
+
+
+def graphed(run: Callable[[], object]) -> Callable[[], None]:
+    """A call recorded as a CUDA graph; what it works on must stay in place."""
+    stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_WARM_UP):
+            run()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        run()
+    return graph.replay
