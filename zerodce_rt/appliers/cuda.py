@@ -49,7 +49,8 @@ def apply_curve(
     Args:
         frame, out: planes on the device, of one format and size.
         maps: ``(3 * k, h, w)`` float16 in [-1, 1], rows contiguous.
-        gain: what the maps are multiplied with, one float32 on the device; 0 copies the frame.
+        gain: what the maps are multiplied with, one float32 on the device; 0 keeps every
+            sample.
     """
     count, map_height, map_width = maps.shape
     full = (map_height, map_width) == (frame.height, frame.width)

@@ -75,10 +75,11 @@ def _cells(top, left, width, height, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexp
 @triton.jit
 def _read(
     src_0, src_1, src_2, src_stride, src_chroma_stride, top, left, width, height, c,
+    lowest, highest,
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr, DROPPED_BITS: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """A tile of a frame as red, green and blue in [0, 1]."""
+    """A tile of a frame as red, green and blue, where 0 is black and 1 is white."""
     wide_rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
     if LAYOUT == PACKED:
         at = wide_rows[:, None] * src_stride + 3 * columns[None, :]
@@ -107,36 +108,10 @@ def _read(
         red = luma + _spread(cr * tl.load(c + 4), SHIFT_Y, SHIFT_X)
         green = luma + _spread(cb * tl.load(c + 5) + cr * tl.load(c + 6), SHIFT_Y, SHIFT_X)
         blue = luma + _spread(cb * tl.load(c + 7), SHIFT_Y, SHIFT_X)
-    red = tl.minimum(tl.maximum(red, 0.0), 1.0)
-    green = tl.minimum(tl.maximum(green, 0.0), 1.0)
-    blue = tl.minimum(tl.maximum(blue, 0.0), 1.0)
+    red = tl.minimum(tl.maximum(red, lowest), highest)
+    green = tl.minimum(tl.maximum(green, lowest), highest)
+    blue = tl.minimum(tl.maximum(blue, lowest), highest)
     return red, green, blue
-
-
-@triton.jit
-def _copy(
-    src_0, src_1, src_2, dst_0, dst_1, dst_2,
-    src_stride, src_chroma_stride, dst_stride, dst_chroma_stride, top, left, width, height,
-    LAYOUT: tl.constexpr, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-):  # fmt: skip
-    """The tile's samples, unchanged."""
-    rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
-    step: tl.constexpr = 3 if LAYOUT == PACKED else 1
-    for part in tl.static_range(step):
-        source = src_0 + rows[:, None] * src_stride + step * columns[None, :] + part
-        target = dst_0 + rows[:, None] * dst_stride + step * columns[None, :] + part
-        tl.store(target, tl.load(source, mask=inside), mask=inside)
-    if LAYOUT != PACKED:
-        rows, columns, cell = _cells(top, left, width, height, SHIFT_Y, SHIFT_X, ROWS, COLUMNS)
-        parts: tl.constexpr = 2 if LAYOUT == SEMIPLANAR else 1
-        at = rows[:, None] * src_chroma_stride + parts * columns[None, :]
-        to = rows[:, None] * dst_chroma_stride + parts * columns[None, :]
-        tl.store(dst_1 + to, tl.load(src_1 + at, mask=cell), mask=cell)
-        if LAYOUT == SEMIPLANAR:
-            tl.store(dst_1 + to + 1, tl.load(src_1 + at + 1, mask=cell), mask=cell)
-        else:
-            tl.store(dst_2 + to, tl.load(src_2 + at, mask=cell), mask=cell)
 
 
 @triton.jit
@@ -157,8 +132,7 @@ def curve_kernel(
         maps: ``(3 * k, map_height, map_width)`` float16, planes ``map_stride`` apart.
         scale_y .. offset_x: where pixels fall on the grid, ``scale * pixel + offset``.
         gain: one float32 that the maps are multiplied with, in memory so that it may change
-            between replays of a graph. With 0, samples are copied as they are: the way to RGB
-            and back would clip colours outside of it.
+            between replays of a graph; 0 keeps every sample.
         coefficients: the 16 of ``appliers.yuv.yuv_coefficients``.
         WHITE: the largest code of packed samples; 1 for floats.
         DROPPED_BITS: low bits of a sample that carry nothing (6 in P010).
@@ -167,13 +141,9 @@ def curve_kernel(
     top = tl.program_id(1) * ROWS
     left = tl.program_id(0) * COLUMNS
     strength = tl.load(gain)
-    if strength == 0.0:
-        _copy(
-            src_0, src_1, src_2, dst_0, dst_1, dst_2,
-            src_stride, src_chroma_stride, dst_stride, dst_chroma_stride,
-            top, left, width, height, LAYOUT, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
-        )  # fmt: skip
-        return
+    # Samples may stand for colours outside of RGB. With no curve they stay as they are.
+    lowest = tl.where(strength == 0.0, -float("inf"), 0.0)
+    highest = tl.where(strength == 0.0, float("inf"), 1.0)
     rows = top + tl.arange(0, ROWS)
     columns = left + tl.arange(0, COLUMNS)
     inside = (rows[:, None] < height) & (columns[None, :] < width)
@@ -181,7 +151,7 @@ def curve_kernel(
 
     red, green, blue = _read(
         src_0, src_1, src_2, src_stride, src_chroma_stride, top, left, width, height, c,
-        LAYOUT, BGR, WHITE, DROPPED_BITS, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
+        lowest, highest, LAYOUT, BGR, WHITE, DROPPED_BITS, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
     )  # fmt: skip
 
     # Where the tile lies on the grid; unused with maps of the frame's size.
@@ -271,7 +241,7 @@ def rgb_kernel(
     left = tl.program_id(0) * COLUMNS
     red, green, blue = _read(
         src_0, src_1, src_2, src_stride, src_chroma_stride, top, left, width, height, coefficients,
-        LAYOUT, BGR, WHITE, DROPPED_BITS, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
+        0.0, 1.0, LAYOUT, BGR, WHITE, DROPPED_BITS, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
     )  # fmt: skip
     rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
     number = out.dtype.element_ty
