@@ -2,9 +2,9 @@
 
     python scripts/gpu_check.py [-o FOLDER] [--seconds 4]
 
-Needs PyTorch, Triton, NumPy and OpenCV, nothing else. Runs every check of ``tests/agreement.py``
-on the card, then measures; prints a short table last, and writes ``gpu_check.json`` and
-``gpu_check.png`` to the folder. Exit code 1 if a check fails.
+Needs PyTorch, Triton, NumPy and OpenCV; PyAV and safetensors as well to check video. Runs every
+check of ``tests/agreement.py`` on the card, then measures; prints a short table last, and writes
+``gpu_check.json`` and ``gpu_check.png`` to the folder. Exit code 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import argparse
 import json
 import platform
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,7 @@ class Figure:
 
 def check_all() -> list[str]:
     """Run every check; the failures, a line each."""
-    checks = list(agreement.all_checks())
+    checks = [*agreement.all_checks(), *video_checks()]
     failures, started = [], time.monotonic()
     for number, check in enumerate(checks, start=1):
         try:
@@ -91,6 +93,24 @@ def check_all() -> list[str]:
             rate = number / (time.monotonic() - started)
             print(f"{number}/{len(checks)} checks, {rate:.1f} a second", flush=True)
     return failures
+
+
+def video_checks() -> Iterator[agreement.Check]:
+    """NVDEC and whole files, where there is more than the bare necessities."""
+    if missing := [name for name in ("av", "safetensors") if find_spec(name) is None]:
+        print(f"video is not checked: no {' and no '.join(missing)} here", flush=True)
+        return
+    from tests import hardware
+
+    for pix_fmt, codec in (("yuv420p", "libx264"), ("yuv420p10le", "libx265")):
+        run = partial(hardware.decoded_frames_agree, pix_fmt, codec)
+        yield agreement.Check(f"NVDEC {codec} {pix_fmt}", run)
+
+    def whole_files() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            hardware.whole_files_agree(Path(folder))
+
+    yield agreement.Check("whole files with and without --hwaccel", whole_files)
 
 
 def device_us(run: Callable[[], object], seconds: float, *, calls: int = 20) -> float:

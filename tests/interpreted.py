@@ -20,6 +20,9 @@ from zerodce_rt.estimators.triton import TritonNetwork
 before_estimate: list[Callable[[], None]] = []
 """Called in turn, one with each frame; they may raise what a device raises."""
 
+scale = 1.0
+"""What maps are multiplied with; 1 is right."""
+
 
 def probe() -> str:
     return "Triton's interpreter"
@@ -38,6 +41,7 @@ class _Network(TritonNetwork):
         if before_estimate:
             before_estimate.pop(0)()
         estimate(image, out)
+        out *= scale
 
 
 def succeed() -> None:

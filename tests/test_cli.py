@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Probe, VideoMaker, assert_nothing_left, dark_scene, one_line, run
+from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
+from tests.media import Probe, dark_scene
 from zerodce_rt import __version__
 from zerodce_rt.cli import build_parser
 from zerodce_rt.estimators.cuda import nvidia_driver_present

@@ -14,18 +14,10 @@ if find_spec("triton") is None:  # not imported: how it is depends on what agree
     pytest.skip("Triton is not installed (it is for Linux)", allow_module_level=True)
 
 from tests import agreement
-from tests.agreement import HAS_GPU, Check, dark_frame
+from tests.agreement import Check, dark_frame
+from tests.conftest import require_gpu
 from tests.noise import gap
 from zerodce_rt.enhancer import Enhancer
-
-
-def require_gpu() -> None:
-    """Skip the test without a card; fail if ``ZERODCE_RT_REQUIRE_GPU`` says there must be one."""
-    if not HAS_GPU:
-        reason = "needs an NVIDIA GPU"
-        if os.environ.get("ZERODCE_RT_REQUIRE_GPU"):
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("check", [pytest.param(c, id=c.name) for c in agreement.all_checks()])

@@ -18,8 +18,10 @@ if find_spec("triton") is None:  # not imported: how it is depends on what agree
     pytest.skip("Triton is not installed (it is for Linux)", allow_module_level=True)
 
 from tests import agreement, interpreted
-from tests.conftest import Probe, VideoMaker, assert_nothing_left, one_line, run
+from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
+from tests.media import Probe
 from tests.noise import gap
+from zerodce_rt.cuda import check as cuda_check
 from zerodce_rt.cuda.runner import CUDARunner
 from zerodce_rt.cuda.step import CUDAStep, Slot
 from zerodce_rt.enhancer import Enhancer
@@ -37,6 +39,9 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """``auto`` finds the CUDA path, and PyTorch on the processor after it."""
     found = {"gpu": Backend("gpu", "tests.interpreted", on_gpu=True), "torch": BACKENDS["torch"]}
     monkeypatch.setattr("zerodce_rt.estimators.BACKENDS", found)
+    monkeypatch.setattr(cuda_check, "WIDTH", 20)
+    monkeypatch.setattr(cuda_check, "HEIGHT", 4)
+    monkeypatch.setattr(cuda_check, "LONG_SIDE", WORKING_SIZE)
     yield
     interpreted.before_estimate.clear()
 
@@ -102,6 +107,16 @@ def test_memory_is_kept_for_a_few_sizes_only() -> None:
     assert len(made.runner._steps) == 4
 
 
+def test_a_gpu_that_computes_nonsense_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tests.interpreted.scale", -3.0)
+    with pytest.raises(DeviceError, match=r"gpu: its picture differs from the CPU's by [0-9.]+"):
+        enhancer()
+    assert enhancer("auto").runner.name == "torch"
+    assert "going on with torch on the CPU" in caplog.text
+
+
 def test_strength_may_change_between_frames() -> None:
     from dataclasses import replace
 
@@ -134,17 +149,19 @@ def test_a_whole_file(make_video: VideoMaker, tmp_path: Path) -> None:
 
 
 def test_out_of_memory_is_told_in_one_line() -> None:
+    made = enhancer()
     interpreted.before_estimate.append(interpreted.run_out_of_memory)
     with pytest.raises(DeviceError, match=f"out of memory for frames of {WIDTH}x{HEIGHT}") as error:
-        enhanced(enhancer(), dark())
+        enhanced(made, dark())
     assert "--working-size" in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_lost_device_is_told_in_one_line() -> None:
+    made = enhancer()
     interpreted.before_estimate.append(interpreted.lose_the_device)
     with pytest.raises(DeviceError, match="illegal memory access") as error:
-        enhanced(enhancer(), dark())
+        enhanced(made, dark())
     assert "More advice" not in str(error.value)
 
 
@@ -152,9 +169,9 @@ def test_a_lost_device_is_told_in_one_line() -> None:
 def test_auto_goes_on_with_the_processor_and_says_so(
     failure: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    interpreted.before_estimate += [interpreted.succeed, getattr(interpreted, failure)]
     auto, processor = enhancer("auto"), enhancer("torch")
     enhanced(auto, dark())
+    interpreted.before_estimate.append(getattr(interpreted, failure))
     with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
         second = enhanced(auto, dark(1))
     assert gap(enhanced(processor, dark(1)), second) == 0
@@ -172,8 +189,8 @@ def test_frames_under_way_are_not_lost_with_the_device(
         del step, slot
         interpreted.lose_the_device()
 
-    monkeypatch.setattr(CUDAStep, "wait", lost)
     auto, processor = enhancer("auto"), enhancer("torch")
+    monkeypatch.setattr(CUDAStep, "wait", lost)
     frames = [dark(seed) for seed in range(3)]
     targets = [frame.empty_like() for frame in frames]
     waiting = [auto.begin(f, t) for f, t in zip(frames, targets, strict=True)]
@@ -191,11 +208,13 @@ def test_a_command_that_asked_for_the_gpu_fails_and_leaves_nothing(
 ) -> None:
     source = make_video(frames=4, size=(WIDTH, HEIGHT))
     options = (source, "--working-size", WORKING_SIZE, "--quiet", "-o", tmp_path / "out.mp4")
-    interpreted.before_estimate += [interpreted.succeed, interpreted.run_out_of_memory]
+    # The check before all else and the first frame are well.
+    failing = [interpreted.succeed, interpreted.succeed, interpreted.run_out_of_memory]
+    interpreted.before_estimate += failing
     assert run("enhance", *options, "--backend", "gpu") == 1
     assert "out of memory" in one_line(capsys.readouterr().err)
     assert_nothing_left(tmp_path, "night.mp4")
-    interpreted.before_estimate += [interpreted.succeed, interpreted.run_out_of_memory]
+    interpreted.before_estimate += failing
     assert run("enhance", *options) == 0
     assert "going on with torch" in one_line(capsys.readouterr().err)
     assert len(Probe(tmp_path / "out.mp4").frames) == 4

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from tests.conftest import Probe, VideoMaker, assert_nothing_left, write_video
+from tests.conftest import VideoMaker, assert_nothing_left
+from tests.media import Probe, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
 from zerodce_rt.files import default_output, find_media, output_in_folder
 from zerodce_rt.pictures import read_picture

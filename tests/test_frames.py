@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.conftest import dark_scene
+from tests.media import dark_scene
 from zerodce_rt import Enhancer, ZeroDCEError
 from zerodce_rt.compare import compose, width_of
 from zerodce_rt.frame import FORMATS

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.conftest import Probe, VideoMaker, one_line, pipeline_threads, run
+from tests.conftest import VideoMaker, one_line, pipeline_threads, run
+from tests.media import Probe
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import EXIT_FAILURE, EXIT_USAGE, ZeroDCEError
 from zerodce_rt.files import video_enhancer

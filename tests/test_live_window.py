@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.conftest import Probe, write_video
 from tests.desktop import Program, require_desktop, xdotool
+from tests.media import Probe, write_video
 from tests.sender import Sender
 
 pytestmark = pytest.mark.usefixtures("desktop")

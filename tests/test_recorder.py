@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.conftest import Probe, dark_scene
+from tests.media import Probe, dark_scene
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.video.recorder import SUFFIXES, Recorder
 

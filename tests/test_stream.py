@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import VideoMaker, dark_scene
+from tests.conftest import VideoMaker
+from tests.media import dark_scene
 from tests.sender import SIZE, Sender
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live.feeds import open_feed

@@ -219,6 +219,10 @@ def _add_enhance(parser: argparse.ArgumentParser) -> None:
     video.add_argument(
         "--preset", metavar="NAME", help="the encoder's speed preset (default: veryfast)"
     )
+    video.add_argument(
+        "--hwaccel", action="store_true",
+        help="decode and encode on an NVIDIA GPU (NVDEC, NVENC) where it can; says where not",
+    )  # fmt: skip
     video.add_argument("--start", type=_time, default=0.0, metavar="TIME",
                        help="begin there: seconds, or [HH:]MM:SS")  # fmt: skip
     video.add_argument("--end", type=_time, default=math.inf, metavar="TIME",

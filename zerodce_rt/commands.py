@@ -109,8 +109,9 @@ class _Job:
         title = f"{source.name} [{self.enhancer.runner.name}]"
         with ProgressBar(title, show=not self.options.quiet) as progress:
             files.enhance_video(
-                source, output, encoder=self.encoder, span=self.span, progress=progress, **common
-            )
+                source, output, encoder=self.encoder, span=self.span,
+                hwaccel=self.options.hwaccel, progress=progress, **common,
+            )  # fmt: skip
 
 
 def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:

@@ -107,15 +107,28 @@ class Enhancer:
         self._make_applier = partial(create_applier, applier, threads=threads)
         self._may_fall_back = backend == "auto"
         self._lock = threading.Lock()
-        self.runner = self._run_on(choose_backend(backend))
+        try:
+            self.runner = self._run_on(choose_backend(backend))
+        except DeviceError as error:
+            self.runner = self._instead_of_gpu(error)
 
     def _run_on(self, backend: Backend) -> Runner:
         estimator = backend.create(self._checkpoint, exact=self._exact)
         if backend.on_gpu:
+            from zerodce_rt.cuda.check import check
             from zerodce_rt.cuda.runner import CUDARunner
 
+            check(backend.name, estimator, self._checkpoint)
             return CUDARunner(backend.name, estimator, self.working_size)
         return CPURunner(estimator, self._make_applier(), self.working_size)
+
+    def _instead_of_gpu(self, error: DeviceError) -> Runner:
+        """The processor, if nobody asked for the GPU."""
+        if not self._may_fall_back:
+            raise error
+        backend = choose_backend(gpu=False)
+        log.warning("%s; going on with %s on the CPU", error, backend.name)
+        return self._run_on(backend)
 
     def __call__(
         self, frame: FrameT, *, order: str = "rgb", seconds: float | None = None
@@ -162,7 +175,7 @@ class Enhancer:
         except DeviceError as error:
             self._fall_back(runner, source, error)
             return self.begin(source, target, seconds=seconds)
-        if isinstance(runner, CPURunner):
+        if not self.on_gpu:
             return finish
 
         def finish_or_repeat() -> None:
@@ -175,13 +188,17 @@ class Enhancer:
         return finish_or_repeat
 
     def _fall_back(self, failed: Runner, frame: Frame, error: DeviceError) -> None:
-        """Go on with the processor, if nobody asked for the GPU and the frame is in its reach."""
-        if not self._may_fall_back or not isinstance(frame.planes[0], np.ndarray):
+        """Go on without the GPU, if the frame is within the processor's reach."""
+        if not isinstance(frame.planes[0], np.ndarray):
             raise error
         with self._lock:
             if self.runner is failed:  # no other frame has failed before
-                self.runner = self._run_on(choose_backend(gpu=False))
-                log.warning("%s; going on with %s on the CPU", error, self.runner.name)
+                self.runner = self._instead_of_gpu(error)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether frames may lie on the GPU, which is where they are enhanced."""
+        return not isinstance(self.runner, CPURunner)
 
     def reset(self) -> None:
         """Forget the past of a video; the next frame starts a new scene."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from zerodce_rt import pictures
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.frame import from_array
+from zerodce_rt.frame import from_array, same_samples
 from zerodce_rt.pipeline import run_in_order
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def enhance_video(
     encoder: EncoderSettings | None = None,
     span: Span | None = None,
     compare: str | None = None,
+    hwaccel: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> VideoResult:
@@ -67,6 +68,8 @@ def enhance_video(
         encoder: codec, quality and preset of the new video.
         span: the part to keep, in seconds.
         compare: ``"split"`` or ``"side"`` puts before and after in one picture.
+        hwaccel: decode with NVDEC and encode with NVENC, where the GPU can; what it cannot is
+            said in the log, and done on the CPU.
         overwrite: replace an existing output.
         progress: called from a worker thread after each frame.
 
@@ -76,15 +79,21 @@ def enhance_video(
     """
     import av
 
+    from zerodce_rt.video.hwaccel import nvdec
     from zerodce_rt.video.reader import VideoReader
     from zerodce_rt.video.writer import EncoderSettings, VideoWriter
 
     source, output = Path(source), Path(output)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
-    with VideoReader(source, span) as reader:
-        enhancer = _enhancer(enhancer, strength)
+    enhancer = _enhancer(enhancer, strength)
+    decoding = nvdec(source, shared=enhancer.on_gpu) if hwaccel else None
+    encoder = replace(encoder or EncoderSettings(), gpu=hwaccel)
+    with VideoReader(source, span, decoding) as reader:
+        width = reader.stream.codec_context.width
+        if compare is not None:
+            width = comparing.width_of(compare, width)
         with finished_file(output) as partial:
-            writer = VideoWriter(partial, output, reader, encoder or EncoderSettings())
+            writer = VideoWriter(partial, output, reader, encoder, width=width)
             stage = _FrameStage(enhancer, writer, compare)
             expected = reader.frame_count
 
@@ -141,27 +150,43 @@ class _FrameStage:
     def __call__(self, item: av.VideoFrame | av.Packet) -> PendingFrame | av.Packet:
         import av
 
-        from zerodce_rt.video.frames import blank_like, convert, display_matrix, wrap
+        from zerodce_rt.video.frames import (
+            blank_like,
+            convert,
+            display_matrix,
+            downloaded,
+            wrap,
+            wrap_on_gpu,
+        )
 
         if isinstance(item, av.Packet):
             return item
         if self._size is None:
             self._size = item.width, item.height
             self._writer.display_matrix = display_matrix(item)
-        frame = convert(item, self._writer.format_for(item.format), size=self._size)
-        enhanced = blank_like(frame)
-        before, after = wrap(frame), wrap(enhanced)
+        format = self._writer.format_for(item.sw_format or item.format)
+        before = wrap_on_gpu(item) if self._can_stay(item) else None
+        if before is None or not same_samples(before.format, format):
+            item = convert(downloaded(item), format, size=self._size)
+            before = wrap(item)
+        enhanced = blank_like(item, format=format.name)
+        after = wrap(enhanced)
         finish = self._enhancer.begin(before, after, seconds=item.time)
 
         def finished() -> av.VideoFrame:
             finish()
             if self._compare is None:
                 return enhanced
-            both = blank_like(frame, width=comparing.width_of(self._compare, frame.width))
+            both = blank_like(enhanced, width=comparing.width_of(self._compare, enhanced.width))
             comparing.compose(before, after, self._compare, wrap(both))
             return both
 
         return finished
+
+    def _can_stay(self, item: av.VideoFrame) -> bool:
+        """Whether nothing but the enhancer must see a frame that is on the GPU."""
+        same_size = (item.width, item.height) == self._size
+        return self._enhancer.on_gpu and self._compare is None and same_size
 
 
 def enhance_picture(

@@ -147,6 +147,13 @@ def plane_shapes(format: PixelFormat, width: int, height: int) -> list[tuple[int
     return [(height, width)] + 2 * [(chroma_height, chroma_width)]
 
 
+def same_samples(a: PixelFormat, b: PixelFormat) -> bool:
+    """Whether two YUV formats differ in nothing but where their samples lie."""
+    if "packed" in (a.layout, b.layout):
+        return a == b
+    return (a.bits, a.chroma_shift) == (b.bits, b.chroma_shift)
+
+
 def from_array(image: NDArray[Any], *, order: str = "rgb") -> Frame:
     """Wrap an ``(H, W, 3)`` array of uint8, uint16 or float32 (in [0, 1]); copied only if strided.
 

@@ -59,13 +59,6 @@ def frame_buffer(
     return FrameBuffer(memory, replace(like, format=format, planes=planes))
 
 
-def same_samples(a: PixelFormat, b: PixelFormat) -> bool:
-    """Whether two YUV formats differ in nothing but where their samples lie."""
-    if "packed" in (a.layout, b.layout):
-        return a == b
-    return (a.bits, a.chroma_shift) == (b.bits, b.chroma_shift)
-
-
 def rearrange(source: Frame, target: Frame) -> None:
     """Bring a frame on the device into the layout of another (see ``same_samples``)."""
     drop = source.format.dropped_bits - target.format.dropped_bits

@@ -22,10 +22,10 @@ from torch.nn import functional as F
 
 from zerodce_rt.appliers.cuda import apply_curve, coefficients, fill_thumbnail, supports
 from zerodce_rt.control import ControlSettings
-from zerodce_rt.cuda.buffers import FrameBuffer, frame_buffer, rearrange, same_samples
+from zerodce_rt.cuda.buffers import FrameBuffer, frame_buffer, rearrange
 from zerodce_rt.cuda.control import DeviceControl
 from zerodce_rt.estimators import DeviceNetwork
-from zerodce_rt.frame import FORMATS, Frame
+from zerodce_rt.frame import FORMATS, Frame, same_samples
 from zerodce_rt.working_size import WorkingSize
 
 # Runs before a graph is recorded: kernels are compiled, and memory is found.

@@ -20,6 +20,8 @@ _FULL_RANGE = 2
 _LIMITED_RANGE = 1
 # Names that say "full range" in the format itself; the layout is that of the plain name.
 _J_FORMATS = {"yuvj420p": "yuv420p", "yuvj422p": "yuv422p", "yuvj444p": "yuv444p"}
+# Those of NVDEC whose planes PyAV hands out.
+_NVDEC_FORMATS = ("nv12", "p010le")
 # From this height on, untagged video is taken for BT.709, as players do.
 _HD_LINES = 720
 
@@ -151,6 +153,39 @@ def wrap(frame: av.VideoFrame) -> Frame:
             samples[: rows * (plane.line_size // format.dtype.itemsize)].reshape(rows, -1)
         )
     return Frame(format, tuple(planes), frame.width, frame.height, colour_of(frame))
+
+
+def wrap_on_gpu(frame: av.VideoFrame) -> Frame | None:
+    """A view of the planes of a frame that NVDEC left on the GPU, as PyTorch's tensors.
+
+    Returns:
+        None for a frame elsewhere, and for those whose planes are not to be had there.
+    """
+    software = frame.sw_format
+    if frame.format.name != "cuda" or software is None or software.name not in _NVDEC_FORMATS:
+        return None
+    if frame.width % 2 or frame.height % 2:  # PyAV leaves out the last row and column of chroma
+        return None
+    return Frame(
+        FORMATS[software.name], tensors_of(frame), frame.width, frame.height, colour_of(frame)
+    )
+
+
+def tensors_of(frame: av.VideoFrame) -> Any:
+    """A semiplanar frame's planes, in its own memory, as PyTorch's tensors of two dimensions."""
+    from torch.utils.dlpack import from_dlpack
+
+    # By the capsule: PyTorch would ask for a stream, which PyAV does not know.
+    return tuple(from_dlpack(plane.__dlpack__()).flatten(1) for plane in frame.planes)
+
+
+def downloaded(frame: av.VideoFrame) -> av.VideoFrame:
+    """The frame in the processor's memory, wherever it was decoded."""
+    if frame.sw_format is None:
+        return frame
+    plain = frame.reformat(format=frame.sw_format.name)
+    _copy_timing(frame, plain)
+    return plain
 
 
 def blank_like(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
+    from zerodce_rt.video.hwaccel import Decoding
+
 log = logging.getLogger(__name__)
 
 # Streams are interleaved with some slack; past it, nothing from before the end can follow.
@@ -47,27 +49,40 @@ class VideoReader:
 
     Attributes:
         stream: the main video, which is decoded.
+        format: of its frames, as far as the file tells.
         copied: the other streams, whose packets pass through.
+
+    Args:
+        decoding: where to decode it; default: on the CPU.
 
     Raises:
         ZeroDCEError: no such file, not a video, no video stream, HDR.
     """
 
-    def __init__(self, path: Path, span: Span | None = None) -> None:
+    def __init__(
+        self, path: Path, span: Span | None = None, decoding: Decoding | None = None
+    ) -> None:
         self.path = path
         self.span = span or Span()
         if not path.is_file():
             raise ZeroDCEError(f"{path}: no such file")
         try:
             # A relative name like "-x.mp4" or "a:b.mp4" would be taken for an option or a URL.
-            self.container = av.open(str(path.absolute()), metadata_errors="replace")
+            self.container = av.open(
+                str(path.absolute()), metadata_errors="replace",
+                hwaccel=decoding.accel if decoding else None,
+            )  # fmt: skip
         except (av.FFmpegError, OSError) as error:
             raise ZeroDCEError(
                 f"{path}: not a video that can be read ({reason_of(error)})"
             ) from error
         try:
             self.stream = self._main_stream()
-            self.stream.thread_type = "AUTO"
+            if decoding is None:
+                self.stream.thread_type = "AUTO"
+                self.format = self.stream.codec_context.format
+            else:
+                self.format = decoding.format
             refuse_hdr(int(self.stream.codec_context.color_trc or 0), str(path))
         except BaseException:
             self.container.close()

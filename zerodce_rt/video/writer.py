@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.frame import PixelFormat
+from zerodce_rt.frame import FORMATS, PixelFormat
 from zerodce_rt.video.frames import nearest_format
+from zerodce_rt.video.hwaccel import NVENC, gpu_encoder
 from zerodce_rt.video.reader import VideoReader, reason_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,14 @@ FAITHFUL_SUFFIXES = frozenset(
 )
 
 # Visually lossless for most content, and still fast.
-_DEFAULT_CRF = {"libx264": 18, "libx265": 20, "libsvtav1": 28, "libvpx-vp9": 24}
-_DEFAULT_PRESET = {"libx264": "veryfast", "libx265": "veryfast", "libsvtav1": "8"}
+_DEFAULT_CRF = {
+    "libx264": 18, "libx265": 20, "libsvtav1": 28, "libvpx-vp9": 24,
+    "h264_nvenc": 19, "hevc_nvenc": 21, "av1_nvenc": 28,
+}  # fmt: skip
+_DEFAULT_PRESET = {
+    "libx264": "veryfast", "libx265": "veryfast", "libsvtav1": "8",
+    "h264_nvenc": "p5", "hevc_nvenc": "p5", "av1_nvenc": "p5",
+}  # fmt: skip
 _QUIET_OPTIONS = {"libx265": {"x265-params": "log-level=error"}}
 _VPX_OPTIONS = {"deadline": "good", "cpu-used": "5", "row-mt": "1", "b": "0"}
 # Written by the demuxer about the old container, not by people about the content.
@@ -66,11 +73,13 @@ class EncoderSettings:
             HEVC, in WebM VP9.
         crf: constant quality in the encoder's own scale (0 is best).
         preset: the encoder's speed preset.
+        gpu: encode on an NVIDIA GPU where that is possible, with NVENC's own presets.
     """
 
     codec: str | None = None
     crf: float | None = None
     preset: str | None = None
+    gpu: bool = False
 
     def __post_init__(self) -> None:
         if self.crf is not None and not 0 <= self.crf <= 63:
@@ -96,7 +105,10 @@ class EncoderSettings:
             options |= _VPX_OPTIONS
         crf = self.crf if self.crf is not None else _DEFAULT_CRF.get(encoder)
         preset = self.preset or _DEFAULT_PRESET.get(encoder)
-        if crf is not None:
+        if encoder in NVENC.values():
+            # Constant quality, as far as NVENC has it.
+            options |= {"rc": "vbr", "b": "0", "cq": f"{crf:g}"}
+        elif crf is not None:
             options["crf"] = f"{crf:g}"
         if preset is not None:
             options["preset"] = preset
@@ -136,21 +148,24 @@ class VideoWriter:
         path: where to write; the caller renames it when it is complete.
         output: the final name, for messages and to choose the container.
         reader: where streams, metadata and times come from.
+        width: of the pictures; default: those of the reader.
 
     Raises:
         ZeroDCEError: if the container cannot hold a stream, or the encoder refuses.
     """
 
     def __init__(
-        self, path: Path, output: Path, reader: VideoReader, settings: EncoderSettings
-    ) -> None:
+        self, path: Path, output: Path, reader: VideoReader, settings: EncoderSettings,
+        *, width: int | None = None,
+    ) -> None:  # fmt: skip
         self._path, self._output, self._reader = path, output, reader
         self._suffix = output.suffix.lower()
         self._settings = settings
-        format = reader.stream.codec_context.format
-        bits = nearest_format(format).bits if format is not None else 8
+        bits = nearest_format(reader.format).bits if reader.format is not None else 8
         self.encoder = settings.encoder_for(self._suffix, bits)
-        self._formats = [f.name for f in find_encoder(self.encoder).video_formats or []]
+        if settings.gpu:
+            self.encoder = self._gpu_encoder(width)
+        self._formats = _formats_of(self.encoder)
         # SVT-AV1 writes a page about itself to stderr unless told to report errors only.
         os.environ.setdefault("SVT_LOG", "1")
         self._container: Any = None
@@ -159,6 +174,18 @@ class VideoWriter:
         self._last_pts: int | None = None
         self.display_matrix: list[int] | None = None
         self.frames = 0
+
+    def _gpu_encoder(self, width: int | None) -> str:
+        """That of the GPU if it is good for these pictures, else the one that was chosen."""
+        reader, name = self._reader, NVENC.get(self.encoder, self.encoder)
+        context = reader.stream.codec_context
+        format = FORMATS["yuv420p"]
+        if reader.format is not None:
+            format = nearest_format(reader.format, _formats_of(name))
+        return gpu_encoder(
+            self.encoder, self._settings.options(name), format,
+            width or context.width, context.height,
+        )  # fmt: skip
 
     def format_for(self, format: av.VideoFormat) -> PixelFormat:
         """The pixel format in which frames of ``format`` should be handed to ``write``."""
@@ -314,6 +341,11 @@ class VideoWriter:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
             raise ZeroDCEError(f"{self._output}: cannot be written ({error})") from error
+
+
+def _formats_of(encoder: str) -> list[str]:
+    """The pixel formats that an encoder takes."""
+    return [f.name for f in find_encoder(encoder).video_formats or []]
 
 
 def describe_picture(context: Any, frame: av.VideoFrame) -> None:
