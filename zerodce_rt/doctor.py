@@ -17,6 +17,7 @@ _PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python", "pyvi
 
 def report() -> str:
     """The whole picture as text, a line a fact."""
+    from zerodce_rt.video.hwaccel import NVENC, NoHardware, try_encoder
     from zerodce_rt.video.writer import CODECS, find_encoder
 
     lines = [
@@ -43,6 +44,12 @@ def report() -> str:
             lines.append(_line("yes", name, encoder))
         except ValueError:
             lines.append(_line("no", name, f"PyAV was built without {encoder}; pip install av"))
+    for name in NVENC.values():
+        try:
+            try_encoder(name, {}, "nv12", 1280, 720)
+            lines.append(_line("yes", name, "for --hwaccel"))
+        except NoHardware as reason:
+            lines.append(_line("no", name, str(reason)))
     lines += ["", "live:", *_live_lines()]
     lines += ["", "packages:"]
     for package in _PACKAGES:

@@ -163,7 +163,7 @@ class Enhancer:
         """Begin to enhance planes, so that a GPU may work on several frames at once.
 
         Args:
-            source: must stay as it is until the frame is done.
+            source: must stay as it is until the frame is done, unless it is on the GPU.
 
         Returns:
             What waits until ``target`` is filled; to be called once, from any thread. On the
@@ -175,7 +175,7 @@ class Enhancer:
         except DeviceError as error:
             self._fall_back(runner, source, error)
             return self.begin(source, target, seconds=seconds)
-        if not self.on_gpu:
+        if not self.on_gpu or not _within_reach(source):
             return finish
 
         def finish_or_repeat() -> None:
@@ -189,7 +189,7 @@ class Enhancer:
 
     def _fall_back(self, failed: Runner, frame: Frame, error: DeviceError) -> None:
         """Go on without the GPU, if the frame is within the processor's reach."""
-        if not isinstance(frame.planes[0], np.ndarray):
+        if not _within_reach(frame):
             raise error
         with self._lock:
             if self.runner is failed:  # no other frame has failed before
@@ -203,3 +203,8 @@ class Enhancer:
     def reset(self) -> None:
         """Forget the past of a video; the next frame starts a new scene."""
         self.runner.reset()
+
+
+def _within_reach(frame: Frame) -> bool:
+    """Whether the processor can read a frame."""
+    return isinstance(frame.planes[0], np.ndarray)

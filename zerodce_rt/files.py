@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from zerodce_rt import pictures
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.frame import from_array, same_samples
+from zerodce_rt.frame import Frame, from_array, same_samples
 from zerodce_rt.pipeline import run_in_order
 
 if TYPE_CHECKING:
@@ -170,18 +171,24 @@ class _FrameStage:
             item = convert(downloaded(item), format, size=self._size)
             before = wrap(item)
         enhanced = blank_like(item, format=format.name)
-        after = wrap(enhanced)
-        finish = self._enhancer.begin(before, after, seconds=item.time)
+        finish = self._enhancer.begin(before, wrap(enhanced), seconds=item.time)
 
+        # Without ``before``, whose memory a decoder on the GPU wants back soon.
         def finished() -> av.VideoFrame:
             finish()
-            if self._compare is None:
-                return enhanced
-            both = blank_like(enhanced, width=comparing.width_of(self._compare, enhanced.width))
-            comparing.compose(before, after, self._compare, wrap(both))
-            return both
+            return enhanced
 
-        return finished
+        return finished if self._compare is None else partial(self._both, before, finished)
+
+    def _both(self, before: Frame, finished: PendingFrame) -> av.VideoFrame:
+        """A comparison of a frame with itself enhanced."""
+        from zerodce_rt.video.frames import blank_like, wrap
+
+        assert self._compare is not None
+        enhanced = finished()
+        both = blank_like(enhanced, width=comparing.width_of(self._compare, enhanced.width))
+        comparing.compose(before, wrap(enhanced), self._compare, wrap(both))
+        return both
 
     def _can_stay(self, item: av.VideoFrame) -> bool:
         """Whether nothing but the enhancer must see a frame that is on the GPU."""

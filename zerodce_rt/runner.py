@@ -24,7 +24,7 @@ class Runner(Protocol):
         """Send a frame on its way, after those that were begun before.
 
         Args:
-            source: must stay as it is until the frame is done.
+            source: must stay as it is until the frame is done, unless it is on the device.
             target: of the same size, and with the same samples if in another layout.
             seconds: the frame's time; None for a picture without one, which stands alone.
 

@@ -41,12 +41,13 @@ class CUDARunner:
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
     ) -> Callable[[], None]:
-        with self._failures_told(source):
+        size = f"{source.width}x{source.height}"
+        with self._failures_told(size):
             step = self._step_for(source, target, settings.max_level)
             finish = step.begin(source, target, settings, seconds)
 
         def told() -> None:
-            with self._failures_told(source):
+            with self._failures_told(size):
                 finish()
 
         return told
@@ -64,14 +65,14 @@ class CUDARunner:
         return step
 
     @contextmanager
-    def _failures_told(self, frame: Frame) -> Iterator[None]:
+    def _failures_told(self, size: str) -> Iterator[None]:
         try:
             yield
         except torch.OutOfMemoryError as error:
             self._steps.clear()
             raise DeviceError(
-                f"{self._card()}: out of memory for frames of {frame.width}x{frame.height}; try a "
-                "smaller --working-size, close other programs, or use the CPU (--backend openvino)"
+                f"{self._card()}: out of memory for frames of {size}; try a smaller "
+                "--working-size, close other programs, or use the CPU (--backend openvino)"
             ) from error
         except (RuntimeError, TritonError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -34,8 +34,8 @@ class Decoding:
     format: av.VideoFormat
 
 
-class _NoHardware(Exception):
-    """Why it is not used."""
+class NoHardware(Exception):
+    """Why a GPU's decoder or encoder cannot be used."""
 
 
 def nvdec(path: Path, *, shared: bool) -> Decoding | None:
@@ -57,12 +57,12 @@ def nvdec(path: Path, *, shared: bool) -> Decoding | None:
         with _reasons_told(), av.open(str(path.absolute()), hwaccel=accel) as container:
             stream = container.streams.best("video")
             if stream is None or not stream.codec_context.is_hwaccel:
-                raise _NoHardware("its codec is not one of NVDEC's")
+                raise NoHardware("its codec is not one of NVDEC's")
             frame = next(container.decode(stream), None)
             if not isinstance(frame, av.VideoFrame) or frame.sw_format is None:
-                raise _NoHardware("it gives no frame")
+                raise NoHardware("it gives no frame")
             return Decoding(accel, frame.sw_format)
-    except _NoHardware as reason:
+    except NoHardware as reason:
         log.warning("%s: NVDEC cannot decode it (%s); decoding on the CPU", path, reason)
         return None
 
@@ -78,23 +78,34 @@ def gpu_encoder(
     name = NVENC.get(encoder)
     try:
         if name is None:
-            raise _NoHardware("it has no such codec")
-        with _reasons_told():
-            context: Any = av.CodecContext.create(name, "w")
-            context.width, context.height, context.pix_fmt = width, height, format.name
-            context.time_base, context.options = Fraction(1, 30), dict(options)
-            context.encode(av.VideoFrame(width, height, format.name))
-            context.encode(None)
-    except _NoHardware as reason:
+            raise NoHardware("it has no such codec")
+        try_encoder(name, options, format.name, width, height)
+    except NoHardware as reason:
         log.warning("NVENC cannot encode %dx%d %s (%s); encoding with %s",
                     width, height, format.name, reason, encoder)  # fmt: skip
         return encoder
     return name
 
 
+def try_encoder(
+    name: str, options: Mapping[str, str], format: str, width: int, height: int
+) -> None:
+    """Encode a frame with one of FFmpeg's encoders.
+
+    Raises:
+        NoHardware: if it cannot.
+    """
+    with _reasons_told():
+        context: Any = av.CodecContext.create(name, "w")
+        context.width, context.height, context.pix_fmt = width, height, format
+        context.time_base, context.options = Fraction(1, 30), dict(options)
+        context.encode(av.VideoFrame(width, height, format))
+        context.encode(None)
+
+
 @contextmanager
 def _reasons_told() -> Iterator[None]:
-    """Turn what FFmpeg raises into ``_NoHardware`` with the reason that it logs."""
+    """Turn what FFmpeg raises into ``NoHardware`` with the reason that it logs."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
@@ -109,6 +120,6 @@ def _reasons_told() -> Iterator[None]:
                 ValueError,
             ) as error:
                 words = said[0][2].strip() if said else str(error).splitlines()[0]
-                raise _NoHardware(words.rstrip(".")) from error
+                raise NoHardware(words.rstrip(".")) from error
     finally:
         av.logging.set_level(level)
