@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import platform
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -77,28 +80,50 @@ class Figure:
         return "MISSED" if self.must is not None else ""
 
 
+@lru_cache(maxsize=1)
+def checks() -> list[agreement.Check]:
+    return [*agreement.all_checks(), *video_checks()]
+
+
+def failure_of(number: int) -> str | None:
+    """Run one of the checks; a line if it fails."""
+    check = checks()[number]
+    try:
+        check.run()
+    except Exception as error:
+        if not isinstance(error, AssertionError):
+            traceback.print_exc()
+        reason = " ".join(str(error).split())
+        return f"{check.name}: {type(error).__name__}: {reason}"
+    return None
+
+
 def check_all() -> list[str]:
-    """Run every check; the failures, a line each."""
-    checks = [*agreement.all_checks(), *video_checks()]
-    failures, started = [], time.monotonic()
-    for number, check in enumerate(checks, start=1):
-        try:
-            check.run()
-        except Exception as error:
-            failures.append(f"{check.name}: {type(error).__name__}: {error}")
-            print(f"FAILED {failures[-1]}", flush=True)
-            if not isinstance(error, AssertionError):
-                traceback.print_exc()
-        if number % 50 == 0 or number == len(checks):
-            rate = number / (time.monotonic() - started)
-            print(f"{number}/{len(checks)} checks, {rate:.1f} a second", flush=True)
+    """Run every check, in several processes since most of the time goes into compiling.
+
+    Returns:
+        The failures, a line each.
+    """
+    failures, started, count = [], time.monotonic(), len(checks())
+    workers = min(8, os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for number, failure in enumerate(pool.map(failure_of, range(count)), start=1):
+            if failure is not None:
+                failures.append(failure)
+                print(f"FAILED {failure}", flush=True)
+            if number % 50 == 0 or number == count:
+                rate = number / (time.monotonic() - started)
+                print(f"{number}/{count} checks, {rate:.1f} a second", flush=True)
     return failures
+
+
+def missing_for_video() -> list[str]:
+    return [name for name in ("av", "safetensors") if find_spec(name) is None]
 
 
 def video_checks() -> Iterator[agreement.Check]:
     """NVDEC and whole files, where there is more than the bare necessities."""
-    if missing := [name for name in ("av", "safetensors") if find_spec(name) is None]:
-        print(f"video is not checked: no {' and no '.join(missing)} here", flush=True)
+    if missing_for_video():
         return
     from tests import hardware
 
@@ -258,6 +283,8 @@ def main() -> int:
     card = torch.cuda.get_device_name()
     versions = f"torch {torch.__version__}, Triton {triton.__version__}, CUDA {torch.version.cuda}"
     print(f"{card}; {versions}; Python {platform.python_version()}", flush=True)
+    if missing := missing_for_video():
+        print(f"video is not checked: no {' and no '.join(missing)} here", flush=True)
     failures = check_all()
     figures = []
     for figure in measure(options.seconds):

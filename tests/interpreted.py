@@ -20,6 +20,9 @@ from zerodce_rt.estimators.triton import TritonNetwork
 before_estimate: list[Callable[[], None]] = []
 """Called in turn, one with each frame; they may raise what a device raises."""
 
+before_prepare: list[Callable[[], None]] = []
+"""The same with each new size."""
+
 scale = 1.0
 """What maps are multiplied with; 1 is right."""
 
@@ -35,6 +38,8 @@ def create(checkpoint: Checkpoint, *, exact: bool) -> TritonNetwork:
 
 class _Network(TritonNetwork):
     def prepare(self, height: int, width: int) -> DeviceEstimate:
+        if before_prepare:
+            before_prepare.pop(0)()
         return partial(self._interrupted, super().prepare(height, width))
 
     def _interrupted(self, estimate: DeviceEstimate, image: Tensor, out: Tensor) -> None:

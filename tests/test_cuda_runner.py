@@ -44,6 +44,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(cuda_check, "LONG_SIDE", WORKING_SIZE)
     yield
     interpreted.before_estimate.clear()
+    interpreted.before_prepare.clear()
 
 
 def enhancer(backend: str = "gpu", **options: Any) -> Enhancer:
@@ -155,6 +156,17 @@ def test_out_of_memory_is_told_in_one_line() -> None:
         enhanced(made, dark())
     assert "--working-size" in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_size_may_have_the_memory_of_others() -> None:
+    made, frame = enhancer(), dark(size=(20, 2))
+    expected = enhanced(made, frame)
+    enhanced(made, dark())
+    interpreted.before_prepare.append(interpreted.run_out_of_memory)
+    assert gap(enhanced(made, dark(size=(22, 2))), dark(size=(22, 2))) > 0
+    assert isinstance(made.runner, CUDARunner)
+    assert len(made.runner._steps) == 1
+    assert gap(enhanced(made, frame), expected) == 0
 
 
 def test_a_lost_device_is_told_in_one_line() -> None:

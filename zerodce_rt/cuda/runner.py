@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,7 +59,14 @@ class CUDARunner:
         if step is None:
             if len(self._steps) == _MOST_STEPS:
                 self._steps.popitem(last=False)
-            step = CUDAStep(self._network, source, target, self._working_size, max_level)
+            make = partial(CUDAStep, self._network, source, target, self._working_size, max_level)
+            try:
+                step = make()
+            except torch.OutOfMemoryError:
+                if not self._steps:
+                    raise
+                self._steps.clear()  # what other sizes hold may be enough
+                step = make()
         elif step is not self._last:
             step.reset()  # what it saw last is from before the video changed its size
         self._steps[key] = self._last = step

@@ -28,13 +28,20 @@ class FastestNetwork:
 
     def __init__(self, networks: dict[str, DeviceNetwork]) -> None:
         self._networks = networks
+        self._chosen: dict[tuple[int, int], DeviceNetwork] = {}
         first = next(iter(networks.values()))
         self.device, self.map_count = first.device, first.map_count
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
+        size = height, width
+        if size not in self._chosen:
+            self._chosen[size] = self._fastest(height, width)
+        return self._chosen[size].prepare(height, width)
+
+    def _fastest(self, height: int, width: int) -> DeviceNetwork:
         image = torch.rand((3, height, width), device=self.device).half()
         out = torch.empty((self.map_count, height, width), device=self.device).half()
-        found: list[tuple[float, DeviceEstimate]] = []
+        found: list[tuple[float, DeviceNetwork]] = []
         for name, network in self._networks.items():
             try:
                 estimate = network.prepare(height, width)
@@ -43,7 +50,7 @@ class FastestNetwork:
                 log.debug("%s at %dx%d: %s", name, width, height, error)
                 continue
             log.debug("%s at %dx%d: %.1f us", name, width, height, 1e6 * seconds)
-            found.append((seconds, estimate))
+            found.append((seconds, network))
         if not found:
             raise torch.OutOfMemoryError(f"no network fits at {width}x{height}")
         return min(found, key=itemgetter(0))[1]
