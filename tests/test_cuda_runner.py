@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -167,6 +167,17 @@ def test_a_size_may_have_the_memory_of_others() -> None:
     assert isinstance(made.runner, CUDARunner)
     assert len(made.runner._steps) == 1
     assert gap(enhanced(made, frame), expected) == 0
+
+
+def test_a_gpu_that_gives_up_at_the_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(*_: object, **__: object) -> NoReturn:
+        interpreted.lose_the_device()
+        raise AssertionError
+
+    monkeypatch.setattr(interpreted, "create", create)
+    with pytest.raises(DeviceError, match="illegal memory access"):
+        enhancer()
+    assert enhancer("auto").runner.name == "torch"
 
 
 def test_a_lost_device_is_told_in_one_line() -> None:

@@ -113,13 +113,11 @@ class Enhancer:
             self.runner = self._instead_of_gpu(error)
 
     def _run_on(self, backend: Backend) -> Runner:
-        estimator = backend.create(self._checkpoint, exact=self._exact)
         if backend.on_gpu:
-            from zerodce_rt.cuda.check import check
-            from zerodce_rt.cuda.runner import CUDARunner
+            from zerodce_rt.cuda.check import checked_runner
 
-            check(backend.name, estimator, self._checkpoint)
-            return CUDARunner(backend.name, estimator, self.working_size)
+            return checked_runner(backend, self._checkpoint, self.working_size)
+        estimator = backend.create(self._checkpoint, exact=self._exact)
         return CPURunner(estimator, self._make_applier(), self.working_size)
 
     def _instead_of_gpu(self, error: DeviceError) -> Runner:

@@ -8,9 +8,9 @@ from zerodce_rt.appliers.reference import ReferenceApplier
 from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.control import ControlSettings
 from zerodce_rt.cpu import CPURunner
-from zerodce_rt.cuda.runner import CUDARunner
+from zerodce_rt.cuda.runner import CUDARunner, failures_told
 from zerodce_rt.errors import DeviceError
-from zerodce_rt.estimators import DeviceNetwork
+from zerodce_rt.estimators import Backend, DeviceNetwork
 from zerodce_rt.estimators.torch import TorchEstimator
 from zerodce_rt.frame import from_array
 from zerodce_rt.working_size import WorkingSize
@@ -19,6 +19,20 @@ from zerodce_rt.working_size import WorkingSize
 WIDTH, HEIGHT, LONG_SIDE = 640, 360, 64
 # In 8-bit levels. Float16 in the network is a fraction of one; what is wrong is far beyond.
 MOST, MOST_ON_AVERAGE = 16, 1.0
+
+
+def checked_runner(
+    backend: Backend, checkpoint: Checkpoint, working_size: WorkingSize
+) -> CUDARunner:
+    """Load a network on a GPU, and see that it does what it should.
+
+    Raises:
+        DeviceError: if not, or if the GPU gives up.
+    """
+    with failures_told():
+        network: DeviceNetwork = backend.create(checkpoint)
+    check(backend.name, network, checkpoint)
+    return CUDARunner(backend.name, network, working_size)
 
 
 def check(name: str, network: DeviceNetwork, checkpoint: Checkpoint) -> None:

@@ -43,12 +43,12 @@ class CUDARunner:
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
     ) -> Callable[[], None]:
         size = f"{source.width}x{source.height}"
-        with self._failures_told(size):
+        with failures_told(size):
             step = self._step_for(source, target, settings.max_level)
             finish = step.begin(source, target, settings, seconds)
 
         def told() -> None:
-            with self._failures_told(size):
+            with failures_told(size):
                 finish()
 
         return told
@@ -65,32 +65,41 @@ class CUDARunner:
             except torch.OutOfMemoryError:
                 if not self._steps:
                     raise
-                self._steps.clear()  # what other sizes hold may be enough
+                # What other sizes hold may be enough.
+                self._steps.clear()
+                self._last = None
                 step = make()
         elif step is not self._last:
             step.reset()  # what it saw last is from before the video changed its size
         self._steps[key] = self._last = step
         return step
 
-    @contextmanager
-    def _failures_told(self, size: str) -> Iterator[None]:
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            self._steps.clear()
-            raise DeviceError(
-                f"{self._card()}: out of memory for frames of {size}; try a smaller "
-                "--working-size, close other programs, or use the CPU (--backend openvino)"
-            ) from error
-        except (RuntimeError, TritonError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise DeviceError(
-                f"{self._card()}: failed ({reason}); try again, or use the CPU (--backend openvino)"
-            ) from error
 
-    def _card(self) -> str:
-        """Its name, or if it does not even tell that, what it is."""
-        try:
-            return torch.cuda.get_device_name(self._network.device)
-        except (RuntimeError, AssertionError, ValueError):
-            return "the GPU"
+@contextmanager
+def failures_told(size: str = "") -> Iterator[None]:
+    """Raise what a GPU raises as ``DeviceError``, in one line.
+
+    Args:
+        size: of the frames that it works on, if it does.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        frames = f" for frames of {size}" if size else ""
+        raise DeviceError(
+            f"{_card()}: out of memory{frames}; try a smaller --working-size, "
+            "close other programs, or use the CPU (--backend openvino)"
+        ) from error
+    except (RuntimeError, TritonError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DeviceError(
+            f"{_card()}: failed ({reason}); try again, or use the CPU (--backend openvino)"
+        ) from error
+
+
+def _card() -> str:
+    """Its name, or if it does not even tell that, what it is."""
+    try:
+        return torch.cuda.get_device_name()
+    except (RuntimeError, AssertionError, ValueError):
+        return "the GPU"
