@@ -156,6 +156,7 @@ class _FrameStage:
             convert,
             display_matrix,
             downloaded,
+            samples_of,
             wrap,
             wrap_on_gpu,
         )
@@ -165,7 +166,7 @@ class _FrameStage:
         if self._size is None:
             self._size = item.width, item.height
             self._writer.display_matrix = display_matrix(item)
-        format = self._writer.format_for(item.sw_format or item.format)
+        format = self._writer.format_for(samples_of(item))
         before = wrap_on_gpu(item) if self._can_stay(item) else None
         if before is None or not same_samples(before.format, format):
             item = convert(downloaded(item), format, size=self._size)

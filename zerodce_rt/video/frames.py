@@ -155,20 +155,23 @@ def wrap(frame: av.VideoFrame) -> Frame:
     return Frame(format, tuple(planes), frame.width, frame.height, colour_of(frame))
 
 
+def samples_of(frame: av.VideoFrame) -> av.VideoFormat:
+    """The format of a frame's samples, wherever they are."""
+    return getattr(frame, "sw_format", None) or frame.format  # PyAV 17 does not know the former
+
+
 def wrap_on_gpu(frame: av.VideoFrame) -> Frame | None:
     """A view of the planes of a frame that NVDEC left on the GPU, as PyTorch's tensors.
 
     Returns:
         None for a frame elsewhere, and for those whose planes are not to be had there.
     """
-    software = frame.sw_format
-    if frame.format.name != "cuda" or software is None or software.name not in _NVDEC_FORMATS:
+    name = samples_of(frame).name
+    if frame.format.name != "cuda" or name not in _NVDEC_FORMATS:
         return None
     if frame.width % 2 or frame.height % 2:  # PyAV leaves out the last row and column of chroma
         return None
-    return Frame(
-        FORMATS[software.name], tensors_of(frame), frame.width, frame.height, colour_of(frame)
-    )
+    return Frame(FORMATS[name], tensors_of(frame), frame.width, frame.height, colour_of(frame))
 
 
 def tensors_of(frame: av.VideoFrame) -> Any:
@@ -181,9 +184,10 @@ def tensors_of(frame: av.VideoFrame) -> Any:
 
 def downloaded(frame: av.VideoFrame) -> av.VideoFrame:
     """The frame in the processor's memory, wherever it was decoded."""
-    if frame.sw_format is None:
+    samples = samples_of(frame)
+    if samples.name == frame.format.name:
         return frame
-    plain = frame.reformat(format=frame.sw_format.name)
+    plain = frame.reformat(format=samples.name)
     _copy_timing(frame, plain)
     return plain
 

@@ -54,6 +54,8 @@ def nvdec(path: Path, *, shared: bool) -> Decoding | None:
         options = {"primary_ctx": "0", "current_ctx": "1"}
     accel = HWAccel("cuda", allow_software_fallback=False, options=options, is_hw_owned=True)
     try:
+        if not hasattr(av.VideoFrame, "sw_format"):
+            raise NoHardware("it takes PyAV 18, and so Python 3.11")
         with _reasons_told(), av.open(str(path.absolute()), hwaccel=accel) as container:
             stream = container.streams.best("video")
             if stream is None or not stream.codec_context.is_hwaccel:
