@@ -212,4 +212,4 @@ def test_an_explicit_choice_is_used_even_if_another_comes_first(
 
 
 def test_the_order_of_auto() -> None:
-    assert list(BACKENDS) == ["cuda", "openvino", "torch"]
+    assert list(BACKENDS) == ["tensorrt", "tensorrt-rtx", "cuda", "openvino", "torch"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +17,7 @@ from zerodce_rt.checkpoint import load_bundled, load_weights
 from zerodce_rt.control import ControlSettings
 from zerodce_rt.cpu import CPURunner
 from zerodce_rt.errors import DeviceError, ZeroDCEError
-from zerodce_rt.estimators import Backend, choose_backend
+from zerodce_rt.estimators import Backend, choose_backend, gpu_backends
 from zerodce_rt.frame import Frame, from_array
 from zerodce_rt.runner import Runner
 from zerodce_rt.working_size import WorkingSize
@@ -105,12 +105,21 @@ class Enhancer:
         # What a faster precision does to our own weights is known and small.
         self._exact = weights is not None
         self._make_applier = partial(create_applier, applier, threads=threads)
-        self._may_fall_back = backend == "auto"
+        self._backend = backend
         self._lock = threading.Lock()
+        self.runner = self._first_that_works()
+
+    def _first_that_works(self, failed: Collection[str] = ()) -> Runner:
+        """What runs on the chosen backend; if the choice is free, on the next if one fails.
+
+        Args:
+            failed: names of backends that have.
+        """
+        backend = choose_backend(self._backend, skip=failed)
         try:
-            self.runner = self._run_on(choose_backend(backend))
+            return self._run_on(backend)
         except DeviceError as error:
-            self.runner = self._instead_of_gpu(error)
+            return self._instead(error, [*failed, backend.name])
 
     def _run_on(self, backend: Backend) -> Runner:
         if backend.on_gpu:
@@ -120,13 +129,13 @@ class Enhancer:
         estimator = backend.create(self._checkpoint, exact=self._exact)
         return CPURunner(estimator, self._make_applier(), self.working_size)
 
-    def _instead_of_gpu(self, error: DeviceError) -> Runner:
-        """The processor, if nobody asked for the GPU."""
-        if not self._may_fall_back:
+    def _instead(self, error: DeviceError, failed: Collection[str]) -> Runner:
+        """Another backend in the place of those that failed, if none was asked for by name."""
+        if self._backend != "auto":
             raise error
-        backend = choose_backend(gpu=False)
-        log.warning("%s; going on with %s on the CPU", error, backend.name)
-        return self._run_on(backend)
+        runner = self._first_that_works(failed)
+        log.warning("%s; going on with backend %s", error, runner.name)
+        return runner
 
     def __call__(
         self, frame: FrameT, *, order: str = "rgb", seconds: float | None = None
@@ -191,7 +200,8 @@ class Enhancer:
             raise error
         with self._lock:
             if self.runner is failed:  # no other frame has failed before
-                self.runner = self._instead_of_gpu(error)
+                # Whatever else runs there has the same device.
+                self.runner = self._instead(error, gpu_backends())
 
     @property
     def on_gpu(self) -> bool:

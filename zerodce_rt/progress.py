@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -38,3 +40,27 @@ def progress_bar(
         dynamic_ncols=True,
         mininterval=_TERMINAL_INTERVAL if sys.stderr.isatty() else _LOG_INTERVAL,
     )
+
+
+@contextmanager
+def working(what: str, *, usually_seconds: float, show: bool = True) -> Iterator[None]:
+    """A moving sign of life around something that cannot tell how far it is.
+
+    Args:
+        usually_seconds: what it takes most of the time; the bar ends there.
+    """
+    done = threading.Event()
+    with progress_bar(what, unit="s", total=round(usually_seconds), show=show) as bar:
+
+        def move() -> None:
+            while not done.wait(1.0):
+                bar.total = max(bar.total, bar.n + 1)
+                bar.update()
+
+        mover = threading.Thread(target=move, name="zerodce-working", daemon=True)
+        mover.start()
+        try:
+            yield
+        finally:
+            done.set()
+            mover.join()

@@ -7,7 +7,7 @@ Backends are probed only when asked for. The reason why one cannot be used is ke
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -97,6 +97,8 @@ class Backend:
 BACKENDS: dict[str, Backend] = {
     b.name: b
     for b in (
+        Backend("tensorrt", f"{__name__}.tensorrt", on_gpu=True),
+        Backend("tensorrt-rtx", f"{__name__}.rtx", on_gpu=True),
         Backend("cuda", f"{__name__}.cuda", on_gpu=True),
         Backend("openvino", f"{__name__}.openvino"),
         Backend("torch", f"{__name__}.torch"),
@@ -104,12 +106,17 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
-def choose_backend(name: str = "auto", *, gpu: bool = True) -> Backend:
+def gpu_backends() -> list[str]:
+    """Names of those that run on a GPU."""
+    return [backend.name for backend in BACKENDS.values() if backend.on_gpu]
+
+
+def choose_backend(name: str = "auto", *, skip: Collection[str] = ()) -> Backend:
     """The backend of a name, if it works here.
 
     Args:
         name: a key of ``BACKENDS``, or ``"auto"`` for the first that works here.
-        gpu: False leaves out those on a GPU.
+        skip: names that ``"auto"`` leaves out.
 
     Raises:
         ZeroDCEError: an unknown backend, or one that is not available (never replaced
@@ -118,7 +125,7 @@ def choose_backend(name: str = "auto", *, gpu: bool = True) -> Backend:
     if name == "auto":
         reasons = []
         for candidate in BACKENDS.values():
-            if candidate.on_gpu and not gpu:
+            if candidate.name in skip:
                 continue
             try:
                 found = candidate.probe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,16 @@ def probe() -> str:
         ) from None
     card = torch.cuda.get_device_name()
     return f"torch {torch.__version__}, Triton {triton.__version__}, {card}"
+
+
+def driver_version() -> str:
+    """As the driver's own tool tells it; empty if it does not answer."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.split("\n")[0].strip()
 
 
 def nvidia_driver_present() -> bool:

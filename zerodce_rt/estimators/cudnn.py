@@ -9,7 +9,8 @@ from torch import Tensor
 
 from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.estimators import DeviceEstimate
-from zerodce_rt.model import MODELS
+from zerodce_rt.estimators.wiring import INPUTS, dense
+from zerodce_rt.model import CurveNet, DCENet
 
 
 class CuDNNNetwork:
@@ -21,11 +22,9 @@ class CuDNNNetwork:
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         self.device = device
-        model: Any = MODELS[checkpoint.model]()
-        model.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
-        model = model.eval().half().to(device)
+        model: Any = dense_model(checkpoint).half().to(device)
         self._model = model.to(memory_format=torch.channels_last)
-        self.map_count = 3 if checkpoint.model == "plus" else 24
+        self.map_count = model.map_channels
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         del height, width  # cuDNN prepares itself when it first sees a size
@@ -35,3 +34,22 @@ class CuDNNNetwork:
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
             pictures = image[None].contiguous(memory_format=torch.channels_last)
             out.copy_(self._model(pictures)[0])
+
+
+class _DensePlus(CurveNet):
+    """DCENetPlus without its separable convolutions (see ``wiring.dense``)."""
+
+    map_channels = 3
+    conv = staticmethod(DCENet.conv)
+
+
+def dense_model(checkpoint: Checkpoint) -> CurveNet:
+    """A network in float32 whose layers are ordinary convolutions, whichever it is."""
+    state = {}
+    for number in range(1, len(INPUTS) + 1):
+        name = f"e_conv{number}"
+        for part, values in zip(("weight", "bias"), dense(checkpoint.weights, name), strict=True):
+            state[f"{name}.{part}"] = torch.from_numpy(values)
+    model = DCENet() if checkpoint.model == "dcenet" else _DensePlus()
+    model.load_state_dict(state)
+    return model.eval()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.checkpoint import Checkpoint, Weights
 from zerodce_rt.estimators import BackendUnavailable
+from zerodce_rt.estimators.wiring import connect
 
 _DEVICE = "CPU"
 
@@ -140,10 +141,4 @@ def build_graph(weights: Weights, height: int, width: int) -> Any:
         return ops.tanh(x) if number == 7 else ops.relu(x)
 
     image = ops.parameter([1, 3, height, width], np.float32, name="image")
-    x1 = layer(1, image)
-    x2 = layer(2, x1)
-    x3 = layer(3, x2)
-    x4 = layer(4, x3)
-    x5 = layer(5, x3, x4)
-    x6 = layer(6, x2, x5)
-    return openvino.Model([layer(7, x1, x6)], [image], "dce-net")
+    return openvino.Model([connect(layer, image)], [image], "dce-net")

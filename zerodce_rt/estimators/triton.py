@@ -13,9 +13,8 @@ from zerodce_rt.appliers.cuda import capability
 from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.estimators import DeviceEstimate
 from zerodce_rt.estimators.kernels_triton import layer_kernel
+from zerodce_rt.estimators.wiring import INPUTS
 
-# Which earlier layers' outputs each layer of a CurveNet takes; 0 is the picture.
-INPUTS = ((0,), (1,), (2,), (3,), (3, 4), (2, 5), (1, 6))
 CHANNELS = 32
 # What tl.dot can do at least.
 _SMALLEST = 16

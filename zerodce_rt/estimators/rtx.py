@@ -1,0 +1,40 @@
+"""The backend ``tensorrt-rtx``: whether it works here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zerodce_rt.checkpoint import Checkpoint
+from zerodce_rt.estimators import BackendUnavailable, cuda
+from zerodce_rt.estimators.rtx_engine import TARGETS, load
+
+if TYPE_CHECKING:
+    from zerodce_rt.estimators.tensorrt_rtx import RTXNetwork
+
+
+def probe() -> str:
+    found = cuda.probe()
+    version = load().__version__
+    if (target := this_target()) not in TARGETS:
+        raise BackendUnavailable(
+            f"TensorRT-RTX is for GeForce RTX 20 to 50 ({', '.join(TARGETS)}), not for {target}"
+        )
+    return f"TensorRT-RTX {version}, {found}"
+
+
+def this_target() -> str:
+    """The compute capability of the card, as in ``TARGETS``."""
+    import torch
+
+    major, minor = torch.cuda.get_device_capability()
+    return f"sm{major}{minor}"
+
+
+def create(checkpoint: Checkpoint, *, exact: bool) -> RTXNetwork:
+    del exact  # in float16, which is what the cards are made for
+    import torch
+
+    from zerodce_rt.engines import EngineCache
+    from zerodce_rt.estimators.tensorrt_rtx import RTXNetwork
+
+    return RTXNetwork(checkpoint, torch.device("cuda"), this_target(), EngineCache())

@@ -1,0 +1,97 @@
+"""The networks through torch-tensorrt: exported, compiled to one TensorRT engine, in float16."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerodce_rt.checkpoint import Checkpoint
+from zerodce_rt.engines import EngineCache, EngineKey, EngineRejected, weights_digest
+from zerodce_rt.estimators import DeviceEstimate
+from zerodce_rt.estimators.cuda import driver_version
+from zerodce_rt.estimators.cudnn import dense_model
+from zerodce_rt.estimators.engine_check import check_maps
+from zerodce_rt.estimators.tensorrt import TorchTensorRT
+from zerodce_rt.progress import working
+
+NAME = "tensorrt"
+_USUAL_SECONDS = 30.0
+
+
+class TensorRTNetwork:
+    """An engine for each size of picture. Is a ``DeviceNetwork``."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: torch.device, api: TorchTensorRT, cache: EngineCache
+    ) -> None:
+        self.device = device
+        self.map_count = 24 if checkpoint.model == "dcenet" else 3
+        self._checkpoint, self._api, self._cache = checkpoint, api, cache
+
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        key = self._key(height, width)
+        return self._cache.load(key, partial(self._build, key), partial(self._use, key))
+
+    def _key(self, height: int, width: int) -> EngineKey:
+        major, minor = torch.cuda.get_device_capability(self.device)
+        return EngineKey(
+            backend=NAME, model=self._checkpoint.model, weights=weights_digest(self._checkpoint),
+            height=height, width=width, types="float16 to float16", target=f"sm{major}{minor}",
+            gpu=torch.cuda.get_device_name(self.device), driver=driver_version(),
+            versions={"torch": torch.__version__, **self._api.versions},
+        )  # fmt: skip
+
+    def _build(self, key: EngineKey) -> bytes:
+        # The type of the engine is that of the model: no option of torch-tensorrt's changes it.
+        model = dense_model(self._checkpoint).half().to(self.device)
+        picture = torch.zeros((1, 3, key.height, key.width), dtype=torch.half, device=self.device)
+        with torch.no_grad():
+            program = torch.export.export(model, (picture,), strict=False)
+        what = f"TensorRT engine, {key.width}x{key.height}, only once for this card"
+        with working(what, usually_seconds=_USUAL_SECONDS):
+            try:
+                return self._api.build(program, **build_options(self._api, [picture]))
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # of several kinds, by version
+                raise EngineRejected(f"cannot be built: {_one_line(error)}") from error
+
+    def _use(self, key: EngineKey, plan: bytes, new: bool) -> DeviceEstimate:
+        try:
+            module = self._api.module(plan, **module_options(self._api))
+        except Exception as error:  # of several kinds, by version
+            raise EngineRejected(_one_line(error)) from error
+        estimate = partial(self._estimate, module)
+        if new:
+            check_maps(estimate, self._checkpoint, self.device, key.height, key.width)
+        return estimate
+
+    def _estimate(self, module: Any, image: Tensor, out: Tensor) -> None:
+        maps = module(image[None])
+        if maps.dtype != torch.half:
+            raise EngineRejected(f"its maps are {maps.dtype}, not float16")
+        out.copy_(maps[0])
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def build_options(api: TorchTensorRT, inputs: list[Tensor]) -> dict[str, Any]:
+    """What torch-tensorrt's conversion is called with: the whole network in one engine."""
+    return {
+        "arg_inputs": inputs, "device": api.device(gpu_id=0), "min_block_size": 1,
+        "require_full_compilation": True, "immutable_weights": True,
+    }  # fmt: skip
+
+
+def module_options(api: TorchTensorRT) -> dict[str, Any]:
+    """What the module that runs an engine is made with."""
+    return {
+        # The names of the model's argument, and of the first output.
+        "input_binding_names": ["image"], "output_binding_names": ["output0"], "name": "dce_net",
+        "settings": api.settings(device=api.device(gpu_id=0)),
+    }  # fmt: skip
