@@ -1,6 +1,6 @@
 """One command for a machine with an NVIDIA GPU: does the CUDA path agree, and how fast is it?
 
-    python scripts/gpu_check.py [-o FOLDER] [--seconds 4]
+    python scripts/gpu_check.py [-o FOLDER] [--seconds 2]
 
 Needs PyTorch, Triton, NumPy and OpenCV; PyAV and safetensors as well to check video. Runs every
 check of ``tests/agreement.py`` on the card, then measures; prints a short table last, and writes
@@ -43,6 +43,8 @@ from zerodce_rt.cuda.buffers import frame_buffer
 from zerodce_rt.cuda.runner import CUDARunner
 from zerodce_rt.cuda.step import CUDAStep
 from zerodce_rt.curve import iterate
+from zerodce_rt.engines import EngineCache
+from zerodce_rt.estimators import DeviceNetwork
 from zerodce_rt.estimators.cuda import create
 from zerodce_rt.estimators.cudnn import CuDNNNetwork
 from zerodce_rt.estimators.fastest import graphed
@@ -51,6 +53,7 @@ from zerodce_rt.frame import Colour, Frame
 from zerodce_rt.model import MODELS
 from zerodce_rt.working_size import WorkingSize
 
+Run = Callable[[], object]
 WIDTH, HEIGHT = 1920, 1080
 UNDER_WAY = 4
 SETTINGS = ControlSettings(smoothing_seconds=0.25, max_level=0.5)
@@ -194,25 +197,62 @@ def measure(seconds: float) -> Iterator[Figure]:
 
 
 def networks(seconds: float) -> Iterator[Figure]:
-    """The networks alone: our kernels, cuDNN's, and what torch.compile makes of them."""
-    for model, height, width in (("plus", 36, 64), ("dcenet", 36, 64), ("dcenet", HEIGHT, WIDTH)):
-        checkpoint = random_checkpoint(model)
+    """The networks alone, by everything that can run them here."""
+    for model, height, width in (
+        ("plus", 36, 64), ("dcenet", 36, 64), ("dcenet", HEIGHT, WIDTH),
+        ("plus", HEIGHT, WIDTH), ("dcenet", 2 * HEIGHT, 2 * WIDTH),
+    ):  # fmt: skip
         image = torch.rand((3, height, width), device=agreement.DEVICE).half()
         count = 3 if model == "plus" else 24
         out = torch.empty((count, height, width), device=agreement.DEVICE).half()
-        for kind in (TritonNetwork, CuDNNNetwork):
-            estimate = kind(checkpoint, agreement.DEVICE).prepare(height, width)
-            took = device_us(graphed(partial(estimate, image, out)), seconds)
-            yield Figure(f"{kind.__name__} alone, {model} {width}x{height}", took, "us")
-        try:
-            took = device_us(graphed(compiled(model, image)), seconds)
-        except Exception as error:
-            print(f"torch.compile: {type(error).__name__}: {error}".splitlines()[0], flush=True)
-        else:
-            yield Figure(f"torch.compile alone, {model} {width}x{height}", took, "us")
+        for name, make in KINDS.items():
+            try:
+                took = device_us(graphed(make(model, image, out)), seconds)
+            except Exception as error:
+                words = " ".join(str(error).split())
+                print(f"{name}, {model} {width}x{height}: {type(error).__name__}: {words}")
+            else:
+                yield Figure(f"network {model} {width}x{height}, {name}", took, "us")
 
 
-def compiled(model: str, image: torch.Tensor) -> Callable[[], object]:
+def _prepared(network: DeviceNetwork, image: torch.Tensor, out: torch.Tensor) -> Run:
+    return partial(network.prepare(*image.shape[1:]), image, out)
+
+
+def by_triton(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
+    return _prepared(TritonNetwork(random_checkpoint(model), image.device), image, out)
+
+
+def by_cudnn(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
+    return _prepared(CuDNNNetwork(random_checkpoint(model), image.device), image, out)
+
+
+def by_tensorrt(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
+    from zerodce_rt.estimators.tensorrt import load
+    from zerodce_rt.estimators.torch_tensorrt import TensorRTNetwork
+
+    network = TensorRTNetwork(random_checkpoint(model), image.device, load(), engines())
+    return _prepared(network, image, out)
+
+
+def by_tensorrt_rtx(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
+    """On any card: whether it runs on those that NVIDIA does not name is to be found out."""
+    from zerodce_rt.estimators.rtx import this_target
+    from zerodce_rt.estimators.rtx_engine import TARGETS
+    from zerodce_rt.estimators.tensorrt_rtx import RTXNetwork
+
+    target = this_target() if this_target() in TARGETS else "current"
+    network = RTXNetwork(random_checkpoint(model), image.device, target, engines())
+    return _prepared(network, image, out)
+
+
+@lru_cache(maxsize=1)
+def engines() -> EngineCache:
+    return EngineCache(Path(tempfile.mkdtemp()))
+
+
+def by_torch_compile(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
+    del out  # it finds its own memory
     network: Any = MODELS[model]().eval().half().to(image.device)
     network = torch.compile(network.to(memory_format=torch.channels_last), dynamic=False)
     pictures = image[None].contiguous(memory_format=torch.channels_last)
@@ -222,6 +262,12 @@ def compiled(model: str, image: torch.Tensor) -> Callable[[], object]:
             network(pictures)
 
     return run
+
+
+KINDS: dict[str, Callable[[str, torch.Tensor, torch.Tensor], Run]] = {
+    "Triton": by_triton, "cuDNN": by_cudnn, "torch.compile": by_torch_compile,
+    "TensorRT": by_tensorrt, "TensorRT-RTX": by_tensorrt_rtx,
+}  # fmt: skip
 
 
 def throughput(step: CUDAStep, seconds: float) -> float:
@@ -274,7 +320,7 @@ def draw(figures: list[Figure], path: Path, title: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, default=Path("gpu_check"), metavar="FOLDER")
-    parser.add_argument("--seconds", type=float, default=4.0, help="for each measurement")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
     options = parser.parse_args()
     if not agreement.HAS_GPU:
         print("PyTorch finds no NVIDIA GPU here; 'pytest tests/test_cuda.py' needs none")

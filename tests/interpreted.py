@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tests.agreement import DEVICE
 from zerodce_rt.checkpoint import Checkpoint
+from zerodce_rt.engines import EngineRejected
 from zerodce_rt.estimators import DeviceEstimate
 from zerodce_rt.estimators.triton import TritonNetwork
 
@@ -22,6 +23,9 @@ before_estimate: list[Callable[[], None]] = []
 
 before_prepare: list[Callable[[], None]] = []
 """The same with each new size."""
+
+before_create: list[Callable[[], None]] = []
+"""The same with each network that is loaded."""
 
 scale = 1.0
 """What maps are multiplied with; 1 is right."""
@@ -33,6 +37,8 @@ def probe() -> str:
 
 def create(checkpoint: Checkpoint, *, exact: bool) -> TritonNetwork:
     del exact
+    if before_create:
+        before_create.pop(0)()
     return _Network(checkpoint, DEVICE)
 
 
@@ -55,6 +61,10 @@ def succeed() -> None:
 
 def run_out_of_memory() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore advice.")
+
+
+def reject() -> None:
+    raise EngineRejected("its maps differ")
 
 
 def lose_the_device() -> None:

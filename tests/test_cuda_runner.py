@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +45,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     interpreted.before_estimate.clear()
     interpreted.before_prepare.clear()
+    interpreted.before_create.clear()
 
 
 def enhancer(backend: str = "gpu", **options: Any) -> Enhancer:
@@ -169,15 +170,27 @@ def test_a_size_may_have_the_memory_of_others() -> None:
     assert gap(enhanced(made, frame), expected) == 0
 
 
-def test_a_gpu_that_gives_up_at_the_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def create(*_: object, **__: object) -> NoReturn:
-        interpreted.lose_the_device()
-        raise AssertionError
-
-    monkeypatch.setattr(interpreted, "create", create)
+def test_a_gpu_that_gives_up_at_the_start_is_told() -> None:
+    interpreted.before_create += 2 * [interpreted.lose_the_device]
     with pytest.raises(DeviceError, match="illegal memory access"):
         enhancer()
     assert enhancer("auto").runner.name == "torch"
+
+
+def test_auto_tries_the_next_way_to_the_gpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    backends = {n: Backend(n, "tests.interpreted", on_gpu=True) for n in ("engine", "gpu")}
+    backends["torch"] = BACKENDS["torch"]
+    monkeypatch.setattr("zerodce_rt.estimators.BACKENDS", backends)
+    interpreted.before_create.append(interpreted.reject)
+    made = enhancer("auto")
+    assert made.runner.name == "gpu"
+    assert "its maps differ" in caplog.text
+    assert "going on with backend gpu" in caplog.text
+    interpreted.before_create.append(interpreted.reject)
+    with pytest.raises(DeviceError, match="its maps differ"):
+        enhancer("engine")
 
 
 def test_a_lost_device_is_told_in_one_line() -> None:

@@ -6,13 +6,13 @@ import logging
 import os
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 log = logging.getLogger(__name__)
 
 
 def cache_folder(name: str) -> str:
     """A folder of the user's own, private; ``""`` where none can be made."""
+    from platformdirs import user_cache_path
+
     folder = Path(user_cache_path("zerodce-rt", appauthor=False), name)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

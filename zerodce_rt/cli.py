@@ -112,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(command("demo", "render a dark clip, enhance it, and show before and after"))
     _add_bench(command("bench", "measure how fast it is here, stage by stage"))
     _add_train(command("train", "train a network on a folder of photographs"))
+    _add_engines(command("engines", "list, build or delete compiled networks for NVIDIA cards"))
     command("doctor", "list what is available here, and what to install for the rest")
     return parser
 
@@ -127,23 +128,46 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         help="mean brightness that a frame is not lifted above, so that a well-lit one stays as "
         "it is; 1: no limit (default: 0.5; 1 for the published programs' working sizes)",
     )  # fmt: skip
-    group.add_argument(
-        "--model", choices=_MODELS,
-        help="plus: 3 shared maps, fast (default); dcenet: 24 maps",
-    )  # fmt: skip
-    group.add_argument(
-        "--weights", type=Path, metavar="FILE",
-        help="weights to use instead of ours: .safetensors, or any published Zero-DCE .pth",
-    )  # fmt: skip
-    group.add_argument(
-        "--working-size", default="64", metavar="SIZE",
-        help="what the network sees: a long side in pixels, 'full' (the published Zero-DCE), "
-        "or '1/12' (the published Zero-DCE++) (default: 64)",
-    )  # fmt: skip
+    _add_network_options(group)
     group.add_argument(
         "--backend", default="auto", metavar="NAME",
         help="auto, or one that 'zerodce-rt doctor' lists (default: auto)",
     )  # fmt: skip
+
+
+def _add_network_options(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--model", choices=_MODELS,
+        help="plus: 3 shared maps, fast (default); dcenet: 24 maps",
+    )  # fmt: skip
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE",
+        help="weights to use instead of ours: .safetensors, or any published Zero-DCE .pth",
+    )  # fmt: skip
+    parser.add_argument(
+        "--working-size", default="64", metavar="SIZE",
+        help="what the network sees: a long side in pixels, 'full' (the published Zero-DCE), "
+        "or '1/12' (the published Zero-DCE++) (default: 64)",
+    )  # fmt: skip
+
+
+def _add_engines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("list", "build", "clear"))
+    build = parser.add_argument_group("build")
+    build.add_argument(
+        "--size", type=_size, default=(1920, 1080), metavar="WxH",
+        help="of the frames that the engine is for (default: 1920x1080)",
+    )  # fmt: skip
+    build.add_argument(
+        "--backend", choices=("tensorrt-rtx", "tensorrt"), default="tensorrt-rtx",
+        help="default: tensorrt-rtx",
+    )  # fmt: skip
+    build.add_argument(
+        "--target", metavar="NAME",
+        help="compute capability of the card that it is for, such as sm89, which need not be "
+        "here; for tensorrt-rtx (default: this machine's card)",
+    )  # fmt: skip
+    _add_network_options(build)
 
 
 def _add_live(parser: argparse.ArgumentParser) -> None:

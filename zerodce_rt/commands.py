@@ -15,6 +15,7 @@ from zerodce_rt.errors import EXIT_FAILURE, UsageError, ZeroDCEError
 
 if TYPE_CHECKING:
     from zerodce_rt.bench import BenchSettings
+    from zerodce_rt.engines import CachedEngine, EngineCache
     from zerodce_rt.enhancer import Enhancer
 
 log = logging.getLogger(__name__)
@@ -305,6 +306,77 @@ def train(options: argparse.Namespace) -> int:
     )  # fmt: skip
     log.info("%s", output)
     return 0
+
+
+def engines(options: argparse.Namespace) -> int:
+    from zerodce_rt.engines import EngineCache
+
+    cache = EngineCache()
+    if options.action == "build":
+        _build_engine(options, cache)
+    elif options.action == "clear":
+        count = cache.clear()
+        print(f"{count} engine{'' if count == 1 else 's'} deleted")
+    else:
+        lines = [_engine_line(engine) for engine in cache]
+        print("\n".join(lines) or "no engines yet")
+        log.info("in %s", cache.folder or "no folder: none can be written")
+    return 0
+
+
+def _engine_line(engine: CachedEngine) -> str:
+    def told(field: str) -> str:
+        return str(engine.key.get(field, "?"))
+
+    size = f"{told('width')}x{told('height')}"
+    return (
+        f"{told('backend'):<14}{told('model'):<8}{size:<12}{told('target'):<7}"
+        f"{engine.bytes / 1e6:>7.1f} MB  {engine.built}  {told('gpu') or 'any card'}"
+    )
+
+
+def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
+    """Build the engine for frames of a size ahead of its use."""
+    from functools import partial
+
+    from zerodce_rt.enhancer import load_network
+    from zerodce_rt.estimators import choose_backend
+    from zerodce_rt.estimators.cuda import nvidia_driver_present
+    from zerodce_rt.estimators.rtx_engine import (
+        NAME,
+        TARGETS,
+        build_engine,
+        check_target,
+        engine_key,
+    )
+    from zerodce_rt.working_size import WorkingSize
+
+    if cache.folder is None:
+        raise ZeroDCEError("there is no folder where engines could be kept")
+    try:
+        working_size = WorkingSize.parse(options.working_size)
+        checkpoint = load_network(options.model, options.weights)
+        if options.target is not None and options.backend != NAME:
+            raise ValueError(f"--target is for --backend {NAME}; others build for this card only")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    height, width = working_size.of(options.size[1], options.size[0])
+    if options.backend == NAME and options.target is not None:
+        check_target(options.target)
+        key = engine_key(checkpoint, height, width, options.target)
+        build = partial(build_engine, checkpoint, height, width, options.target)
+        new = cache.load(key, build, lambda _, new: new)
+    else:
+        if not nvidia_driver_present():
+            raise ZeroDCEError(
+                f"there is no NVIDIA card here; say for which one with --target {'|'.join(TARGETS)}"
+            )
+        network = choose_backend(options.backend).create(checkpoint)
+        before = len(list(cache))
+        network.prepare(height, width)
+        new = len(list(cache)) > before
+    print(f"{options.backend}, {checkpoint.model}, {width}x{height}: "
+          f"{'built' if new else 'is there already'}")  # fmt: skip
 
 
 def doctor(options: argparse.Namespace) -> int:

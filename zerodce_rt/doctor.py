@@ -31,6 +31,7 @@ def report() -> str:
             lines.append(_line("yes", backend.name, backend.probe()))
         except BackendUnavailable as reason:
             lines.append(_line("no", backend.name, str(reason)))
+    lines += ["", "NVIDIA:", *_nvidia_lines()]
     lines += ["", "weights:"]
     for model in MODEL_NAMES:
         try:
@@ -58,6 +59,34 @@ def report() -> str:
         except PackageNotFoundError:
             lines.append(_line("no", package, f"pip install {package}"))
     return "\n".join(lines)
+
+
+def _nvidia_lines() -> list[str]:
+    """The card, what goes with it, and what to install for the rest."""
+    from zerodce_rt.engines import EngineCache
+    from zerodce_rt.estimators.cuda import nvidia_driver_present, nvidia_smi
+    from zerodce_rt.estimators.tensorrt import mend
+
+    cards = nvidia_smi("name", "driver_version", "compute_cap")
+    if cards:
+        lines = [_line("yes", "card", f"{card} (name, driver, capability)") for card in cards]
+    elif nvidia_driver_present():
+        lines = [_line("yes", "card", "unknown: nvidia-smi does not answer")]
+    else:
+        lines = [_line("no", "card", "no NVIDIA driver found")]
+    for package, advice in (
+        ("triton", "comes with a CUDA build of PyTorch on Linux; pip install triton-windows"),
+        ("torch-tensorrt", mend()),
+        ("tensorrt_rtx", "for GeForce RTX cards: pip install 'zerodce-rt[rtx]'"),
+    ):
+        try:
+            lines.append(_line("yes", package, version(package)))
+        except PackageNotFoundError:
+            lines.append(_line("no", package, advice))
+    engines = list(EngineCache())
+    size_mb = sum(engine.bytes for engine in engines) / 1e6
+    lines.append(_line("", "engines", f"{len(engines)} in the cache, {size_mb:.1f} MB"))
+    return lines
 
 
 def _live_lines() -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.appliers import create_applier
-from zerodce_rt.checkpoint import load_bundled, load_weights
+from zerodce_rt.checkpoint import Checkpoint, load_bundled, load_weights
 from zerodce_rt.control import ControlSettings
 from zerodce_rt.cpu import CPURunner
 from zerodce_rt.errors import DeviceError, ZeroDCEError
@@ -94,14 +94,8 @@ class Enhancer:
             estimate_seconds=estimate_seconds,
             max_level=max_level,
         )
-        checkpoint = load_weights(weights) if weights else load_bundled(model or DEFAULT_MODEL)
-        if model is not None and checkpoint.model != model:
-            raise ZeroDCEError(
-                f"{checkpoint.source}: holds weights of model {checkpoint.model!r}, "
-                f"not {model!r}; leave --model out"
-            )
-        self.model = checkpoint.model
-        self._checkpoint = checkpoint
+        self._checkpoint = load_network(model, weights)
+        self.model = self._checkpoint.model
         # What a faster precision does to our own weights is known and small.
         self._exact = weights is not None
         self._make_applier = partial(create_applier, applier, threads=threads)
@@ -211,6 +205,21 @@ class Enhancer:
     def reset(self) -> None:
         """Forget the past of a video; the next frame starts a new scene."""
         self.runner.reset()
+
+
+def load_network(model: str | None, weights: Path | str | None) -> Checkpoint:
+    """Our own weights of a model, or those of a file, which decides what model it is.
+
+    Raises:
+        ZeroDCEError: a file that cannot be read, or that holds another model.
+    """
+    checkpoint = load_weights(weights) if weights else load_bundled(model or DEFAULT_MODEL)
+    if model is not None and checkpoint.model != model:
+        raise ZeroDCEError(
+            f"{checkpoint.source}: holds weights of model {checkpoint.model!r}, "
+            f"not {model!r}; leave --model out"
+        )
+    return checkpoint
 
 
 def _within_reach(frame: Frame) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 from zerodce_rt import __version__
 from zerodce_rt.doctor import processor
-from zerodce_rt.estimators.cuda import nvidia_driver_present
+from zerodce_rt.estimators.cuda import nvidia_driver_present, nvidia_smi
 
 # The instruction sets that matter to the kernels and the networks, as LLVM names them.
 _INSTRUCTION_SETS = (
@@ -34,12 +33,8 @@ def hardware() -> dict[str, str]:
 def _gpu() -> str:
     if not nvidia_driver_present():
         return "none (no NVIDIA driver)"
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown (nvidia-smi does not answer)"
-    return "; ".join(f"{line}" for line in answer.stdout.strip().splitlines())
+    found = nvidia_smi("name", "driver_version")
+    return "; ".join(found) or "unknown (nvidia-smi does not answer)"
 
 
 def versions() -> dict[str, str]:

@@ -42,14 +42,18 @@ def probe() -> str:
     return f"torch {torch.__version__}, Triton {triton.__version__}, {card}"
 
 
-def driver_version() -> str:
-    """As the driver's own tool tells it; empty if it does not answer."""
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+def nvidia_smi(*fields: str) -> list[str]:
+    """What the driver's own tool says of each card, e.g. of ``"name"`` and ``"driver_version"``.
+
+    Returns:
+        A line for each card; none if the tool does not answer.
+    """
+    query = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
-        return ""
-    return answer.stdout.split("\n")[0].strip()
+        return []
+    return answer.stdout.strip().splitlines()
 
 
 def nvidia_driver_present() -> bool:

@@ -56,17 +56,29 @@ def engine_key(checkpoint: Checkpoint, height: int, width: int, target: str) -> 
     )  # fmt: skip
 
 
+def check_target(target: str) -> None:
+    """Raise for what is none of ``TARGETS``, and without TensorRT-RTX.
+
+    Raises:
+        ZeroDCEError: saying what is valid, or what to install.
+    """
+    if target not in TARGETS:
+        raise ZeroDCEError(f"unknown target {target!r}; valid: {', '.join(TARGETS)}")
+    try:
+        load()
+    except BackendUnavailable as reason:
+        raise ZeroDCEError(f"backend {NAME} is not available: {reason}") from reason
+
+
 def build_engine(checkpoint: Checkpoint, height: int, width: int, target: str) -> bytes:
     """Build an engine: ``image`` ``(1, 3, h, w)`` to ``maps`` ``(1, 3k, h, w)``, float16.
 
     Args:
-        target: one of ``TARGETS``.
+        target: one of ``TARGETS``, or ``"current"`` for the card of this machine.
 
     Raises:
-        ZeroDCEError: an unknown target, or what TensorRT-RTX refuses.
+        ZeroDCEError: what TensorRT-RTX refuses.
     """
-    if target not in TARGETS:
-        raise ZeroDCEError(f"unknown target {target!r}; valid: {', '.join(TARGETS)}")
     trt = load()
     logger = make_logger(trt)
     builder = trt.Builder(logger)

@@ -11,7 +11,7 @@ from torch import Tensor
 from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.engines import EngineCache, EngineKey, EngineRejected, weights_digest
 from zerodce_rt.estimators import DeviceEstimate
-from zerodce_rt.estimators.cuda import driver_version
+from zerodce_rt.estimators.cuda import nvidia_smi
 from zerodce_rt.estimators.cudnn import dense_model
 from zerodce_rt.estimators.engine_check import check_maps
 from zerodce_rt.estimators.tensorrt import TorchTensorRT
@@ -40,20 +40,22 @@ class TensorRTNetwork:
         return EngineKey(
             backend=NAME, model=self._checkpoint.model, weights=weights_digest(self._checkpoint),
             height=height, width=width, types="float16 to float16", target=f"sm{major}{minor}",
-            gpu=torch.cuda.get_device_name(self.device), driver=driver_version(),
+            gpu=torch.cuda.get_device_name(self.device),
+            driver="".join(nvidia_smi("driver_version")[:1]),
             versions={"torch": torch.__version__, **self._api.versions},
         )  # fmt: skip
 
     def _build(self, key: EngineKey) -> bytes:
         # The type of the engine is that of the model: no option of torch-tensorrt's changes it.
-        model = dense_model(self._checkpoint).half().to(self.device)
-        picture = torch.zeros((1, 3, key.height, key.width), dtype=torch.half, device=self.device)
-        with torch.no_grad():
-            program = torch.export.export(model, (picture,), strict=False)
+        program, picture = exported(self._checkpoint, key.height, key.width, self.device)
+        options = build_options(self._api, [picture])
+        if self._cache.folder is not None:  # else it is in a folder that everybody may write to
+            timings = f"timings-{key.target}-{key.versions['tensorrt']}.bin"
+            options["timing_cache_path"] = str(self._cache.folder / timings)
         what = f"TensorRT engine, {key.width}x{key.height}, only once for this card"
         with working(what, usually_seconds=_USUAL_SECONDS):
             try:
-                return self._api.build(program, **build_options(self._api, [picture]))
+                return self._api.build(program, **options)
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:  # of several kinds, by version
@@ -74,6 +76,16 @@ class TensorRTNetwork:
         if maps.dtype != torch.half:
             raise EngineRejected(f"its maps are {maps.dtype}, not float16")
         out.copy_(maps[0])
+
+
+def exported(
+    checkpoint: Checkpoint, height: int, width: int, device: torch.device
+) -> tuple[torch.export.ExportedProgram, Tensor]:
+    """The network in float16 as a graph of one size, and a picture of that size."""
+    model = dense_model(checkpoint).half().to(device)
+    picture = torch.zeros((1, 3, height, width), dtype=torch.half, device=device)
+    with torch.no_grad():
+        return torch.export.export(model, (picture,), strict=False), picture
 
 
 def _one_line(error: Exception) -> str:
