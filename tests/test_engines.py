@@ -234,6 +234,32 @@ def test_the_list_tells_what_there_is(cache: EngineCache) -> None:
     assert json.loads(engines["sm89"].path.with_suffix(".json").read_text())["key"]["width"] == 64
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_takes_long_shows_a_sign_of_life(
+    cache: EngineCache,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+) -> None:
+    def build() -> bytes:
+        time.sleep(2.5)
+        return b"an engine"
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with caplog.at_level(logging.INFO, logger="zerodce_rt"):
+        cache.load(KEY, Factory(), as_it_is)
+        assert capsys.readouterr().err + caplog.text == ""
+        cache.load(replace(KEY, width=65), build, as_it_is, usually_seconds=30)
+    shown = capsys.readouterr().err if terminal else caplog.text
+    assert "compiling plus at 65x36 for RTX 4090 (usually 30 s)" in shown
+    assert ("00:02" in shown) == terminal
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):  # --quiet
+        cache.load(replace(KEY, width=66), build, as_it_is)
+    assert capsys.readouterr().err + caplog.text == ""
+
+
 # The command
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from filelock import FileLock, Timeout
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.cache import cache_folder
 from zerodce_rt.checkpoint import Checkpoint
+from zerodce_rt.progress import working
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +120,9 @@ class EngineCache:
             self.folder = None
 
     def load(
-        self, key: EngineKey, build: Callable[[], bytes], use: Callable[[bytes, bool], T]
-    ) -> T:
+        self, key: EngineKey, build: Callable[[], bytes], use: Callable[[bytes, bool], T],
+        *, usually_seconds: float = 1.0,
+    ) -> T:  # fmt: skip
         """What ``use`` makes of an engine from the cache, or of a new one.
 
         Two processes that want the same engine build it once. One in the cache that is damaged,
@@ -127,12 +130,18 @@ class EngineCache:
 
         Args:
             use: called with the engine and whether it is new; raises ``EngineRejected``.
+            usually_seconds: what building and using it for the first time takes, to be told.
 
         Raises:
             EngineRejected: by a new engine as well.
         """
+        what = f"compiling {key.model} at {key.width}x{key.height} for {key.gpu or key.target}"
+        sign_of_life = partial(
+            working, what, usually_seconds=usually_seconds, show=log.isEnabledFor(logging.INFO)
+        )
         if self.folder is None:
-            return use(build(), True)
+            with sign_of_life():
+                return use(build(), True)
         path = self.folder / (key.stem + _SUFFIX)
         with _locked(path):
             if path.exists():
@@ -142,8 +151,9 @@ class EngineCache:
                     log.warning("cached engine %s: %s; building it again", path.name, reason)
                     _drop(path)
             started = time.monotonic()
-            engine = build()
-            result = use(engine, True)
+            with sign_of_life():
+                engine = build()
+                result = use(engine, True)
             _write(path, key, engine, time.monotonic() - started)
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -10,8 +11,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+log = logging.getLogger(__name__)
+
 # Seconds between two updates: a terminal redraws its line, a log file would get a new one.
 _TERMINAL_INTERVAL, _LOG_INTERVAL = 0.1, 30.0
+# What is done sooner needs no sign of life.
+_PATIENCE_SECONDS = 1
 
 
 def progress_bar(
@@ -23,11 +28,13 @@ def progress_bar(
     initial: int = 0,
     show: bool = True,
     keep: bool = False,
+    delay_seconds: float = 0.0,
 ) -> Any:
     """A ``tqdm`` bar on stderr, around ``items`` if given.
 
     Args:
         keep: leave the finished bar on the screen.
+        delay_seconds: show nothing before that.
     """
     return tqdm(
         items,
@@ -37,6 +44,7 @@ def progress_bar(
         initial=initial,
         disable=not show,
         leave=keep,
+        delay=delay_seconds,
         dynamic_ncols=True,
         mininterval=_TERMINAL_INTERVAL if sys.stderr.isatty() else _LOG_INTERVAL,
     )
@@ -44,23 +52,30 @@ def progress_bar(
 
 @contextmanager
 def working(what: str, *, usually_seconds: float, show: bool = True) -> Iterator[None]:
-    """A moving sign of life around something that cannot tell how far it is.
+    """A sign of life around something that cannot tell how far it is: moving, or a line in a log.
 
     Args:
         usually_seconds: what it takes most of the time; the bar ends there.
+        show: False, or a thing of less than a second, shows nothing.
     """
-    done = threading.Event()
-    with progress_bar(what, unit="s", total=round(usually_seconds), show=show) as bar:
+    text, done = f"{what} (usually {usually_seconds:.0f} s)", threading.Event()
+    with progress_bar(
+        text, unit="s", total=round(usually_seconds), show=show and sys.stderr.isatty(),
+        delay_seconds=_PATIENCE_SECONDS,
+    ) as bar:  # fmt: skip
+        bar.bar_format = "{desc}: {bar} {elapsed}"
 
-        def move() -> None:
-            while not done.wait(1.0):
-                bar.total = max(bar.total, bar.n + 1)
-                bar.update()
+        def live() -> None:
+            if bar.disable and show and not done.wait(_PATIENCE_SECONDS):
+                log.info("%s ...", text)
+            while not done.wait(_PATIENCE_SECONDS):
+                bar.total = max(bar.total or 0, bar.n + 1)
+                bar.update(_PATIENCE_SECONDS)
 
-        mover = threading.Thread(target=move, name="zerodce-working", daemon=True)
-        mover.start()
+        thread = threading.Thread(target=live, name="zerodce-working", daemon=True)
+        thread.start()
         try:
             yield
         finally:
             done.set()
-            mover.join()
+            thread.join()

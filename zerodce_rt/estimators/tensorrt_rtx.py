@@ -19,6 +19,9 @@ from zerodce_rt.estimators.rtx_engine import build_engine, engine_key, load, mak
 
 log = logging.getLogger(__name__)
 
+# Most of it is the card's own compiler.
+_USUAL_SECONDS = 10.0
+
 
 class RTXNetwork:
     """An engine for each size of picture. Is a ``DeviceNetwork``.
@@ -40,7 +43,7 @@ class RTXNetwork:
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         key = engine_key(self._checkpoint, height, width, self._target)
         build = partial(build_engine, self._checkpoint, height, width, self._target)
-        return self._cache.load(key, build, partial(self._use, key))
+        return self._cache.load(key, build, partial(self._use, key), usually_seconds=_USUAL_SECONDS)
 
     def _use(self, key: EngineKey, plan: bytes, new: bool) -> DeviceEstimate:
         engine = self._runtime.deserialize_cuda_engine(plan)

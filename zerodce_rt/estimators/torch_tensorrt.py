@@ -15,7 +15,6 @@ from zerodce_rt.estimators.cuda import nvidia_smi
 from zerodce_rt.estimators.cudnn import dense_model
 from zerodce_rt.estimators.engine_check import check_maps
 from zerodce_rt.estimators.tensorrt import TorchTensorRT
-from zerodce_rt.progress import working
 
 NAME = "tensorrt"
 _USUAL_SECONDS = 30.0
@@ -33,7 +32,9 @@ class TensorRTNetwork:
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         key = self._key(height, width)
-        return self._cache.load(key, partial(self._build, key), partial(self._use, key))
+        return self._cache.load(
+            key, partial(self._build, key), partial(self._use, key), usually_seconds=_USUAL_SECONDS
+        )
 
     def _key(self, height: int, width: int) -> EngineKey:
         major, minor = torch.cuda.get_device_capability(self.device)
@@ -52,14 +53,12 @@ class TensorRTNetwork:
         if self._cache.folder is not None:  # else it is in a folder that everybody may write to
             timings = f"timings-{key.target}-{key.versions['tensorrt']}.bin"
             options["timing_cache_path"] = str(self._cache.folder / timings)
-        what = f"TensorRT engine, {key.width}x{key.height}, only once for this card"
-        with working(what, usually_seconds=_USUAL_SECONDS):
-            try:
-                return self._api.build(program, **options)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:  # of several kinds, by version
-                raise EngineRejected(f"cannot be built: {_one_line(error)}") from error
+        try:
+            return self._api.build(program, **options)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # of several kinds, by version
+            raise EngineRejected(f"cannot be built: {_one_line(error)}") from error
 
     def _use(self, key: EngineKey, plan: bytes, new: bool) -> DeviceEstimate:
         try:
