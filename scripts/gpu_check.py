@@ -229,7 +229,7 @@ def by_cudnn(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
 
 def by_tensorrt(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
     from zerodce_rt.estimators.tensorrt import load
-    from zerodce_rt.estimators.torch_tensorrt import TensorRTNetwork
+    from zerodce_rt.estimators.tensorrt_network import TensorRTNetwork
 
     network = TensorRTNetwork(random_checkpoint(model), image.device, load(), engines())
     return _prepared(network, image, out)
@@ -237,9 +237,9 @@ def by_tensorrt(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
 
 def by_tensorrt_rtx(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
     """On any card: whether it runs on those that NVIDIA does not name is to be found out."""
-    from zerodce_rt.estimators.rtx import this_target
     from zerodce_rt.estimators.rtx_engine import TARGETS
-    from zerodce_rt.estimators.tensorrt_rtx import RTXNetwork
+    from zerodce_rt.estimators.rtx_network import RTXNetwork
+    from zerodce_rt.estimators.tensorrt_rtx import this_target
 
     target = this_target() if this_target() in TARGETS else "current"
     network = RTXNetwork(random_checkpoint(model), image.device, target, engines())

@@ -19,7 +19,7 @@ from tests.published import random_checkpoint
 from zerodce_rt.checkpoint import load_bundled
 from zerodce_rt.estimators import BackendUnavailable
 from zerodce_rt.estimators.tensorrt import TorchTensorRT, load, matching
-from zerodce_rt.estimators.torch_tensorrt import build_options, exported, module_options
+from zerodce_rt.estimators.tensorrt_network import build_options, exported, module_options
 
 VERSIONS = ("2.11.0", "2.13.0")
 
@@ -232,7 +232,7 @@ def test_its_noise_is_swallowed(
 def test_an_engine_is_built_and_agrees(tmp_path: Path) -> None:
     require_gpu()
     from zerodce_rt.engines import EngineCache
-    from zerodce_rt.estimators.torch_tensorrt import TensorRTNetwork
+    from zerodce_rt.estimators.tensorrt_network import TensorRTNetwork
 
     try:
         api = load()

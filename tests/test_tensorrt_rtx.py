@@ -17,7 +17,8 @@ from tests.published import MAPS, random_checkpoint, random_state
 from zerodce_rt.checkpoint import load_bundled
 from zerodce_rt.engines import EngineCache, EngineRejected
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.estimators import BackendUnavailable, rtx
+from zerodce_rt.estimators import BackendUnavailable
+from zerodce_rt.estimators import tensorrt_rtx as rtx
 from zerodce_rt.estimators.rtx_engine import (
     TARGETS,
     build_engine,
@@ -166,7 +167,7 @@ def test_an_engine_runs_as_pytorch_does(model: str, tmp_path: Path) -> None:
         rtx.probe()
     except BackendUnavailable as reason:
         pytest.skip(str(reason))
-    from zerodce_rt.estimators.tensorrt_rtx import RTXNetwork
+    from zerodce_rt.estimators.rtx_network import RTXNetwork
 
     tmp_path.chmod(0o700)
     network = RTXNetwork(

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from zerodce_rt import __version__
 from zerodce_rt.checkpoint import MODEL_NAMES, load_bundled
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.estimators import BACKENDS, BackendUnavailable
+from zerodce_rt.estimators import BackendUnavailable, probed
 from zerodce_rt.estimators.openvino import device_name
 
 _PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python", "pyvips", "safetensors")
@@ -26,11 +26,8 @@ def report() -> str:
         "",
         "backends (auto takes the first that works):",
     ]
-    for backend in BACKENDS.values():
-        try:
-            lines.append(_line("yes", backend.name, backend.probe()))
-        except BackendUnavailable as reason:
-            lines.append(_line("no", backend.name, str(reason)))
+    for backend, found in probed():
+        lines.append(_line("yes" if isinstance(found, str) else "no", backend.name, str(found)))
     lines += ["", "NVIDIA:", *_nvidia_lines()]
     lines += ["", "weights:"]
     for model in MODEL_NAMES:

@@ -15,7 +15,7 @@ from zerodce_rt.bench.hardware import hardware, peak_memory_mb, versions
 from zerodce_rt.checkpoint import MODEL_NAMES
 from zerodce_rt.enhancer import DEFAULT_WORKING_SIZE, Enhancer
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.estimators import BACKENDS, BackendUnavailable
+from zerodce_rt.estimators import BACKENDS, probed
 from zerodce_rt.frame import FORMATS
 from zerodce_rt.working_size import WorkingSize
 
@@ -91,13 +91,7 @@ def usable_backends(names: Sequence[str]) -> list[str]:
     """The backends to measure; ``"all"`` stands for those that work here."""
     if "all" not in names:
         return list(names)
-    found = []
-    for backend in BACKENDS.values():
-        try:
-            backend.probe()
-        except BackendUnavailable:
-            continue
-        found.append(backend.name)
+    found = [backend.name for backend, answer in probed() if isinstance(answer, str)]
     if not found:
         raise ZeroDCEError("no backend is available; see 'zerodce-rt doctor'")
     return found

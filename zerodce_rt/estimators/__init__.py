@@ -7,7 +7,7 @@ Backends are probed only when asked for. The reason why one cannot be used is ke
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -111,6 +111,21 @@ def gpu_backends() -> list[str]:
     return [backend.name for backend in BACKENDS.values() if backend.on_gpu]
 
 
+def probed(skip: Collection[str] = ()) -> Iterator[tuple[Backend, str | BackendUnavailable]]:
+    """Each backend, in the order of ``auto``, with what would be used here or why it cannot be.
+
+    Args:
+        skip: names of those that are not asked.
+    """
+    for backend in BACKENDS.values():
+        if backend.name in skip:
+            continue
+        try:
+            yield backend, backend.probe()
+        except BackendUnavailable as reason:
+            yield backend, reason
+
+
 def choose_backend(name: str = "auto", *, skip: Collection[str] = ()) -> Backend:
     """The backend of a name, if it works here.
 
@@ -124,17 +139,12 @@ def choose_backend(name: str = "auto", *, skip: Collection[str] = ()) -> Backend
     """
     if name == "auto":
         reasons = []
-        for candidate in BACKENDS.values():
-            if candidate.name in skip:
-                continue
-            try:
-                found = candidate.probe()
-            except BackendUnavailable as reason:
-                log.debug("backend %s not available: %s", candidate.name, reason)
-                reasons.append(f"{candidate.name}: {reason}")
-                continue
-            log.debug("backend %s (%s)", candidate.name, found)
-            return candidate
+        for candidate, found in probed(skip):
+            if isinstance(found, str):
+                log.debug("backend %s (%s)", candidate.name, found)
+                return candidate
+            log.debug("backend %s not available: %s", candidate.name, found)
+            reasons.append(f"{candidate.name}: {found}")
         raise ZeroDCEError("no backend is available; " + "; ".join(reasons))
     if name not in BACKENDS:
         raise ZeroDCEError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")

@@ -16,7 +16,7 @@ from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.estimators import BackendUnavailable, cuda
 
 if TYPE_CHECKING:
-    from zerodce_rt.estimators.torch_tensorrt import TensorRTNetwork
+    from zerodce_rt.estimators.tensorrt_network import TensorRTNetwork
 
 # What it says at length is told in one line.
 logging.getLogger("torch_tensorrt").setLevel(logging.CRITICAL)
@@ -127,6 +127,6 @@ def create(checkpoint: Checkpoint, *, exact: bool) -> TensorRTNetwork:
     import torch
 
     from zerodce_rt.engines import EngineCache
-    from zerodce_rt.estimators.torch_tensorrt import TensorRTNetwork
+    from zerodce_rt.estimators.tensorrt_network import TensorRTNetwork
 
     return TensorRTNetwork(checkpoint, torch.device("cuda"), load(), EngineCache())
