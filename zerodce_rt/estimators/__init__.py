@@ -98,7 +98,7 @@ BACKENDS: dict[str, Backend] = {
     b.name: b
     for b in (
         Backend("tensorrt", f"{__name__}.tensorrt", on_gpu=True),
-        Backend("tensorrt-rtx", f"{__name__}.rtx", on_gpu=True),
+        Backend("tensorrt-rtx", f"{__name__}.tensorrt_rtx", on_gpu=True),
         Backend("cuda", f"{__name__}.cuda", on_gpu=True),
         Backend("openvino", f"{__name__}.openvino"),
         Backend("torch", f"{__name__}.torch"),
