@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -213,3 +214,7 @@ def test_an_explicit_choice_is_used_even_if_another_comes_first(
 
 def test_the_order_of_auto() -> None:
     assert list(BACKENDS) == ["tensorrt", "tensorrt-rtx", "cuda", "openvino", "torch"]
+    for backend in BACKENDS.values():
+        module = import_module(backend.module)
+        assert callable(module.probe)
+        assert callable(module.create)

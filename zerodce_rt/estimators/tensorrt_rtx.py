@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.estimators import BackendUnavailable, cuda
-from zerodce_rt.estimators.rtx_engine import TARGETS, load
 
 if TYPE_CHECKING:
     from zerodce_rt.estimators.rtx_network import RTXNetwork
@@ -14,6 +13,9 @@ if TYPE_CHECKING:
 
 def probe() -> str:
     found = cuda.probe()
+    # Not before: most machines have no such card, and start faster without.
+    from zerodce_rt.estimators.rtx_engine import TARGETS, load
+
     version = load().__version__
     if (target := this_target()) not in TARGETS:
         raise BackendUnavailable(
