@@ -160,7 +160,8 @@ def device_us(run: Callable[[], object], seconds: float, *, calls: int = 20) -> 
     return float(np.median(times))
 
 
-def measure(seconds: float) -> Iterator[Figure]:
+def measure(seconds: float, remarks: list[str]) -> Iterator[Figure]:
+    """All figures; what could not be measured goes to ``remarks``."""
     device = agreement.DEVICE
     frame = random_frame("nv12", WIDTH, HEIGHT, Colour())
     source, target = (frame_buffer(frame, device).frame for _ in range(2))
@@ -178,7 +179,7 @@ def measure(seconds: float) -> Iterator[Figure]:
         values = torch.from_numpy(random_maps(count // 3, 36, 64).values).half().to(device)
         small = graphed(partial(apply_curve, source, values, target, gain=full))
         yield Figure(f"curve kernel, {count} maps of 64x36, NV12", device_us(small, seconds), "us")
-    yield from networks(seconds)
+    yield from networks(seconds, remarks)
 
     for model, size, must, want in (
         ("plus", "64", 100.0, 40.0),
@@ -196,7 +197,7 @@ def measure(seconds: float) -> Iterator[Figure]:
     yield Figure("plus at 64, any memory and back", frame_rate(runner, frame, seconds), "fps")
 
 
-def networks(seconds: float) -> Iterator[Figure]:
+def networks(seconds: float, remarks: list[str]) -> Iterator[Figure]:
     """The networks alone, by everything that can run them here."""
     for model, height, width in (
         ("plus", 36, 64), ("dcenet", 36, 64), ("dcenet", HEIGHT, WIDTH),
@@ -210,7 +211,8 @@ def networks(seconds: float) -> Iterator[Figure]:
                 took = device_us(graphed(make(model, image, out)), seconds)
             except Exception as error:
                 words = " ".join(str(error).split())
-                print(f"{name}, {model} {width}x{height}: {type(error).__name__}: {words}")
+                remarks.append(f"{name}, {model} {width}x{height}: {type(error).__name__}: {words}")
+                print(remarks[-1], flush=True)
             else:
                 yield Figure(f"network {model} {width}x{height}, {name}", took, "us")
 
@@ -332,13 +334,14 @@ def main() -> int:
     if missing := missing_for_video():
         print(f"video is not checked: no {' and no '.join(missing)} here", flush=True)
     failures = check_all()
-    figures = []
-    for figure in measure(options.seconds):
+    figures: list[Figure] = []
+    remarks: list[str] = []
+    for figure in measure(options.seconds, remarks):
         print(f"{figure.what}: {figure.value:.1f} {figure.unit} {figure.verdict}", flush=True)
         figures.append(figure)
     results = {
         "command": " ".join(["python", *sys.argv]), "card": card, "versions": versions,
-        "failures": failures, "figures": [asdict(f) | {"verdict": f.verdict} for f in figures],
+        "failures": failures, "remarks": remarks, "figures": [asdict(f) | {"verdict": f.verdict} for f in figures],
     }  # fmt: skip
     (options.output / "gpu_check.json").write_text(json.dumps(results, indent=1) + "\n")
     draw(figures, options.output / "gpu_check.png", f"{card}, {WIDTH}x{HEIGHT}; line: must")
