@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -43,7 +43,6 @@ from zerodce_rt.cuda.buffers import frame_buffer
 from zerodce_rt.cuda.runner import CUDARunner
 from zerodce_rt.cuda.step import CUDAStep
 from zerodce_rt.curve import iterate
-from zerodce_rt.engines import EngineCache
 from zerodce_rt.estimators import DeviceNetwork
 from zerodce_rt.estimators.cuda import create
 from zerodce_rt.estimators.cudnn import CuDNNNetwork
@@ -52,6 +51,9 @@ from zerodce_rt.estimators.triton import TritonNetwork
 from zerodce_rt.frame import Colour, Frame
 from zerodce_rt.model import MODELS
 from zerodce_rt.working_size import WorkingSize
+
+if TYPE_CHECKING:
+    from zerodce_rt.engines import EngineCache
 
 Run = Callable[[], object]
 WIDTH, HEIGHT = 1920, 1080
@@ -250,6 +252,8 @@ def by_tensorrt_rtx(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
 
 @lru_cache(maxsize=1)
 def engines() -> EngineCache:
+    from zerodce_rt.engines import EngineCache
+
     return EngineCache(Path(tempfile.mkdtemp()))
 
 
@@ -341,7 +345,8 @@ def main() -> int:
         figures.append(figure)
     results = {
         "command": " ".join(["python", *sys.argv]), "card": card, "versions": versions,
-        "failures": failures, "remarks": remarks, "figures": [asdict(f) | {"verdict": f.verdict} for f in figures],
+        "failures": failures, "remarks": remarks,
+        "figures": [asdict(f) | {"verdict": f.verdict} for f in figures],
     }  # fmt: skip
     (options.output / "gpu_check.json").write_text(json.dumps(results, indent=1) + "\n")
     draw(figures, options.output / "gpu_check.png", f"{card}, {WIDTH}x{HEIGHT}; line: must")
