@@ -60,7 +60,9 @@ def succeed() -> None:
 
 
 def run_out_of_memory() -> None:
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore advice.")
+    raise torch.cuda.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 2.00 GiB.\nMore advice."
+    )
 
 
 def reject() -> None:

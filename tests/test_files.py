@@ -234,6 +234,20 @@ def test_odd_size_in_420(make_video: VideoMaker, tmp_path: Path, enhancer: Enhan
     assert len(after.frames) == 3
 
 
+def test_an_odd_size_that_an_encoder_does_not_take_is_told(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video(
+        "odd.webm", size=(97, 61), codec="libvpx-vp9", frames=3, options={"cpu-used": "8"}
+    )
+    output = tmp_path / "out.mkv"
+    with pytest.raises(ZeroDCEError, match=r"even sizes, and this is 97x61; --codec vp9 takes any"):
+        enhance_video(source, output, enhancer=enhancer)
+    assert_nothing_left(tmp_path, "odd.webm")
+    enhance_video(source, output, enhancer=enhancer, encoder=EncoderSettings(codec="vp9"))
+    assert Probe(output).size == (97, 61)
+
+
 @pytest.mark.parametrize(
     ("codec", "name"),
     [("h264", "mp4"), ("h265", "mkv"), ("av1", "mp4"), ("vp9", "webm"), ("libx264", "mov"),

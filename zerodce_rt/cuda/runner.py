@@ -62,7 +62,7 @@ class CUDARunner:
             make = partial(CUDAStep, self._network, source, target, self._working_size, max_level)
             try:
                 step = make()
-            except torch.OutOfMemoryError:
+            except torch.cuda.OutOfMemoryError:
                 if not self._steps:
                     raise
                 # What other sizes hold may be enough.
@@ -84,7 +84,7 @@ def failures_told(size: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except torch.cuda.OutOfMemoryError as error:
         frames = f" for frames of {size}" if size else ""
         raise DeviceError(
             f"{_card()}: out of memory{frames}; try a smaller --working-size, "

@@ -46,13 +46,13 @@ class FastestNetwork:
             try:
                 estimate = network.prepare(height, width)
                 seconds = seconds_of(partial(estimate, image, out), self.device)
-            except torch.OutOfMemoryError as error:
+            except torch.cuda.OutOfMemoryError as error:
                 log.debug("%s at %dx%d: %s", name, width, height, error)
                 continue
             log.debug("%s at %dx%d: %.1f us", name, width, height, 1e6 * seconds)
             found.append((seconds, network))
         if not found:
-            raise torch.OutOfMemoryError(f"no network fits at {width}x{height}")
+            raise torch.cuda.OutOfMemoryError(f"no network fits at {width}x{height}")
         return min(found, key=itemgetter(0))[1]
 
 

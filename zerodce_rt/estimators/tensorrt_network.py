@@ -55,7 +55,7 @@ class TensorRTNetwork:
             options["timing_cache_path"] = str(self._cache.folder / timings)
         try:
             return self._api.build(program, **options)
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             raise
         except Exception as error:  # of several kinds, by version
             raise EngineRejected(f"cannot be built: {_one_line(error)}") from error

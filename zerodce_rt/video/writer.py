@@ -248,9 +248,14 @@ class VideoWriter:
         try:
             container.start_encoding()
         except (av.FFmpegError, OSError, ValueError) as error:
+            mend = "check --codec, --crf and --preset, or choose another container"
+            if frame.width % 2 or frame.height % 2:
+                mend = (
+                    f"most encoders want even sizes, and this is {frame.width}x{frame.height}; "
+                    "--codec vp9 takes any"
+                )
             raise ZeroDCEError(
-                f"{self._output}: {self.encoder} was refused ({reason_of(error)}); "
-                "check --codec, --crf and --preset, or choose another container"
+                f"{self._output}: {self.encoder} was refused ({reason_of(error)}); {mend}"
             ) from error
         for packet in self._waiting:
             self._copy(packet)
