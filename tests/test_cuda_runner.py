@@ -6,6 +6,7 @@ In Triton's interpreter unless there is a card: the code is the same, but for gr
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 if find_spec("triton") is None:  # not imported: how it is depends on what agreement.py sets
     pytest.skip("Triton is not installed (it is for Linux)", allow_module_level=True)
@@ -26,7 +29,8 @@ from zerodce_rt.cuda.runner import CUDARunner
 from zerodce_rt.cuda.step import CUDAStep, Slot
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import DeviceError
-from zerodce_rt.estimators import BACKENDS, Backend
+from zerodce_rt.estimators import BACKENDS, Backend, DeviceEstimate
+from zerodce_rt.estimators.fastest import FastestNetwork
 from zerodce_rt.files import enhance_video
 from zerodce_rt.frame import Frame
 
@@ -254,3 +258,43 @@ def test_a_command_that_asked_for_the_gpu_fails_and_leaves_nothing(
     assert run("enhance", *options) == 0
     assert "going on with backend torch" in one_line(capsys.readouterr().err)
     assert len(Probe(tmp_path / "out.mp4").frames) == 4
+
+
+# Several ways to run a network
+
+
+class Slow:
+    """A network that takes its time, or fails."""
+
+    device, map_count = agreement.DEVICE, 3
+
+    def __init__(self, seconds: float, failure: Exception | None = None) -> None:
+        self.seconds, self.failure, self.prepared = seconds, failure, 0
+
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        del height, width
+        self.prepared += 1
+        return self._estimate
+
+    def _estimate(self, image: Tensor, out: Tensor) -> None:
+        if self.failure is not None:
+            raise self.failure
+        time.sleep(self.seconds)
+        out.fill_(self.seconds)
+
+
+@pytest.mark.skipif(agreement.HAS_GPU, reason="sleeping takes no time on a card")
+def test_the_fastest_network_is_taken_and_remembered() -> None:
+    slow, fast = Slow(0.05), Slow(0.01)
+    broken = Slow(0, torch.cuda.OutOfMemoryError("2 GiB"))
+    network = FastestNetwork({"slow": slow, "broken": broken, "fast": fast})
+    image, out = torch.zeros((3, 4, 5)), torch.zeros((3, 4, 5))
+    for _ in range(2):
+        network.prepare(4, 5)(image, out)
+        assert float(out[0, 0, 0]) == pytest.approx(0.01)
+    assert slow.prepared == broken.prepared == 1
+    network.prepare(8, 5)
+    assert slow.prepared == 2
+    alone = FastestNetwork({"broken": broken, "lost": Slow(0, RuntimeError("CUDA error"))})
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        alone.prepare(4, 5)

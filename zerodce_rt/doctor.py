@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -12,6 +13,9 @@ from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.estimators import BackendUnavailable, probed
 from zerodce_rt.estimators.openvino import device_name
 
+_TRITON_ADVICE = (
+    "pip install triton-windows" if sys.platform == "win32" else "comes with PyTorch for CUDA"
+)
 _PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python", "pyvips", "safetensors")
 
 
@@ -72,7 +76,7 @@ def _nvidia_lines() -> list[str]:
     else:
         lines = [_line("no", "card", "no NVIDIA driver found")]
     for package, advice in (
-        ("triton", "comes with a CUDA build of PyTorch on Linux; pip install triton-windows"),
+        ("triton", _TRITON_ADVICE),
         ("torch-tensorrt", mend()),
         ("tensorrt_rtx", "for GeForce RTX cards: pip install 'zerodce-rt[rtx]'"),
     ):

@@ -176,7 +176,7 @@ class Enhancer:
         except DeviceError as error:
             self._fall_back(runner, source, error)
             return self.begin(source, target, seconds=seconds)
-        if not self.on_gpu or not _within_reach(source):
+        if isinstance(runner, CPURunner) or not _within_reach(source):
             return finish
 
         def finish_or_repeat() -> None:

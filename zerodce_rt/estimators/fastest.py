@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from triton.errors import TritonError
 
 from zerodce_rt.estimators import DeviceEstimate, DeviceNetwork
 
@@ -42,17 +43,19 @@ class FastestNetwork:
         image = torch.rand((3, height, width), device=self.device).half()
         out = torch.empty((self.map_count, height, width), device=self.device).half()
         found: list[tuple[float, DeviceNetwork]] = []
+        failure: Exception | None = None
         for name, network in self._networks.items():
             try:
                 estimate = network.prepare(height, width)
                 seconds = seconds_of(partial(estimate, image, out), self.device)
-            except torch.cuda.OutOfMemoryError as error:
+            except (RuntimeError, TritonError) as error:  # out of memory, for one
                 log.debug("%s at %dx%d: %s", name, width, height, error)
+                failure = error
                 continue
             log.debug("%s at %dx%d: %.1f us", name, width, height, 1e6 * seconds)
             found.append((seconds, network))
-        if not found:
-            raise torch.cuda.OutOfMemoryError(f"no network fits at {width}x{height}")
+        if failure is not None and not found:
+            raise failure
         return min(found, key=itemgetter(0))[1]
 
 
