@@ -181,6 +181,16 @@ def test_a_gpu_that_gives_up_at_the_start_is_told() -> None:
     assert enhancer("auto").runner.name == "torch"
 
 
+def test_doctor_says_whether_a_gpu_passes_its_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("doctor") == 0
+    assert "yes gpu             Triton's interpreter; its picture agrees" in capsys.readouterr().out
+    monkeypatch.setattr("tests.interpreted.scale", -3.0)
+    assert run("doctor") == 0
+    assert "no  gpu             backend gpu: its picture differs" in capsys.readouterr().out
+
+
 def test_auto_tries_the_next_way_to_the_gpu(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

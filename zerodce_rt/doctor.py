@@ -9,9 +9,11 @@ from importlib.util import find_spec
 
 from zerodce_rt import __version__
 from zerodce_rt.checkpoint import MODEL_NAMES, load_bundled
+from zerodce_rt.enhancer import DEFAULT_MODEL, DEFAULT_WORKING_SIZE
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.estimators import BackendUnavailable, probed
+from zerodce_rt.estimators import Backend, BackendUnavailable, probed
 from zerodce_rt.estimators.openvino import device_name
+from zerodce_rt.working_size import WorkingSize
 
 _TRITON_ADVICE = (
     "pip install triton-windows" if sys.platform == "win32" else "comes with PyTorch for CUDA"
@@ -31,7 +33,10 @@ def report() -> str:
         "backends (auto takes the first that works):",
     ]
     for backend, found in probed():
-        lines.append(_line("yes" if isinstance(found, str) else "no", backend.name, str(found)))
+        told: str | Exception = found
+        if isinstance(found, str) and backend.on_gpu:
+            told = _checked(backend, found)
+        lines.append(_line("yes" if isinstance(told, str) else "no", backend.name, str(told)))
     lines += ["", "NVIDIA:", *_nvidia_lines()]
     lines += ["", "weights:"]
     for model in MODEL_NAMES:
@@ -60,6 +65,17 @@ def report() -> str:
         except PackageNotFoundError:
             lines.append(_line("no", package, f"pip install {package}"))
     return "\n".join(lines)
+
+
+def _checked(backend: Backend, found: str) -> str | Exception:
+    """What was found, or why ``auto`` would not use it all the same."""
+    from zerodce_rt.cuda.check import checked_runner
+
+    try:
+        checked_runner(backend, load_bundled(DEFAULT_MODEL), WorkingSize(DEFAULT_WORKING_SIZE))
+    except ZeroDCEError as error:
+        return error
+    return f"{found}; its picture agrees with the CPU's"
 
 
 def _nvidia_lines() -> list[str]:
