@@ -21,7 +21,8 @@ from zerodce_rt.estimators import BackendUnavailable
 from zerodce_rt.estimators.tensorrt import TorchTensorRT, load, matching
 from zerodce_rt.estimators.tensorrt_network import build_options, exported, module_options
 
-VERSIONS = ("2.11.0", "2.13.0")
+# The last installs the same module, for GeForce RTX cards.
+WHEELS = ("torch-tensorrt==2.11.0", "torch-tensorrt==2.13.0", "torch-tensorrt-rtx==2.13.0")
 
 
 @pytest.fixture(scope="session")
@@ -29,21 +30,21 @@ def wheel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("wheels")
 
 
-def unpacked(version: str, folder: Path) -> Path:
+def unpacked(requirement: str, folder: Path) -> Path:
     """A real wheel of torch-tensorrt, unpacked and not installed."""
-    target = folder / version
+    target = folder / requirement
     if not target.exists():
         command = [
             sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-            "--only-binary", ":all:", "--dest", str(folder), f"torch-tensorrt=={version}",
+            "--only-binary", ":all:", "--dest", str(folder), requirement,
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            reason = f"torch-tensorrt {version} cannot be had here: {done.stderr.strip()[-200:]}"
+            reason = f"{requirement} cannot be had here: {done.stderr.strip()[-200:]}"
             if os.environ.get("ZERODCE_RT_REQUIRE_WHEELS"):
                 pytest.fail(reason)
             pytest.skip(reason)
-        (wheel,) = folder.glob(f"torch_tensorrt-{version}-*.whl")
+        (wheel,) = folder.glob(requirement.replace("-", "_").replace("==", "-") + "-*.whl")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(target)
     return target
@@ -78,9 +79,9 @@ def recorder(made: list[dict[str, Any]]) -> Any:
     return make
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_what_we_call_is_in_the_wheel(version: str, wheel_folder: Path) -> None:
-    package = unpacked(version, wheel_folder) / "torch_tensorrt"
+@pytest.mark.parametrize("requirement", WHEELS)
+def test_what_we_call_is_in_the_wheel(requirement: str, wheel_folder: Path) -> None:
+    package = unpacked(requirement, wheel_folder) / "torch_tensorrt"
     settings: list[dict[str, Any]] = []
     devices: list[dict[str, Any]] = []
     api = TorchTensorRT(None, None, recorder(settings), recorder(devices), {})
@@ -161,10 +162,10 @@ def test_an_absent_package_is_told_with_the_version_that_goes_with_torch(
     assert matching() == f"torch-tensorrt=={minor}.*"
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_real_package_without_tensorrt(version: str, wheel_folder: Path) -> None:
+@pytest.mark.parametrize("requirement", WHEELS)
+def test_a_real_package_without_tensorrt(requirement: str, wheel_folder: Path) -> None:
     """The wheel itself, in a process of its own: nothing is printed, and PyTorch is unhurt."""
-    package = unpacked(version, wheel_folder)
+    package = unpacked(requirement, wheel_folder)
     program = (
         "from zerodce_rt.estimators import tensorrt, BackendUnavailable\n"
         "for _ in range(2):\n"
@@ -184,13 +185,15 @@ def test_a_real_package_without_tensorrt(version: str, wheel_folder: Path) -> No
     first, second, rest = done.stdout.splitlines()
     assert first == second, "the verdict is kept"
     assert rest == "2.0", "PyTorch is unhurt"
-    installed, wanted = version.rsplit(".", 1)[0], matching()
-    if wanted == f"torch-tensorrt=={installed}.*":
+    name, version = requirement.split("==")
+    if "==" + version.rsplit(".", 1)[0] not in matching():
+        assert f"{name} {version} does not go with torch" in first
+    elif name == "torch-tensorrt":
         assert "TensorRT's own libraries are missing" in first
         assert "libnvinfer" in first
-    else:
-        assert f"torch-tensorrt {version} does not go with torch" in first
-    assert wanted in first
+    else:  # it asks for a card before anything else
+        assert "needs a CUDA build of PyTorch" in first or "missing" in first
+    assert matching() in first or "CUDA build" in first
 
 
 @pytest.mark.parametrize(
