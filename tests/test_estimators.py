@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -121,6 +122,22 @@ def test_cuda_with_a_cuda_build_says_what_is_missing(monkeypatch: pytest.MonkeyP
     message = cuda_refusal()
     assert "no NVIDIA GPU" in message
     assert "nvidia-smi" in message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="triton-windows brings a compiler")
+def test_what_triton_needs_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setattr(cuda_backend, "nvidia_driver_present", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    assert "a card" in cuda_backend.probe()
+    with monkeypatch.context() as here:
+        here.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+        assert "python3-dev" in cuda_refusal()
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "a C compiler" in cuda_refusal()
 
 
 def test_cuda_without_a_driver_is_found_out_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zerodce_rt.checkpoint import Checkpoint
@@ -38,8 +42,21 @@ def probe() -> str:
         raise BackendUnavailable(
             f"triton cannot be imported ({error}); pip install {package}"
         ) from None
+    if (missing := missing_for_triton()) is not None:
+        raise BackendUnavailable(f"Triton compiles what starts its kernels, and needs {missing}")
     card = torch.cuda.get_device_name()
     return f"torch {torch.__version__}, Triton {triton.__version__}, {card}"
+
+
+def missing_for_triton() -> str | None:
+    """What Triton would fail for, and how to get it; None if all is there."""
+    if sys.platform == "win32":  # triton-windows brings a compiler
+        return None
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        return "a C compiler (gcc or clang): apt install gcc, or the like"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "Python's headers: apt install python3-dev, or the like"
+    return None
 
 
 def nvidia_smi(*fields: str) -> list[str]:
