@@ -371,9 +371,12 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
             raise ZeroDCEError(
                 f"there is no NVIDIA card here; say for which one with --target {'|'.join(TARGETS)}"
             )
-        network = choose_backend(options.backend).create(checkpoint)
+        backend = choose_backend(options.backend)
+        from zerodce_rt.cuda.runner import failures_told
+
         before = len(list(cache))
-        network.prepare(height, width)
+        with failures_told():
+            backend.create(checkpoint).prepare(height, width)
         new = len(list(cache)) > before
     print(f"{options.backend}, {checkpoint.model}, {width}x{height}: "
           f"{'built' if new else 'is there already'}")  # fmt: skip

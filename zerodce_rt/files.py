@@ -88,7 +88,9 @@ def enhance_video(
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
     enhancer = _enhancer(enhancer, strength)
     decoding = nvdec(source, shared=enhancer.on_gpu) if hwaccel else None
-    encoder = replace(encoder or EncoderSettings(), gpu=hwaccel)
+    encoder = encoder or EncoderSettings()
+    if hwaccel:
+        encoder = replace(encoder, gpu=True)
     with VideoReader(source, span, decoding) as reader:
         width = reader.stream.codec_context.width
         if compare is not None:
