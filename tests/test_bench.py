@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
-from zerodce_rt.bench import BenchSettings, parse_size, run_frames, usable_backends
+from zerodce_rt.bench import BenchSettings, parse_size, report, run_frames, usable_backends
 from zerodce_rt.bench.baselines import gamma_lookup, pass_through, published_plus
 from zerodce_rt.bench.clip import measure_clip
-from zerodce_rt.bench.frames import dark_noise
-from zerodce_rt.bench.timing import measure
+from zerodce_rt.bench.frames import STREAM, FrameResult, dark_noise, stream
+from zerodce_rt.bench.timing import Timing, measure
 from zerodce_rt.estimators import BACKENDS
 from zerodce_rt.frame import FORMATS
 
@@ -217,3 +218,39 @@ def test_errors_are_one_line_before_anything_is_measured(
     assert says in one_line(shown.err)
     assert "ms" not in shown.out
     assert_nothing_left(tmp_path, "text.mp4")
+
+
+def test_a_row_of_a_gpu_has_no_stages_but_the_rate_of_several_frames() -> None:
+    def timing(median_ms: float) -> Timing:
+        return Timing(median_ms, median_ms, median_ms, 5)
+
+    baselines = {name: timing(8.0) for name in ("pass-through", "gamma", "published")}
+    result = FrameResult(
+        "1080p", 1920, 1080, "nv12", "plus", "cuda",
+        {"whole": timing(2.0), "stream": timing(16.0)}, baselines, None, None,
+    )  # fmt: skip
+    assert result.fps == pytest.approx(1000 * STREAM / 16)
+    cells = report.row(result).split()
+    assert len(cells) == len(report.HEADER.split())
+    told = dict(zip(report.HEADER.split(), cells, strict=True))
+    assert {told[name] for name in ("thumb", "estimate", "control", "apply")} == {"-"}
+    assert (told["whole"], told["fps"], told["ratio"]) == ("2.00", "2000", "4.0x")
+
+
+def test_a_stream_keeps_a_few_frames_under_way_and_finishes_all() -> None:
+    begun, finished, most = 0, 0, 0
+
+    def begin() -> Callable[[], None]:
+        nonlocal begun, most
+        begun += 1
+        most = max(most, begun - finished)
+
+        def finish() -> None:
+            nonlocal finished
+            finished += 1
+
+        return finish
+
+    stream(begin)
+    assert begun == finished == STREAM
+    assert 2 <= most <= 8
