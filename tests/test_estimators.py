@@ -131,7 +131,11 @@ def test_what_triton_needs_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 9))
     assert "a card" in cuda_backend.probe()
+    with monkeypatch.context() as here:
+        here.setattr(torch.cuda, "get_device_capability", lambda: (6, 1))
+        assert "compute capability 6.1; 7.5" in cuda_refusal()
     with monkeypatch.context() as here:
         here.setattr("sysconfig.get_path", lambda _: str(tmp_path))
         assert "python3-dev" in cuda_refusal()

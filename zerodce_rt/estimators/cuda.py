@@ -17,6 +17,9 @@ from zerodce_rt.estimators import BackendUnavailable
 if TYPE_CHECKING:
     from zerodce_rt.estimators.fastest import FastestNetwork
 
+OLDEST = 7, 5
+"""Compute capability that the kernels are compiled and tested for at least."""
+
 
 def probe() -> str:
     if not nvidia_driver_present():
@@ -44,7 +47,12 @@ def probe() -> str:
         ) from None
     if (missing := missing_for_triton()) is not None:
         raise BackendUnavailable(f"Triton compiles what starts its kernels, and needs {missing}")
-    card = torch.cuda.get_device_name()
+    card, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+    if capability < OLDEST:
+        raise BackendUnavailable(
+            f"{card} has compute capability {capability[0]}.{capability[1]}; "
+            f"{OLDEST[0]}.{OLDEST[1]} (GeForce RTX 20 or GTX 16) is the least"
+        )
     return f"torch {torch.__version__}, Triton {triton.__version__}, {card}"
 
 
