@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -209,6 +210,24 @@ def test_auto_takes_the_first_that_works_and_logs_the_way(
         "backend two not available: too old",
         "backend three (three 1.0)",
     ]
+
+
+def test_auto_says_why_a_card_that_is_there_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install_stubs(monkeypatch, one="no TensorRT", two="no compiler", three=None)
+    gpu = {n: replace(b, on_gpu=n != "three") for n, b in estimators.BACKENDS.items()}
+    monkeypatch.setattr(estimators, "BACKENDS", gpu)
+    monkeypatch.setattr(cuda_backend, "nvidia_driver_present", lambda: True)
+    with caplog.at_level(logging.INFO, logger="zerodce_rt"):
+        assert choose_backend().name == "three"
+    (record,) = caplog.records
+    assert record.getMessage() == "the NVIDIA card is not used: no compiler"
+    caplog.clear()
+    monkeypatch.setattr(cuda_backend, "nvidia_driver_present", lambda: False)
+    with caplog.at_level(logging.INFO, logger="zerodce_rt"):
+        assert choose_backend().name == "three"
+    assert not caplog.records
 
 
 def test_auto_gives_every_reason_when_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,12 @@ def probed(skip: Collection[str] = ()) -> Iterator[tuple[Backend, str | BackendU
             yield backend, reason
 
 
+def _has_nvidia_driver() -> bool:
+    from zerodce_rt.estimators.cuda import nvidia_driver_present
+
+    return nvidia_driver_present()
+
+
 def choose_backend(name: str = "auto", *, skip: Collection[str] = ()) -> Backend:
     """The backend of a name, if it works here.
 
@@ -139,12 +145,17 @@ def choose_backend(name: str = "auto", *, skip: Collection[str] = ()) -> Backend
     """
     if name == "auto":
         reasons = []
+        unused_gpu: BackendUnavailable | None = None
         for candidate, found in probed(skip):
             if isinstance(found, str):
                 log.debug("backend %s (%s)", candidate.name, found)
+                if unused_gpu is not None and not candidate.on_gpu and _has_nvidia_driver():
+                    log.info("the NVIDIA card is not used: %s", unused_gpu)
                 return candidate
             log.debug("backend %s not available: %s", candidate.name, found)
             reasons.append(f"{candidate.name}: {found}")
+            if candidate.on_gpu:  # the last of them needs least
+                unused_gpu = found
         raise ZeroDCEError("no backend is available; " + "; ".join(reasons))
     if name not in BACKENDS:
         raise ZeroDCEError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")
