@@ -251,7 +251,8 @@ def test_what_takes_long_shows_a_sign_of_life(
         cache.load(KEY, Factory(), as_it_is)
         assert capsys.readouterr().err + caplog.text == ""
         cache.load(replace(KEY, width=65), build, as_it_is, usually_seconds=30)
-    shown = capsys.readouterr().err if terminal else caplog.text
+    printed = capsys.readouterr().err
+    shown = printed if terminal else caplog.text
     assert "compiling plus at 65x36 for RTX 4090 (usually 30 s)" in shown
     assert ("00:02" in shown) == terminal
     caplog.clear()
