@@ -44,9 +44,9 @@ from zerodce_rt.cuda.runner import CUDARunner
 from zerodce_rt.cuda.step import CUDAStep
 from zerodce_rt.curve import iterate
 from zerodce_rt.estimators import DeviceNetwork
-from zerodce_rt.estimators.cuda import create
+from zerodce_rt.estimators.cuda import create, this_target
 from zerodce_rt.estimators.cudnn import CuDNNNetwork
-from zerodce_rt.estimators.fastest import graphed
+from zerodce_rt.estimators.fastest import graphed, seconds_a_call
 from zerodce_rt.estimators.triton import TritonNetwork
 from zerodce_rt.frame import Colour, Frame
 from zerodce_rt.model import MODELS
@@ -143,7 +143,7 @@ def video_checks() -> Iterator[agreement.Check]:
     yield agreement.Check("whole files with and without --hwaccel", whole_files)
 
 
-def device_us(run: Callable[[], object], seconds: float, *, calls: int = 20) -> float:
+def device_us(run: Run, seconds: float, *, calls: int = 20) -> float:
     """Median time of one call on the device, in microseconds; measured over runs of calls."""
     for _ in range(3):
         run()
@@ -151,14 +151,7 @@ def device_us(run: Callable[[], object], seconds: float, *, calls: int = 20) -> 
     times: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end or len(times) < 5:
-        event: Any = torch.cuda.Event
-        start, stop = event(enable_timing=True), event(enable_timing=True)
-        start.record()
-        for _ in range(calls):
-            run()
-        stop.record()
-        torch.cuda.synchronize()
-        times.append(1000 * start.elapsed_time(stop) / calls)
+        times.append(1e6 * seconds_a_call(run, calls))
     return float(np.median(times))
 
 
@@ -206,7 +199,7 @@ def networks(seconds: float, remarks: list[str]) -> Iterator[Figure]:
         ("plus", HEIGHT, WIDTH), ("dcenet", 2 * HEIGHT, 2 * WIDTH),
     ):  # fmt: skip
         image = torch.rand((3, height, width), device=agreement.DEVICE).half()
-        count = 3 if model == "plus" else 24
+        count = random_checkpoint(model).map_count
         out = torch.empty((count, height, width), device=agreement.DEVICE).half()
         for name, make in KINDS.items():
             try:
@@ -243,7 +236,6 @@ def by_tensorrt_rtx(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
     """On any card: whether it runs on those that NVIDIA does not name is to be found out."""
     from zerodce_rt.estimators.rtx_engine import TARGETS
     from zerodce_rt.estimators.rtx_network import RTXNetwork
-    from zerodce_rt.estimators.tensorrt_rtx import this_target
 
     target = this_target() if this_target() in TARGETS else "current"
     network = RTXNetwork(random_checkpoint(model), image.device, target, engines())

@@ -17,7 +17,7 @@ from tests.published import MAPS, random_checkpoint, random_state
 from zerodce_rt.checkpoint import load_bundled
 from zerodce_rt.engines import EngineCache, EngineRejected
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.estimators import BackendUnavailable
+from zerodce_rt.estimators import BackendUnavailable, cuda
 from zerodce_rt.estimators import tensorrt_rtx as rtx
 from zerodce_rt.estimators.rtx_engine import (
     TARGETS,
@@ -135,10 +135,10 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_card_that_it_is_not_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zerodce_rt.estimators.cuda.probe", lambda: "a card")
-    monkeypatch.setattr(rtx, "this_target", lambda: "sm90")
+    monkeypatch.setattr(cuda, "this_target", lambda: "sm90")
     with pytest.raises(BackendUnavailable, match=r"sm75, .*not for sm90"):
         rtx.probe()
-    monkeypatch.setattr(rtx, "this_target", lambda: "sm89")
+    monkeypatch.setattr(cuda, "this_target", lambda: "sm89")
     assert rtx.probe() == f"TensorRT-RTX {load().__version__}, a card"
 
 
@@ -171,7 +171,7 @@ def test_an_engine_runs_as_pytorch_does(model: str, tmp_path: Path) -> None:
 
     tmp_path.chmod(0o700)
     network = RTXNetwork(
-        load_bundled(model), torch.device("cuda"), rtx.this_target(), EngineCache(tmp_path)
+        load_bundled(model), torch.device("cuda"), cuda.this_target(), EngineCache(tmp_path)
     )
     network.prepare(36, 64)  # is compared with PyTorch there
 

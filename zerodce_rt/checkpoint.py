@@ -21,7 +21,8 @@ from zerodce_rt.errors import ZeroDCEError
 Weights = dict[str, NDArray[np.float32]]
 
 BUNDLED = Path(__file__).parent / "weights"
-MODEL_NAMES = ("plus", "dcenet")
+_MAP_COUNTS = {"plus": 3, "dcenet": 24}
+MODEL_NAMES = tuple(_MAP_COUNTS)
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "params", "weights", "generator")
 _PREFIXES = ("module.", "model.", "net.", "_orig_mod.")
 
@@ -41,6 +42,11 @@ class Checkpoint:
     source: Path
 
     @property
+    def map_count(self) -> int:
+        """Curve maps that the network gives: 3 for each iteration, or 3 for all."""
+        return _MAP_COUNTS[self.model]
+
+    @property
     def parameters(self) -> int:
         """Weights in all; about as many multiplications are made for each pixel."""
         return sum(w.size for w in self.weights.values())
@@ -48,7 +54,7 @@ class Checkpoint:
 
 def _layer_shapes(model: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a network's tensors (the layout of ``model.py``)."""
-    last = 24 if model == "dcenet" else 3
+    last = _MAP_COUNTS[model]
     widths = [(3, 32), (32, 32), (32, 32), (32, 32), (64, 32), (64, 32), (64, last)]
     shapes: dict[str, tuple[int, ...]] = {}
     for number, (inner, outer) in enumerate(widths, start=1):

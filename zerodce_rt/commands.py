@@ -371,7 +371,7 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
             raise ZeroDCEError(
                 f"there is no NVIDIA card here; say for which one with --target {'|'.join(TARGETS)}"
             )
-        backend = choose_backend(options.backend)
+        backend = choose_backend(options.backend)  # before what follows: it needs Triton
         from zerodce_rt.cuda.runner import failures_told
 
         before = len(list(cache))

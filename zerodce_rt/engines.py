@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -65,7 +66,7 @@ class EngineKey:
     gpu: str
     driver: str
     versions: dict[str, str]
-    system: str = sys.platform
+    system: str = f"{sys.platform} {platform.machine()}"
 
     @property
     def stem(self) -> str:

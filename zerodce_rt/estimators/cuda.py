@@ -56,6 +56,14 @@ def probe() -> str:
     return f"torch {torch.__version__}, Triton {triton.__version__}, {card}"
 
 
+def this_target() -> str:
+    """The compute capability of the card as engines name it, such as ``"sm89"``."""
+    import torch
+
+    major, minor = torch.cuda.get_device_capability()
+    return f"sm{major}{minor}"
+
+
 def missing_for_triton() -> str | None:
     """What Triton would fail for, and how to get it; None if all is there."""
     if sys.platform == "win32":  # triton-windows brings a compiler

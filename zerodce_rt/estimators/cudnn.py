@@ -24,7 +24,7 @@ class CuDNNNetwork:
         self.device = device
         model: Any = dense_model(checkpoint).half().to(device)
         self._model = model.to(memory_format=torch.channels_last)
-        self.map_count = model.map_channels
+        self.map_count = checkpoint.map_count
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         del height, width  # cuDNN prepares itself when it first sees a size

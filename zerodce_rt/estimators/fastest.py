@@ -67,17 +67,19 @@ def seconds_of(run: Callable[[], object], device: torch.device) -> float:
         run()
         return time.perf_counter() - started
     replay = graphed(run)
-    times = []
-    for _ in range(_ROUNDS):
-        event: Any = partial(torch.cuda.Event, enable_timing=True)
-        start, stop = event(), event()
-        start.record()
-        for _ in range(_CALLS):
-            replay()
-        stop.record()
-        stop.synchronize()
-        times.append(start.elapsed_time(stop) / 1000 / _CALLS)
-    return median(times)
+    return median(seconds_a_call(replay, _CALLS) for _ in range(_ROUNDS))
+
+
+def seconds_a_call(run: Callable[[], object], calls: int) -> float:
+    """Mean time on the GPU of so many calls, one after the other."""
+    event: Any = partial(torch.cuda.Event, enable_timing=True)
+    start, stop = event(), event()
+    start.record()
+    for _ in range(calls):
+        run()
+    stop.record()
+    stop.synchronize()
+    return start.elapsed_time(stop) / 1000 / calls
 
 
 def graphed(run: Callable[[], object]) -> Callable[[], None]:

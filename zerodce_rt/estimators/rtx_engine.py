@@ -7,8 +7,6 @@ neither PyTorch nor a card is needed.
 from __future__ import annotations
 
 import logging
-import platform
-import sys
 from typing import Any
 
 import numpy as np
@@ -52,7 +50,6 @@ def engine_key(checkpoint: Checkpoint, height: int, width: int, target: str) -> 
         backend=NAME, model=checkpoint.model, weights=weights_digest(checkpoint),
         height=height, width=width, types="float16 to float16", target=target, gpu="", driver="",
         versions={"tensorrt_rtx": load().__version__},
-        system=f"{sys.platform} {platform.machine()}",
     )  # fmt: skip
 
 

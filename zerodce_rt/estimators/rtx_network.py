@@ -34,7 +34,7 @@ class RTXNetwork:
         self, checkpoint: Checkpoint, device: torch.device, target: str, cache: EngineCache
     ) -> None:
         self.device = device
-        self.map_count = 24 if checkpoint.model == "dcenet" else 3
+        self.map_count = checkpoint.map_count
         self._checkpoint, self._target, self._cache = checkpoint, target, cache
         trt = load()
         self._logger = make_logger(trt)

@@ -11,7 +11,7 @@ from torch import Tensor
 from zerodce_rt.checkpoint import Checkpoint
 from zerodce_rt.engines import EngineCache, EngineKey, EngineRejected, weights_digest
 from zerodce_rt.estimators import DeviceEstimate
-from zerodce_rt.estimators.cuda import nvidia_smi
+from zerodce_rt.estimators.cuda import nvidia_smi, this_target
 from zerodce_rt.estimators.cudnn import dense_model
 from zerodce_rt.estimators.engine_check import check_maps
 from zerodce_rt.estimators.tensorrt import TorchTensorRT
@@ -27,7 +27,7 @@ class TensorRTNetwork:
         self, checkpoint: Checkpoint, device: torch.device, api: TorchTensorRT, cache: EngineCache
     ) -> None:
         self.device = device
-        self.map_count = 24 if checkpoint.model == "dcenet" else 3
+        self.map_count = checkpoint.map_count
         self._checkpoint, self._api, self._cache = checkpoint, api, cache
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
@@ -37,10 +37,9 @@ class TensorRTNetwork:
         )
 
     def _key(self, height: int, width: int) -> EngineKey:
-        major, minor = torch.cuda.get_device_capability(self.device)
         return EngineKey(
             backend=NAME, model=self._checkpoint.model, weights=weights_digest(self._checkpoint),
-            height=height, width=width, types="float16 to float16", target=f"sm{major}{minor}",
+            height=height, width=width, types="float16 to float16", target=this_target(),
             gpu=torch.cuda.get_device_name(self.device),
             driver="".join(nvidia_smi("driver_version")[:1]),
             versions={"torch": torch.__version__, **self._api.versions},

@@ -17,19 +17,11 @@ def probe() -> str:
     from zerodce_rt.estimators.rtx_engine import TARGETS, load
 
     version = load().__version__
-    if (target := this_target()) not in TARGETS:
+    if (target := cuda.this_target()) not in TARGETS:
         raise BackendUnavailable(
             f"TensorRT-RTX is for GeForce RTX 20 to 50 ({', '.join(TARGETS)}), not for {target}"
         )
     return f"TensorRT-RTX {version}, {found}"
-
-
-def this_target() -> str:
-    """The compute capability of the card, as in ``TARGETS``."""
-    import torch
-
-    major, minor = torch.cuda.get_device_capability()
-    return f"sm{major}{minor}"
 
 
 def create(checkpoint: Checkpoint, *, exact: bool) -> RTXNetwork:
@@ -39,4 +31,4 @@ def create(checkpoint: Checkpoint, *, exact: bool) -> RTXNetwork:
     from zerodce_rt.engines import EngineCache
     from zerodce_rt.estimators.rtx_network import RTXNetwork
 
-    return RTXNetwork(checkpoint, torch.device("cuda"), this_target(), EngineCache())
+    return RTXNetwork(checkpoint, torch.device("cuda"), cuda.this_target(), EngineCache())

@@ -55,7 +55,7 @@ class TritonNetwork:
             _layer(weights, f"e_conv{n + 1}", len(inputs), self.separable, self.device)
             for n, inputs in enumerate(INPUTS)
         ]
-        self.map_count = self._layers[-1].outputs
+        self.map_count = checkpoint.map_count
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         # What the layers leave for each other; it stays in place for a graph.
