@@ -28,8 +28,8 @@ import numpy as np
 from zerodce_rt.bench import write_json
 from zerodce_rt.bench.baselines import eager_dcenet, published_plus
 from zerodce_rt.bench.clip import measure_clip
-from zerodce_rt.bench.frames import dark_noise
 from zerodce_rt.bench.hardware import hardware
+from zerodce_rt.bench.stages import dark_noise
 from zerodce_rt.bench.timing import measure
 from zerodce_rt.demo.scene import film
 from zerodce_rt.enhancer import DEFAULT_MODEL, DEFAULT_WORKING_SIZE, Enhancer

@@ -36,14 +36,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.bench import write_json
-from zerodce_rt.bench.frames import dark_noise
 from zerodce_rt.bench.hardware import hardware
+from zerodce_rt.bench.stages import dark_noise
 from zerodce_rt.files import video_enhancer
 from zerodce_rt.live import session
+from zerodce_rt.live.camera import CameraSettings
 from zerodce_rt.live.feeds import open_feed
 from zerodce_rt.live.viewer import Viewer
-from zerodce_rt.video.camera import CameraSettings
-from zerodce_rt.video.window import Draw, Window
+from zerodce_rt.live.window import Draw, Window
 
 BITS, BLOCK = 32, 16
 # Kernels, caches and the first estimates.

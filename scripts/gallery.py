@@ -20,7 +20,7 @@ from skimage import data
 
 from zerodce_rt import Enhancer
 from zerodce_rt.demo.scene import film
-from zerodce_rt.photos import Degradation, to_image, to_tensor
+from zerodce_rt.training.photos import Degradation, to_image, to_tensor
 
 CELL = (360, 270)
 GAP = 6

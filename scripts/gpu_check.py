@@ -3,8 +3,8 @@
     python scripts/gpu_check.py [-o FOLDER] [--seconds 2]
 
 Needs PyTorch, Triton, NumPy and OpenCV; PyAV and safetensors as well to check video. Runs every
-check of ``tests/agreement.py`` on the card, then measures; prints a short table last, and writes
-``gpu_check.json`` and ``gpu_check.png`` to the folder. Exit code 1 if a check fails.
+check of ``tests/support/agreement.py`` on the card, then measures; prints a short table last, and
+writes ``gpu_check.json`` and ``gpu_check.png`` to the folder. Exit code 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -33,27 +33,28 @@ import triton
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests import agreement
-from tests.noise import random_frame, random_maps
-from tests.published import random_checkpoint
-from zerodce_rt.appliers.cuda import apply_curve
-from zerodce_rt.bench.frames import STREAM, stream
-from zerodce_rt.control import ControlSettings
-from zerodce_rt.cuda.buffers import frame_buffer
-from zerodce_rt.cuda.runner import CUDARunner
-from zerodce_rt.cuda.step import CUDAStep
-from zerodce_rt.curve import iterate
-from zerodce_rt.estimators import DeviceNetwork
-from zerodce_rt.estimators.cuda import create, this_target
-from zerodce_rt.estimators.cudnn import CuDNNNetwork
-from zerodce_rt.estimators.fastest import graphed, seconds_a_call
-from zerodce_rt.estimators.triton import TritonNetwork
+from tests.support import agreement
+from tests.support.noise import random_frame, random_maps
+from tests.support.published import random_checkpoint
+from zerodce_rt.backends.cuda.applier import apply_curve
+from zerodce_rt.backends.cuda.backend import create
+from zerodce_rt.backends.cuda.buffers import frame_buffer
+from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
+from zerodce_rt.backends.cuda.driver import this_target
+from zerodce_rt.backends.cuda.fastest import graphed, seconds_a_call
+from zerodce_rt.backends.cuda.runner import CUDARunner
+from zerodce_rt.backends.cuda.step import CUDAStep
+from zerodce_rt.backends.cuda.triton_network import TritonNetwork
+from zerodce_rt.backends.interfaces import DeviceNetwork
+from zerodce_rt.bench.stages import STREAM, stream
+from zerodce_rt.curve.control import ControlSettings
+from zerodce_rt.curve.maps import iterate
+from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import Colour, Frame
-from zerodce_rt.model import MODELS
-from zerodce_rt.working_size import WorkingSize
+from zerodce_rt.network.model import MODELS
 
 if TYPE_CHECKING:
-    from zerodce_rt.engines import EngineCache
+    from zerodce_rt.backends.tensorrt.engines import EngineCache
 
 Run = Callable[[], object]
 WIDTH, HEIGHT = 1920, 1080
@@ -130,7 +131,7 @@ def video_checks() -> Iterator[agreement.Check]:
     """NVDEC and whole files, where there is more than the bare necessities."""
     if missing_for_video():
         return
-    from tests import hardware
+    from tests.support import hardware
 
     for pix_fmt, codec in (("yuv420p", "libx264"), ("yuv420p10le", "libx265")):
         run = partial(hardware.decoded_frames_agree, pix_fmt, codec)
@@ -225,8 +226,8 @@ def by_cudnn(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
 
 
 def by_tensorrt(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
-    from zerodce_rt.estimators.tensorrt import load
-    from zerodce_rt.estimators.tensorrt_network import TensorRTNetwork
+    from zerodce_rt.backends.tensorrt.importing import load
+    from zerodce_rt.backends.tensorrt.torch_tensorrt_network import TensorRTNetwork
 
     network = TensorRTNetwork(random_checkpoint(model), image.device, load(), engines())
     return _prepared(network, image, out)
@@ -234,8 +235,8 @@ def by_tensorrt(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
 
 def by_tensorrt_rtx(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
     """On any card: whether it runs on those that NVIDIA does not name is to be found out."""
-    from zerodce_rt.estimators.rtx_engine import TARGETS
-    from zerodce_rt.estimators.rtx_network import RTXNetwork
+    from zerodce_rt.backends.tensorrt.rtx_engine import TARGETS
+    from zerodce_rt.backends.tensorrt.rtx_network import RTXNetwork
 
     target = this_target() if this_target() in TARGETS else "current"
     network = RTXNetwork(random_checkpoint(model), image.device, target, engines())
@@ -244,7 +245,7 @@ def by_tensorrt_rtx(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
 
 @lru_cache(maxsize=1)
 def engines() -> EngineCache:
-    from zerodce_rt.engines import EngineCache
+    from zerodce_rt.backends.tensorrt.engines import EngineCache
 
     return EngineCache(Path(tempfile.mkdtemp()))
 
@@ -321,7 +322,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
     options = parser.parse_args()
     if not agreement.HAS_GPU:
-        print("PyTorch finds no NVIDIA GPU here; 'pytest tests/test_cuda.py' needs none")
+        print("PyTorch finds no NVIDIA GPU here; 'pytest tests/backends/cuda' needs none")
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     card = torch.cuda.get_device_name()

@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from zerodce_rt import Enhancer
-from zerodce_rt.metrics import psnr, ssim
-from zerodce_rt.photos import Degradation, find_photos, read_photo, to_image, to_tensor
 from zerodce_rt.progress import progress_bar
+from zerodce_rt.training.metrics import psnr, ssim
+from zerodce_rt.training.photos import Degradation, find_photos, read_photo, to_image, to_tensor
 
 Picture = NDArray[np.uint8]
 # References whose own mean level is outside are no measure of a good exposure.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.media import write_video
+from tests.support.media import write_video
 from zerodce_rt.cli import main
 
 # The tests' own processes must not fight over the cores.

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tests.published import dcenet_maps, plus_maps, random_pth, zero_dce, zero_dce_plus
-from zerodce_rt.cpu import CPURunner
+from tests.support.published import dcenet_maps, plus_maps, random_pth, zero_dce, zero_dce_plus
+from zerodce_rt.backends.cpu.runner import CPURunner
+from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS, Frame, from_array, plane_shapes
-from zerodce_rt.working_size import WorkingSize
 
 
 def dark(height: int = 45, width: int = 70, seed: int = 0) -> NDArray[np.uint8]:

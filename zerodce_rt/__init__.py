@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zerodce_rt.curve import CurveMaps
+    from zerodce_rt.curve.maps import CurveMaps
     from zerodce_rt.enhancer import Enhancer
     from zerodce_rt.errors import ZeroDCEError
     from zerodce_rt.files import enhance_picture, enhance_video

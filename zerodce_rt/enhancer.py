@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.appliers import create_applier
-from zerodce_rt.checkpoint import Checkpoint, load_bundled, load_weights
-from zerodce_rt.control import ControlSettings
-from zerodce_rt.cpu import CPURunner
+from zerodce_rt.backends import Backend, choose_backend, gpu_backends
+from zerodce_rt.backends.cpu import create_applier
+from zerodce_rt.backends.cpu.runner import CPURunner
+from zerodce_rt.backends.interfaces import Runner
+from zerodce_rt.curve.control import ControlSettings
+from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError, ZeroDCEError
-from zerodce_rt.estimators import Backend, choose_backend, gpu_backends
 from zerodce_rt.frame import Frame, from_array
-from zerodce_rt.runner import Runner
-from zerodce_rt.working_size import WorkingSize
+from zerodce_rt.network.checkpoint import Checkpoint, load_bundled, load_weights
 
 if TYPE_CHECKING:
     import av
@@ -117,7 +117,7 @@ class Enhancer:
 
     def _run_on(self, backend: Backend) -> Runner:
         if backend.on_gpu:
-            from zerodce_rt.cuda.check import checked_runner
+            from zerodce_rt.backends.cuda.check import checked_runner
 
             return checked_runner(backend, self._checkpoint, self.working_size)
         estimator = backend.create(self._checkpoint, exact=self._exact)
@@ -150,7 +150,7 @@ class Enhancer:
             target = source.empty_like()
             self.enhance(source, target, seconds=seconds)
             return target.planes[0].reshape(frame.shape)
-        from zerodce_rt.video.frames import enhanced_video_frame
+        from zerodce_rt.media.frames import enhanced_video_frame
 
         return enhanced_video_frame(self, frame)
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zerodce_rt import compare as comparing
-from zerodce_rt import pictures
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import Frame, from_array, same_samples
+from zerodce_rt.media import compare as comparing
+from zerodce_rt.media import pictures
 from zerodce_rt.pipeline import run_in_order
 
 if TYPE_CHECKING:
     import av
 
-    from zerodce_rt.video.reader import Span
-    from zerodce_rt.video.writer import EncoderSettings, VideoWriter
+    from zerodce_rt.media.reader import Span
+    from zerodce_rt.media.writer import EncoderSettings, VideoWriter
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .flv .ts .m2ts .mts .mpg .mpeg .wmv .3gp .ogv .vob".split()
@@ -80,9 +80,9 @@ def enhance_video(
     """
     import av
 
-    from zerodce_rt.video.hwaccel import nvdec
-    from zerodce_rt.video.reader import VideoReader
-    from zerodce_rt.video.writer import EncoderSettings, VideoWriter
+    from zerodce_rt.media.hwaccel import nvdec
+    from zerodce_rt.media.reader import VideoReader
+    from zerodce_rt.media.writer import EncoderSettings, VideoWriter
 
     source, output = Path(source), Path(output)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
@@ -153,7 +153,7 @@ class _FrameStage:
     def __call__(self, item: av.VideoFrame | av.Packet) -> PendingFrame | av.Packet:
         import av
 
-        from zerodce_rt.video.frames import (
+        from zerodce_rt.media.frames import (
             blank_like,
             convert,
             display_matrix,
@@ -185,7 +185,7 @@ class _FrameStage:
 
     def _both(self, before: Frame, finished: PendingFrame) -> av.VideoFrame:
         """A comparison of a frame with itself enhanced."""
-        from zerodce_rt.video.frames import blank_like, wrap
+        from zerodce_rt.media.frames import blank_like, wrap
 
         assert self._compare is not None
         enhanced = finished()
@@ -267,7 +267,7 @@ def check_output(
 
 def default_output(source: Path) -> Path:
     """``night.mp4`` -> ``night_enhanced.mp4``; containers that cannot keep times become .mkv."""
-    from zerodce_rt.video.writer import FAITHFUL_SUFFIXES
+    from zerodce_rt.media.writer import FAITHFUL_SUFFIXES
 
     suffix = source.suffix
     if not is_picture(source) and suffix.lower() not in FAITHFUL_SUFFIXES:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from zerodce_rt.atomic import finished_file
-from zerodce_rt.bench.frames import FrameResult, measure_frame
+from zerodce_rt.backends import BACKENDS, probed
 from zerodce_rt.bench.hardware import hardware, peak_memory_mb, versions
-from zerodce_rt.checkpoint import MODEL_NAMES
+from zerodce_rt.bench.stages import FrameResult, measure_frame
+from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import DEFAULT_WORKING_SIZE, Enhancer
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.estimators import BACKENDS, probed
 from zerodce_rt.frame import FORMATS
-from zerodce_rt.working_size import WorkingSize
+from zerodce_rt.network.checkpoint import MODEL_NAMES
 
 SIZES = {
     "480p": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080), "1440p": (2560, 1440),

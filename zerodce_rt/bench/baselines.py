@@ -52,7 +52,7 @@ def published_plus(width: int, height: int, *, divisor: int = 12) -> Callable[[]
     import torch
     import torch.nn.functional as F
 
-    from zerodce_rt.model import DCENetPlus
+    from zerodce_rt.network.model import DCENetPlus
 
     model = DCENetPlus().eval()
     image = torch.rand(1, 3, height, width) * 0.2
@@ -73,8 +73,8 @@ def eager_dcenet(width: int, height: int) -> Callable[[], object]:
     """DCENet at full size with its eight iterations, plain PyTorch in float32 on the CPU."""
     import torch
 
-    from zerodce_rt.curve import iterate
-    from zerodce_rt.model import DCENet
+    from zerodce_rt.curve.maps import iterate
+    from zerodce_rt.network.model import DCENet
 
     model = DCENet().eval()
     image = torch.rand(1, 3, height, width) * 0.2

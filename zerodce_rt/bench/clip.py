@@ -14,10 +14,10 @@ from av.video.frame import PictureType
 
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video, video_enhancer
+from zerodce_rt.media.reader import VideoReader
+from zerodce_rt.media.writer import EncoderSettings, VideoWriter
 from zerodce_rt.pipeline import run_in_order
 from zerodce_rt.progress import progress_bar
-from zerodce_rt.video.reader import VideoReader
-from zerodce_rt.video.writer import EncoderSettings, VideoWriter
 
 # Held in memory to measure encoding alone.
 _MOST_FRAMES = 24

@@ -6,8 +6,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from zerodce_rt import __version__
-from zerodce_rt.doctor import processor
-from zerodce_rt.estimators.cuda import nvidia_driver_present, nvidia_smi
+from zerodce_rt.backends.cuda.driver import nvidia_driver_present, nvidia_smi
+from zerodce_rt.backends.interfaces import BackendUnavailable
 
 # The instruction sets that matter to the kernels and the networks, as LLVM names them.
 _INSTRUCTION_SETS = (
@@ -28,6 +28,18 @@ def hardware() -> dict[str, str]:
         "system": platform.platform(),
         "gpu": _gpu(),
     }
+
+
+def processor() -> str:
+    """Name of the CPU and the number of cores that may be used."""
+    from zerodce_rt.backends.cpu.applier import usable_cores
+    from zerodce_rt.backends.cpu.openvino_network import device_name
+
+    try:
+        name = device_name()
+    except BackendUnavailable:
+        name = platform.processor() or platform.machine()
+    return f"{name}, {usable_cores()} usable cores"
 
 
 def _gpu() -> str:

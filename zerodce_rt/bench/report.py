@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.bench.clip import ClipResult
-from zerodce_rt.bench.frames import FrameResult
+from zerodce_rt.bench.stages import FrameResult
 from zerodce_rt.errors import ZeroDCEError
 
 HEADER = (

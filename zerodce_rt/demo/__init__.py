@@ -17,7 +17,7 @@ from zerodce_rt.atomic import finished_file
 from zerodce_rt.demo import scene
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video, video_enhancer
-from zerodce_rt.pictures import Picture, write_picture
+from zerodce_rt.media.pictures import Picture, write_picture
 from zerodce_rt.progress import progress_bar
 
 log = logging.getLogger(__name__)

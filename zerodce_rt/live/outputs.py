@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.live.recorder import Recorder
 from zerodce_rt.live.shots import Shot
-from zerodce_rt.video.recorder import Recorder
-from zerodce_rt.video.virtual_camera import VirtualCamera
+from zerodce_rt.live.virtual_camera import VirtualCamera
 
 log = logging.getLogger(__name__)
 

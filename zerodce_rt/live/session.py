@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.live.meters import LatencyMeter
 from zerodce_rt.live.outputs import Outputs
 from zerodce_rt.live.shots import Brightener, Shot
+from zerodce_rt.live.sources import Feed
 from zerodce_rt.live.viewer import Viewer
 from zerodce_rt.live.views import VIEWS
-from zerodce_rt.meters import LatencyMeter
+from zerodce_rt.live.window import Window
 from zerodce_rt.pipeline import Newest
 from zerodce_rt.progress import progress_bar
-from zerodce_rt.video.sources import Feed
-from zerodce_rt.video.window import Window
 
 log = logging.getLogger(__name__)
 

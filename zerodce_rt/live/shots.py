@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.video.sources import Picture
+from zerodce_rt.live.sources import Picture
 
 
 @dataclass(frozen=True)

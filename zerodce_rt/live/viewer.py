@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live.keys import ACTIONS, help_lines
+from zerodce_rt.live.meters import LatencyMeter, RateMeter
 from zerodce_rt.live.outputs import Outputs
 from zerodce_rt.live.overlay import draw_text
 from zerodce_rt.live.shots import Brightener, Shot
+from zerodce_rt.live.sources import Feed
 from zerodce_rt.live.views import VIEWS, view_of
-from zerodce_rt.meters import LatencyMeter, RateMeter
-from zerodce_rt.video.sources import Feed
-from zerodce_rt.video.window import Window
+from zerodce_rt.live.window import Window
 
 log = logging.getLogger(__name__)
 

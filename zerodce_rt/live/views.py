@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.compare import compose, width_of
 from zerodce_rt.frame import from_array
+from zerodce_rt.media.compare import compose, width_of
 
 VIEWS = ("enhanced", "original", "split", "side")
 

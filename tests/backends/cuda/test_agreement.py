@@ -1,0 +1,67 @@
+"""The CUDA path against the reference: kernels, network, control, and all of them together."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+if find_spec("triton") is None:  # not imported: how it is depends on what agreement.py sets
+    pytest.skip("Triton is not installed (it is for Linux)", allow_module_level=True)
+
+from tests.conftest import require_gpu
+from tests.support import agreement
+from tests.support.agreement import Check, dark_frame
+from tests.support.noise import gap
+from zerodce_rt.enhancer import Enhancer
+
+
+@pytest.mark.parametrize("check", [pytest.param(c, id=c.name) for c in agreement.all_checks()])
+def test_agreement(check: Check) -> None:
+    """On a card if there is one, else in Triton's interpreter."""
+    check.run()
+
+
+def test_the_formats_that_matter_are_supported() -> None:
+    wanted = {"rgb24", "bgr24", "nv12", "yuv420p", "yuv420p10le", "p010le"}
+    assert wanted <= set(agreement.SUPPORTED)
+
+
+def test_the_program_runs_on_the_card() -> None:
+    require_gpu()
+    frame = dark_frame("nv12", 640, 360)
+    card, processor = Enhancer(backend="cuda"), Enhancer(backend="torch")
+    expected = frame.empty_like()
+    processor.enhance(frame, expected)
+    for _ in range(3):
+        target = frame.empty_like()
+        card.enhance(frame, target)
+        assert gap(expected, target) <= 2
+
+
+@pytest.mark.parametrize("capability", [75, 80, 86, 89, 90, 100, 120])
+def test_machine_code_for_every_generation(capability: int) -> None:
+    """Nothing is spilled to memory, and memory is read in wide pieces."""
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.compile_kernels", str(capability)],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    kernels = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(kernels) == 20
+    for kernel in kernels:
+        what = f"{kernel['kernel']} on {capability}: {kernel}"
+        assert kernel["stack"] == 0, what
+        assert kernel["spills"] == 0, what
+        # 64 warps of 32 threads share 65,536 registers: with 128, a quarter of them is at work.
+        curve = kernel["kernel"].startswith("curve")
+        assert kernel["registers"] <= (128 if curve and capability >= 80 else 192), what
+        if kernel["kernel"].endswith("full") or kernel["kernel"].startswith("layer"):
+            assert kernel["widest_load"] == 128, what
+        if capability >= 80 and kernel["kernel"].endswith("small"):
+            assert kernel["tensor_cores"] > 0, what

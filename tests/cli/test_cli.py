@@ -1,0 +1,307 @@
+"""The command line as people use it: outputs, messages, exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
+from tests.support.media import Probe, dark_scene
+from zerodce_rt import __version__
+from zerodce_rt.backends.cuda.driver import nvidia_driver_present
+from zerodce_rt.cli import build_parser
+from zerodce_rt.live.keys import KEYS
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_picture(path: Path, width: int = 60, height: int = 40) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), dark_scene(0, width, height)[..., ::-1])
+    return path
+
+
+def test_enhance_video_by_default_name(make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video(audio=1)
+    assert run("enhance", source, "--quiet") == 0
+    after = Probe(tmp_path / "night_enhanced.mp4")
+    assert after.level() > 2 * Probe(source).level()
+    assert after.kinds == ["video", "audio"]
+
+
+def test_enhance_picture_to_another_format(tmp_path: Path) -> None:
+    source = write_picture(tmp_path / "photo.jpg")
+    assert run("enhance", source, "-o", tmp_path / "bright.png", "--quiet") == 0
+    dark, bright = cv2.imread(str(source)), cv2.imread(str(tmp_path / "bright.png"))
+    assert dark is not None
+    assert bright is not None
+    assert bright.mean() > 2 * dark.mean()
+
+
+def test_progress_shows_rate_and_stays_quiet_when_asked(
+    make_video: VideoMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_video(frames=20)
+    assert run("enhance", source) == 0
+    shown = capfd.readouterr()
+    assert "frame/s" in shown.err or "s/frame" in shown.err
+    assert str(tmp_path / "night_enhanced.mp4") in shown.out + shown.err
+    assert run("enhance", source, "--quiet", "--overwrite") == 0
+    silent = capfd.readouterr()
+    assert silent.out == silent.err == ""
+
+
+def test_folder_keeps_its_shape_and_goes_on_after_a_bad_file(
+    make_video: VideoMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    write_picture(folder / "a.png")
+    (folder / "deep").mkdir()
+    make_video("in/deep/clip.mp4", frames=3)
+    (folder / "broken.jpg").write_text("no picture")
+    assert run("enhance", folder, "-o", tmp_path / "out", "--quiet") == 1
+    found = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    assert found == ["a.png", os.path.join("deep", "clip.mp4")]
+    error = capfd.readouterr().err
+    assert "broken.jpg" in error
+    assert "2 of 3 files enhanced" in error
+    assert "1 failed" in error
+
+
+def test_folder_without_failures_succeeds(tmp_path: Path) -> None:
+    write_picture(tmp_path / "in" / "a.png")
+    assert run("enhance", tmp_path / "in", "--quiet") == 0
+    assert (tmp_path / "in_enhanced" / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["enhance", "missing.mp4"], 1, "missing.mp4: no such file"),
+        (["enhance", "empty"], 1, "no pictures or videos"),
+        (["enhance", "text.mp4"], 1, "text.mp4: not a video"),
+        (["enhance", "text.png"], 1, "text.png"),
+        (["enhance", "sound.m4a"], 1, "no video stream"),
+        (["enhance", "night.mp4", "-o", "nowhere/x.mp4"], 1, "nowhere: no such folder"),
+        (["enhance", "night.mp4", "-o", "night.mp4"], 1, "is the input itself"),
+        (["enhance", "night.mp4", "-o", "taken.mp4"], 1, "--overwrite"),
+        (["enhance", "night.mp4", "-o", "out.xyz"], 1, "out.xyz"),
+        (["enhance", "night.mp4", "--codec", "betamax"], 2, "h264"),
+        (["enhance", "night.mp4", "--crf", "99"], 2, "crf must be between"),
+        (["enhance", "night.mp4", "--preset", "warp"], 2, "veryfast"),
+        (["enhance", "night.mp4", "--start", "5", "--end", "2"], 2, "before end"),
+        (["enhance", "night.mp4", "--start", "50"], 1, "between --start and --end"),
+        (["enhance", "night.mp4", "--working-size", "huge"], 2, "'1/12'"),
+        (["enhance", "night.mp4", "--backend", "abacus"], 1, "openvino"),
+        (["enhance", "night.mp4", "--weights", "text.png"], 1, "text.png: not a checkpoint"),
+        (["enhance", "night.mp4", "--weights", "missing.pth"], 1, "no such weights"),
+        (["train", "empty", "-o", "w.safetensors"], 1, "no photographs"),
+        (["train", "missing", "-o", "w.safetensors"], 1, "no such folder"),
+        (["train", "empty", "-o", "w.pth"], 2, ".safetensors"),
+        (["train", "empty", "-o", "w.safetensors", "--steps", "0"], 2, "at least 1"),
+        (["train", "empty", "-o", "w.safetensors", "--device", "cuda"], 1, "cuda"),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(
+    arguments: list[str], code: int, says: str,
+    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    import torch
+
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    monkeypatch.chdir(tmp_path)
+    make_video("night.mp4", frames=5)
+    make_video("sound.mp4", frames=5, audio=1)
+    _keep_only_audio(tmp_path / "sound.mp4", tmp_path / "sound.m4a")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp4").write_text("not a video")
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "taken.mp4").write_text("taken")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    assert run(*arguments) == code
+    assert says in one_line(capfd.readouterr().err)
+    assert_nothing_left(tmp_path, *before)
+
+
+def _keep_only_audio(source: Path, target: Path) -> None:
+    import av
+
+    with av.open(str(source)) as read, av.open(str(target), "w", format="mp4") as out:
+        copy = out.add_stream_from_template(read.streams.audio[0])
+        for packet in read.demux(audio=0):
+            if packet.size:
+                packet.stream = copy
+                out.mux(packet)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["enhance", "x.mp4", "--strength", "2"],
+        ["enhance", "x.mp4", "--strength", "nan"],
+        ["enhance", "x.mp4", "--start", "soon"],
+        ["enhance", "x.mp4", "--compare", "diagonal"],
+        ["enhance", "x.mp4", "--model", "huge"],
+        ["enhance"],
+        ["frobnicate"],
+        [],
+    ],
+)
+def test_bad_usage_exits_with_2(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    assert "usage:" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(
+    hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere"
+)
+def test_unwritable_folder(
+    make_video: VideoMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_video(frames=3)
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    assert run("enhance", source, "-o", locked / "out.mp4") == 1
+    assert "not writable" in one_line(capfd.readouterr().err)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a /proc, where nobody may write")
+@pytest.mark.parametrize("kind", ["video", "picture"])
+def test_a_place_where_nobody_may_write(
+    kind: str, make_video: VideoMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if kind == "video":
+        source, target = make_video(frames=3), "/proc/zerodce.mp4"
+    else:
+        source, target = write_picture(tmp_path / "a.png"), "/proc/zerodce.png"
+    assert run("enhance", source, "-o", target) == 1
+    error = one_line(capfd.readouterr().err)
+    assert target in error
+    assert "cannot be written" in error
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "zerodce_rt", "enhance", str(tmp_path / "no.mp4"), "--debug"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_stops_within_a_second_and_leaves_nothing(
+    make_video: VideoMaker, tmp_path: Path
+) -> None:
+    source = make_video(frames=2000, size=(320, 240), options={"crf": "40", "preset": "ultrafast"})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zerodce_rt", "enhance", str(source), "--preset", "veryslow"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    partial = tmp_path / f".night_enhanced.{process.pid}.part.mp4"
+    deadline = time.monotonic() + 60
+    while not partial.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    assert partial.exists(), "the output was never begun"
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    elapsed = time.monotonic() - asked
+    assert process.returncode == 130
+    assert "stopped" in error
+    assert "Traceback" not in error
+    assert_nothing_left(tmp_path, "night.mp4")
+    # The promise is one second; the rest is for starved test machines.
+    assert elapsed < 5
+
+
+def test_version_and_help(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert __version__ in capfd.readouterr().out
+    assert run("enhance", "--help") == 0
+    assert "--strength" in capfd.readouterr().out
+
+
+def test_help_and_package_import_stay_light() -> None:
+    heavy = {"torch", "openvino", "numba", "av", "cv2", "pyvips"}
+    code = (
+        "import sys, zerodce_rt, zerodce_rt.cli; zerodce_rt.cli.build_parser();"
+        "print(','.join(sorted(set(sys.modules) & " + repr(heavy) + ")))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == ""
+
+
+@pytest.mark.skipif(nvidia_driver_present(), reason="with an NVIDIA driver, torch is wanted")
+def test_enhancing_does_not_import_torch(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    code = (
+        "import sys; from zerodce_rt.cli import main;"
+        "code = main(['enhance', sys.argv[1], '--quiet']);"
+        "sys.exit(code or 7 * ('torch' in sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.png")]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_doctor_lists_backends_and_reasons(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor") == 0
+    text = capfd.readouterr().out
+    assert re.search(r"yes +openvino", text)
+    assert re.search(r"yes +torch", text)
+    assert re.search(r"(yes|no) +cuda +\S+", text)
+    assert re.search(r"yes +plus", text)
+    assert re.search(r"yes +dcenet", text)
+    assert re.search(r"yes +h264 +libx264", text)
+    assert re.search(r"(yes|no) +window", text)
+    assert re.search(r"(yes|no) +camera +\S+", text)
+    assert re.search(r"(yes|no) +virtual camera +\S+", text)
+
+
+def test_readme_names_every_command_and_option() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    parser = build_parser()
+    commands = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    assert isinstance(commands, dict)
+    for name, command in commands.items():
+        assert f"zerodce-rt {name}" in readme, name
+        for action in command._actions:
+            for option in action.option_strings:
+                if option.startswith("--") and option != "--help":
+                    assert f"`{option}" in readme, f"{name} {option} is missing in README.md"
+
+
+def test_readme_names_every_key_of_the_live_window() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for key in KEYS:
+        for label in key.label.split():
+            row = rf"^\| (.*[ ,])?{re.escape(label)}[ ,].*\|$"
+            assert re.search(row, readme, re.MULTILINE), f"{label} is missing in README.md"
+
+
+def test_train_writes_weights_that_enhance(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for index in range(4):
+        bright = (dark_scene(index, 80, 64).astype(np.float32) * 7).clip(0, 255).astype(np.uint8)
+        photos.mkdir(exist_ok=True)
+        cv2.imwrite(str(photos / f"{index}.png"), bright)
+    weights = tmp_path / "mine.safetensors"
+    options = ["--steps", 3, "--size", 32, "--batch-size", 2, "--device", "cpu", "--quiet"]
+    assert run("train", photos, "-o", weights, *options) == 0
+    assert run("train", photos, "-o", weights, *options) == 1, "weights are not overwritten"
+    source = write_picture(tmp_path / "dark.png")
+    assert run("enhance", source, "--weights", weights, "--quiet") == 0
+    assert (tmp_path / "dark_enhanced.png").exists()

@@ -1,0 +1,169 @@
+"""Compile the CUDA kernels for a generation of cards, and tell what the machine code uses.
+
+``python -m tests.support.compile_kernels 90`` prints a line of JSON for each kernel. Needs
+no card, but a process of its own, in which Triton does not interpret.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from zerodce_rt.backends.cuda import applier as cuda
+from zerodce_rt.backends.cuda import curve_kernels as kernels_triton
+from zerodce_rt.backends.cuda import layer_kernels as layers
+from zerodce_rt.backends.cuda.control import REGISTERS, WARPS
+from zerodce_rt.backends.cuda.control_kernels import control_kernel
+from zerodce_rt.backends.cuda.triton_network import block
+
+TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+POINTERS = {"src_0", "src_1", "src_2", "dst_0", "dst_1", "dst_2"}
+FLOATS = {"scale_y", "offset_y", "scale_x", "offset_x", "max_level"}
+
+
+def machine_code(
+    kernel: Any, constants: dict[str, Any], pointers: dict[str, str], capability: int,
+    *, unaligned: set[str], warps: int, registers: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Compile as a launch with aligned pointers and strides would; what came of it."""
+    names = kernel.arg_names
+    signature = {}
+    for name in names:
+        if name in constants:
+            signature[name] = "constexpr"
+        elif name in pointers:
+            signature[name] = f"*{pointers[name]}"
+        else:
+            signature[name] = "fp32" if name in FLOATS else "i32"
+    aligned = [
+        n
+        for n, kind in signature.items()
+        if kind[0] == "*" or (kind == "i32" and n not in unaligned)
+    ]
+    compiled = triton.compile(
+        ASTSource(
+            fn=kernel,
+            signature=signature,
+            constexprs={(names.index(n),): value for n, value in constants.items()},
+            attrs={(names.index(n),): [["tt.divisibility", 16]] for n in aligned},
+        ),
+        target=GPUTarget("cuda", capability, 32),
+        options={"num_warps": warps, "maxnreg": registers},
+    )
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(compiled.asm["cubin"])
+        file.flush()
+        usage = _said_by("cuobjdump", "-res-usage", file.name)
+        code = _said_by("nvdisasm", "-c", file.name)
+    return {
+        "registers": int(re.findall(r"REG:(\d+)", usage)[0]),
+        "stack": int(re.findall(r"STACK:(\d+)", usage)[0]),
+        "shared": compiled.metadata.shared,
+        "spills": len(re.findall(r"\b(?:LDL|STL)\b", code)),
+        "widest_load": max(
+            (int(b) for b in re.findall(r"LDG\.E\.(?:\w+\.)*?(\d+)", code)), default=32
+        ),
+        "tensor_cores": len(re.findall(r"\b[HW]G?MMA\b", code)),
+        "instructions": len(re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s", code, re.MULTILINE)),
+    }
+
+
+def _said_by(tool: str, *arguments: str) -> str:
+    done = subprocess.run([TOOLS / tool, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+def curve(layout: int, sample: str, maps: int, *, full: bool, capability: int) -> dict[str, Any]:
+    rows, columns, warps = cuda.tile(capability, full=full)
+    packed = layout == 0
+    constants = {
+        "LAYOUT": layout, "BGR": False, "WHITE": 255.0, "DROPPED_BITS": 6 if sample == "u16" else 0,
+        "SHIFT_Y": 0 if packed else 1, "SHIFT_X": 0 if packed else 1, "SHARED": maps == 3,
+        "FULL": full, "ROWS": rows, "COLUMNS": columns, "WINDOW_Y": 16, "WINDOW_X": 16,
+    }  # fmt: skip
+    pointers = dict.fromkeys(POINTERS, sample)
+    pointers |= {"maps": "fp16", "gain": "fp32", "coefficients": "fp32"}
+    free = {"height", "map_height"} | (set() if full else {"map_width"})
+    return machine_code(
+        kernels_triton.curve_kernel, constants, pointers, capability, unaligned=free, warps=warps
+    )
+
+
+def thumbnail(layout: int, capability: int) -> dict[str, Any]:
+    packed = layout == 0
+    constants = {
+        "LAYOUT": layout, "BGR": False, "WHITE": 255.0, "DROPPED_BITS": 0,
+        "SHIFT_Y": 0 if packed else 1, "SHIFT_X": 0 if packed else 1, "ROWS": 32, "COLUMNS": 32,
+    }  # fmt: skip
+    pointers = dict.fromkeys(POINTERS, "u8") | {"out": "fp16", "coefficients": "fp32"}
+    free = {"height", "out_height", "out_width"}
+    return machine_code(
+        kernels_triton.thumbnail_kernel, constants, pointers, capability, unaligned=free, warps=4
+    )
+
+
+def layer(separable: bool, two: bool, capability: int) -> dict[str, Any]:
+    pixels, warps = block(capability, separable=separable)
+    constants = {
+        "SEPARABLE": separable, "TWO": two, "LAST": False, "CHANNELS": 32, "PADDED": 32,
+        "OUT": 32, "OUT_PADDED": 32, "PIXELS": pixels,
+        "a_channel_stride": 1, "b_channel_stride": 1, "out_channel_stride": 1,
+    }  # fmt: skip
+    names = layers.layer_kernel.arg_names
+    pointers = {n: "fp16" for n in names if n.startswith(("source", "depth", "weights", "bias"))}
+    pointers["out"] = "fp16"
+    return machine_code(
+        layers.layer_kernel,
+        constants,
+        pointers,
+        capability,
+        unaligned={"height", "width"},
+        warps=warps,
+    )
+
+
+def control(maps: int, capability: int) -> dict[str, Any]:
+    constants = {"SHARED": maps == 3, "STEP": 3, "SIZE": 4096, "PROBE": 1024}
+    pointers = {"estimate": "fp16", "thumbnail": "fp16", "before": "fp16", "state": "fp32",
+                "out": "fp16", "gain": "fp32", "moment": "fp32"}  # fmt: skip
+    return machine_code(
+        control_kernel,
+        constants,
+        pointers,
+        capability,
+        unaligned={"height", "width", "iterations", "map_count"},
+        warps=WARPS,
+        registers=REGISTERS,
+    )
+
+
+def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, layout, sample in (("packed", 0, "u8"), ("nv12", 2, "u8"), ("p010", 2, "u16")):
+        for maps in (3, 24):
+            for full in (False, True):
+                kind = "full" if full else "small"
+                found = curve(layout, sample, maps, full=full, capability=capability)
+                yield f"curve {name} {maps} {kind}", found
+    for name, layout in (("packed", 0), ("nv12", 2)):
+        yield f"thumbnail {name}", thumbnail(layout, capability)
+    for separable in (True, False):
+        for two in (False, True):
+            kind = "separable" if separable else "dense"
+            yield f"layer {kind} {1 + two}", layer(separable, two, capability)
+    for maps in (3, 24):
+        yield f"control {maps}", control(maps, capability)
+
+
+if __name__ == "__main__":
+    for what, found in everything(int(sys.argv[1])):
+        print(json.dumps({"kernel": what, **found}), flush=True)

@@ -1,0 +1,53 @@
+"""Frames and maps of noise, and how far two frames are apart."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.curve.maps import CurveMaps
+from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
+
+PADDING = 5
+SENTINEL = 77
+
+
+def random_frame(name: str, width: int, height: int, colour: Colour, *, seed: int = 0) -> Frame:
+    """A frame of noise whose rows are longer than the picture."""
+    rng = np.random.default_rng(seed)
+    format = FORMATS[name]
+    planes = []
+    for rows, samples in plane_shapes(format, width, height):
+        shape = rows, samples + PADDING
+        if format.bits == 32:
+            planes.append(rng.random(shape, dtype=np.float32))
+        else:
+            codes = rng.integers(0, 2**format.bits, shape) << format.dropped_bits
+            planes.append(codes.astype(format.dtype))
+    return Frame(format, tuple(planes), width, height, colour)
+
+
+def random_maps(count: int, height: int, width: int, *, align_corners: bool = False) -> CurveMaps:
+    values = np.random.default_rng(1).random((3 * count, height, width), dtype=np.float32) * 2 - 1
+    return CurveMaps(values, align_corners)
+
+
+def blank(frame: Frame) -> Frame:
+    out = frame.empty_like()
+    for plane in out.planes:
+        plane[:] = SENTINEL
+    return out
+
+
+def visible(frame: Frame) -> list[NDArray[np.float64]]:
+    """The codes of a frame's planes, without padding."""
+    shapes = plane_shapes(frame.format, frame.width, frame.height)
+    return [
+        p[:, :samples].astype(np.float64) / 2**frame.format.dropped_bits
+        for p, (_, samples) in zip(frame.planes, shapes, strict=True)
+    ]
+
+
+def gap(a: Frame, b: Frame) -> float:
+    pairs = zip(visible(a), visible(b), strict=True)
+    return max(float(np.abs(x - y).max()) for x, y in pairs)

@@ -1,0 +1,61 @@
+"""A frame's whole way on the processor, while the caller waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from zerodce_rt.backends.interfaces import Applier, Estimator
+from zerodce_rt.curve.control import ControlSettings, CurveControl
+from zerodce_rt.curve.maps import CurveMaps, resize_bilinear
+from zerodce_rt.curve.working_size import WorkingSize
+from zerodce_rt.frame import Frame
+
+
+class CPURunner:
+    """Thumbnail -> network -> control -> fused curve at full size. Is a ``Runner``."""
+
+    def __init__(self, estimator: Estimator, applier: Applier, working_size: WorkingSize) -> None:
+        self.name = estimator.name
+        self.estimator, self.applier = estimator, applier
+        self._working_size = working_size
+        self.control = CurveControl(ControlSettings())
+        # Frames that a GPU has given up come from the thread that waited for them.
+        self._lock = threading.Lock()
+
+    def reset(self) -> None:
+        self.control.reset()
+
+    def begin(
+        self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
+    ) -> Callable[[], None]:
+        with self._lock:
+            self.control.settings = settings
+            maps = self.curve_maps(source, seconds)
+            if maps.values.any():
+                self.applier.apply(source, maps, target)
+            else:  # bit for bit: the way to RGB and back would clip colours outside of it
+                source.copy_to(target)
+        return _done
+
+    def curve_maps(self, frame: Frame, seconds: float | None) -> CurveMaps:
+        """The maps that would be applied to a frame (and the step in time that goes with it)."""
+        size = self._working_size.of(frame.height, frame.width)
+        divisor = self._working_size.divisor
+        if divisor is None:
+            thumbnail = self.applier.thumbnail(frame, *size)
+        else:
+            whole = self.applier.thumbnail(frame, frame.height, frame.width)
+            thumbnail = resize_bilinear(whole, *size, scale=float(divisor))
+
+        def estimate() -> CurveMaps:
+            values = self.estimator.estimate(np.ascontiguousarray(thumbnail))
+            return CurveMaps(values, align_corners=divisor is not None)
+
+        return self.control.update(estimate, thumbnail, seconds)
+
+
+def _done() -> None:
+    """Nothing is left to wait for."""

@@ -1,0 +1,136 @@
+"""The CUDA applier: the fused Triton kernels on planes that are torch tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from zerodce_rt.backends.coefficients import yuv_coefficients
+from zerodce_rt.backends.cuda import curve_kernels as kernels
+from zerodce_rt.backends.cuda.driver import capability
+from zerodce_rt.frame import Frame, PixelFormat
+
+_LAYOUTS = {
+    "packed": kernels.PACKED.value,
+    "planar": kernels.PLANAR.value,
+    "semiplanar": kernels.SEMIPLANAR.value,
+}
+# What tl.dot can do at least.
+_SMALLEST_WINDOW = 16
+_THUMBNAIL_TILE = 32, 32
+
+
+def tile(capability: int, *, full: bool) -> tuple[int, int, int]:
+    """Rows and columns of the frame for one block of threads, and its warps.
+
+    Args:
+        capability: of the card: 75 for Turing, 90 for Hopper.
+        full: with maps of the frame's size; flat tiles hide more of the memory's latency.
+    """
+    if full:
+        return 8, 128, 4
+    # Triton gives Turing's tensor cores no work, and without them fewer pixels fit in registers.
+    return (16, 128, 8) if capability >= 80 else (16, 32, 8)
+
+
+def supports(format: PixelFormat) -> bool:
+    """Whether the kernels read and write a format."""
+    return format.layout in _LAYOUTS
+
+
+def apply_curve(
+    frame: Frame, maps: Tensor, out: Frame, *, gain: Tensor, align_corners: bool = False
+) -> None:
+    """Launch the fused kernel on the current stream.
+
+    Args:
+        frame, out: planes on the device, of one format and size.
+        maps: ``(3 * k, h, w)`` float16 in [-1, 1], rows contiguous.
+        gain: what the maps are multiplied with, one float32 on the device; 0 keeps every
+            sample.
+    """
+    count, map_height, map_width = maps.shape
+    full = (map_height, map_width) == (frame.height, frame.width)
+    rows, columns, warps = tile(capability(maps.device), full=full)
+    scale_y, offset_y = _mapping(frame.height, map_height, align_corners=align_corners)
+    scale_x, offset_x = _mapping(frame.width, map_width, align_corners=align_corners)
+    grid = triton.cdiv(frame.width, columns), triton.cdiv(frame.height, rows)
+    source, target = _planes(frame), _planes(out)
+    kernels.curve_kernel[grid](
+        *source, *target, *_strides(frame), *_strides(out), frame.width, frame.height,
+        maps, map_height, map_width, maps.stride(0), scale_y, offset_y, scale_x, offset_x,
+        gain, coefficients(frame, maps.device), **_constants(frame.format),
+        SHARED=count == 3, FULL=full, ROWS=rows, COLUMNS=columns,
+        WINDOW_Y=_window(rows, scale_y), WINDOW_X=_window(columns, scale_x),
+        num_warps=warps,
+    )  # fmt: skip
+
+
+def fill_thumbnail(frame: Frame, out: Tensor) -> None:
+    """Area average of a frame on the device, on the current stream.
+
+    Args:
+        out: ``(3, h, w)`` RGB in [0, 1], float16 or float32, contiguous.
+    """
+    _, height, width = out.shape
+    if (height, width) == (frame.height, frame.width):
+        rows, columns, warps = tile(capability(out.device), full=True)
+        kernels.rgb_kernel[(triton.cdiv(width, columns), triton.cdiv(height, rows))](
+            *_planes(frame), *_strides(frame), width, height, coefficients(frame, out.device), out,
+            **_constants(frame.format), ROWS=rows, COLUMNS=columns, num_warps=warps,
+        )  # fmt: skip
+        return
+    kernels.thumbnail_kernel[(width, height)](
+        *_planes(frame), *_strides(frame), frame.width, frame.height,
+        coefficients(frame, out.device), out, height, width, **_constants(frame.format),
+        ROWS=_THUMBNAIL_TILE[0], COLUMNS=_THUMBNAIL_TILE[1],
+    )  # fmt: skip
+
+
+_coefficients: dict[tuple[Any, ...], Tensor] = {}
+
+
+def coefficients(frame: Frame, device: torch.device) -> Tensor:
+    """Those of ``yuv_coefficients`` on the device; they stay where a graph may read them."""
+    bits = min(frame.format.bits, 16)  # packed frames have no use for them
+    key = frame.colour, bits, device
+    if key not in _coefficients:
+        _coefficients[key] = torch.from_numpy(yuv_coefficients(frame.colour, bits)).to(device)
+    return _coefficients[key]
+
+
+def _mapping(size: int, samples: int, *, align_corners: bool) -> tuple[float, float]:
+    """Scale and offset from pixels to the grid (see ``curve.source_positions``)."""
+    if align_corners:
+        return ((samples - 1) / (size - 1) if size > 1 else 0.0), 0.0
+    scale = samples / size
+    return scale, 0.5 * scale - 0.5
+
+
+def _window(tile: int, scale: float) -> int:
+    """Grid samples that a tile may touch, as the power of two that tl.dot wants."""
+    return max(_SMALLEST_WINDOW, triton.next_power_of_2(int((tile - 1) * scale) + 3))
+
+
+def _planes(frame: Frame) -> tuple[Any, Any, Any]:
+    first, last = frame.planes[0], frame.planes[-1]
+    return first, frame.planes[1] if len(frame.planes) > 1 else first, last
+
+
+def _strides(frame: Frame) -> tuple[int, int]:
+    planes: Any = frame.planes
+    return planes[0].stride(0), planes[-1].stride(0)
+
+
+def _constants(format: PixelFormat) -> dict[str, Any]:
+    return {
+        "LAYOUT": _LAYOUTS[format.layout],
+        "BGR": format.bgr,
+        "WHITE": 1.0 if format.bits == 32 else float(2**format.bits - 1),
+        "DROPPED_BITS": format.dropped_bits,
+        "SHIFT_Y": format.chroma_shift[1],
+        "SHIFT_X": format.chroma_shift[0],
+    }

@@ -1,0 +1,55 @@
+"""The networks on an NVIDIA GPU as PyTorch runs them: cuDNN's convolutions in float16."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerodce_rt.backends.interfaces import DeviceEstimate
+from zerodce_rt.network.checkpoint import Checkpoint
+from zerodce_rt.network.model import CurveNet, DCENet
+from zerodce_rt.network.wiring import INPUTS, dense
+
+
+class CuDNNNetwork:
+    """Float16, channels last, the fastest of cuDNN's algorithms. Is a ``DeviceNetwork``.
+
+    Args:
+        device: where the tensors are; on ``"cpu"``, PyTorch takes other convolutions.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        self.device = device
+        model: Any = dense_model(checkpoint).half().to(device)
+        self._model = model.to(memory_format=torch.channels_last)
+        self.map_count = checkpoint.map_count
+
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        del height, width  # cuDNN prepares itself when it first sees a size
+        return self._estimate
+
+    def _estimate(self, image: Tensor, out: Tensor) -> None:
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            pictures = image[None].contiguous(memory_format=torch.channels_last)
+            out.copy_(self._model(pictures)[0])
+
+
+class _DensePlus(CurveNet):
+    """DCENetPlus without its separable convolutions (see ``wiring.dense``)."""
+
+    map_channels = 3
+    conv = staticmethod(DCENet.conv)
+
+
+def dense_model(checkpoint: Checkpoint) -> CurveNet:
+    """A network in float32 whose layers are ordinary convolutions, whichever it is."""
+    state = {}
+    for number in range(1, len(INPUTS) + 1):
+        name = f"e_conv{number}"
+        for part, values in zip(("weight", "bias"), dense(checkpoint.weights, name), strict=True):
+            state[f"{name}.{part}"] = torch.from_numpy(values)
+    model = DCENet() if checkpoint.model == "dcenet" else _DensePlus()
+    model.load_state_dict(state)
+    return model.eval()

@@ -1,0 +1,144 @@
+"""The networks on an NVIDIA GPU: seven fused kernels in float16, on tensors that stay there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import triton
+from torch import Tensor
+
+from zerodce_rt.backends.cuda.driver import capability
+from zerodce_rt.backends.cuda.layer_kernels import layer_kernel
+from zerodce_rt.backends.interfaces import DeviceEstimate
+from zerodce_rt.network.checkpoint import Checkpoint
+from zerodce_rt.network.wiring import INPUTS
+
+CHANNELS = 32
+# What tl.dot can do at least.
+_SMALLEST = 16
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """The weights of a layer for one of its inputs, on the device."""
+
+    depth_weights: Tensor
+    depth_bias: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer: a branch for each input, and the bias of all."""
+
+    branches: tuple[_Branch, ...]
+    bias: Tensor
+    channels: int
+    outputs: int
+
+
+class TritonNetwork:
+    """Curve maps of a picture that lies on the device already. Is a ``DeviceNetwork``.
+
+    Args:
+        device: where the tensors are; ``"cpu"`` works in Triton's interpreter.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        self.separable = checkpoint.model == "plus"
+        self.device = device
+        self._block = block(capability(self.device), separable=self.separable)
+        weights = {n: torch.from_numpy(w) for n, w in checkpoint.weights.items()}
+        self._layers = [
+            _layer(weights, f"e_conv{n + 1}", len(inputs), self.separable, self.device)
+            for n, inputs in enumerate(INPUTS)
+        ]
+        self.map_count = checkpoint.map_count
+
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        # What the layers leave for each other; it stays in place for a graph.
+        kept = [
+            torch.empty((height * width, CHANNELS), dtype=torch.float16, device=self.device)
+            for _ in range(len(INPUTS) - 1)
+        ]
+        return partial(self._estimate, kept)
+
+    def _estimate(self, kept: list[Tensor], image: Tensor, out: Tensor) -> None:
+        height, width = image.shape[1:]
+        planar, interleaved = (1, height * width), (CHANNELS, 1)
+        values = [(image, planar), *((tensor, interleaved) for tensor in kept), (out, planar)]
+        for number, (inputs, layer) in enumerate(zip(INPUTS, self._layers, strict=True)):
+            (a, strides), (b, _) = values[inputs[0]], values[inputs[-1]]
+            target, out_strides = values[number + 1]
+            first, last = layer.branches[0], layer.branches[-1]
+            pixels, warps = self._block
+            layer_kernel[(triton.cdiv(height * width, pixels),)](
+                a, b, *strides, *strides,
+                first.depth_weights, first.depth_bias, first.weights,
+                last.depth_weights, last.depth_bias, last.weights,
+                layer.bias, target, *out_strides, height, width,
+                SEPARABLE=self.separable, TWO=len(inputs) == 2, LAST=target is out,
+                CHANNELS=layer.channels, PADDED=_padded(layer.channels), OUT=layer.outputs,
+                OUT_PADDED=_padded(layer.outputs), PIXELS=pixels, num_warps=warps,
+            )  # fmt: skip
+
+
+def block(capability: int, *, separable: bool) -> tuple[int, int]:
+    """How many pixels a block of threads works on, and its warps.
+
+    Args:
+        capability: of the card: 75 for Turing, 90 for Hopper; 0 where Triton interprets, which
+            takes its time for each block, however large.
+    """
+    if capability == 0:
+        return 1024, 4
+    if separable:
+        return 32, 4
+    if capability < 80:  # Triton gives Turing's tensor cores no work: sums take registers
+        return 16, 4
+    return 64, 8 if 100 <= capability < 120 else 4
+
+
+def _padded(channels: int) -> int:
+    return max(_SMALLEST, triton.next_power_of_2(channels))
+
+
+def _layer(
+    weights: dict[str, Tensor], name: str, inputs: int, separable: bool, device: torch.device
+) -> _Layer:
+    """Split a layer's weights by input, lay them out for the kernel, pad them with zeros."""
+    if separable:
+        depth = weights[f"{name}.depth_conv.weight"]
+        depth_bias = weights[f"{name}.depth_conv.bias"]
+        point = weights[f"{name}.point_conv.weight"]
+        bias = weights[f"{name}.point_conv.bias"]
+    else:
+        point = weights[f"{name}.weight"]
+        bias = weights[f"{name}.bias"]
+    outputs, all_channels = point.shape[:2]
+    channels = all_channels // inputs
+    padded, out_padded = _padded(channels), _padded(outputs)
+
+    def placed(values: Tensor, *shape: int) -> Tensor:
+        full = torch.zeros(shape, dtype=torch.float16)
+        full[tuple(slice(n) for n in values.shape)] = values.half()
+        return full.to(device)
+
+    branches = []
+    for i in range(inputs):
+        part = slice(i * channels, (i + 1) * channels)
+        if separable:
+            branches.append(
+                _Branch(
+                    placed(depth[part, 0].flatten(1).T, 9, padded),
+                    placed(depth_bias[part], padded),
+                    placed(point[:, part, 0, 0].T, padded, out_padded),
+                )
+            )
+        else:
+            taps = point[:, part].flatten(2).permute(2, 1, 0)
+            dense = placed(taps, 9, padded, out_padded)
+            branches.append(_Branch(dense, dense, dense))
+    return _Layer(tuple(branches), placed(bias, out_padded), channels, outputs)

@@ -1,0 +1,1 @@
+"""Networks compiled by TensorRT: through torch-tensorrt, and TensorRT for RTX cards."""

@@ -1,0 +1,84 @@
+"""TensorRT for RTX: engines for GeForce RTX cards, which the card's own compiler finishes."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerodce_rt.atomic import finished_file
+from zerodce_rt.backends.interfaces import DeviceEstimate
+from zerodce_rt.backends.tensorrt.engine_check import check_maps
+from zerodce_rt.backends.tensorrt.engines import EngineCache, EngineKey, EngineRejected
+from zerodce_rt.backends.tensorrt.rtx_engine import build_engine, engine_key, load, make_logger
+from zerodce_rt.network.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
+
+# Most of it is the card's own compiler.
+_USUAL_SECONDS = 10.0
+
+
+class RTXNetwork:
+    """An engine for each size of picture. Is a ``DeviceNetwork``.
+
+    Args:
+        target: compute capability of the card.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: torch.device, target: str, cache: EngineCache
+    ) -> None:
+        self.device = device
+        self.map_count = checkpoint.map_count
+        self._checkpoint, self._target, self._cache = checkpoint, target, cache
+        trt = load()
+        self._logger = make_logger(trt)
+        self._runtime = trt.Runtime(self._logger)
+
+    def prepare(self, height: int, width: int) -> DeviceEstimate:
+        key = engine_key(self._checkpoint, height, width, self._target)
+        build = partial(build_engine, self._checkpoint, height, width, self._target)
+        return self._cache.load(key, build, partial(self._use, key), usually_seconds=_USUAL_SECONDS)
+
+    def _use(self, key: EngineKey, plan: bytes, new: bool) -> DeviceEstimate:
+        engine = self._runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise EngineRejected(self._logger.said or "TensorRT-RTX refuses it")
+        config = engine.create_runtime_config()
+        compiled = config.create_runtime_cache()
+        config.set_runtime_cache(compiled)
+        kept = self._cache.companion(key, f"{_slug(torch.cuda.get_device_name(self.device))}.jit")
+        known = kept is not None and kept.exists() and compiled.deserialize(kept.read_bytes())
+        context = engine.create_execution_context(config)
+        if context is None:
+            raise EngineRejected(self._logger.said or "TensorRT-RTX cannot run it")
+        estimate = partial(self._estimate, context)
+        if new or not known:
+            check_maps(estimate, self._checkpoint, self.device, key.height, key.width)
+            if kept is not None:
+                _keep(kept, bytes(compiled.serialize()))
+        return estimate
+
+    def _estimate(self, context: Any, image: Tensor, out: Tensor) -> None:
+        context.set_tensor_address("image", image.data_ptr())
+        context.set_tensor_address("maps", out.data_ptr())
+        if not context.execute_async_v3(torch.cuda.current_stream(self.device).cuda_stream):
+            raise RuntimeError(self._logger.said or "TensorRT-RTX could not start")
+
+
+def _slug(name: str) -> str:
+    """A card's name as part of a file's."""
+    return "".join(c if c.isalnum() else "-" for c in name)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        with finished_file(path) as partial_file:
+            partial_file.write_bytes(data)
+    except OSError as error:  # it is made again next time
+        log.debug("%s: %s", path, error)

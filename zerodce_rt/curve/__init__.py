@@ -1,0 +1,1 @@
+"""The idea: tone curves, drawn small and applied large. NumPy only."""

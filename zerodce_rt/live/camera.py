@@ -1,0 +1,146 @@
+"""Cameras, through OpenCV."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.live.exposure import FrameRateHold
+from zerodce_rt.live.sources import Picture, SourceLost
+
+log = logging.getLogger(__name__)
+
+_BACKENDS = {"Linux": "CAP_V4L2", "Windows": "CAP_DSHOW", "Darwin": "CAP_AVFOUNDATION"}
+# Pictures in a row that cannot be decoded before the camera counts as lost.
+_BAD_PICTURES = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSettings:
+    """What is asked of a camera; it may give something else.
+
+    Attributes:
+        width, height: in pixels.
+        rate: frames a second.
+    """
+
+    width: int = 1280
+    height: int = 720
+    rate: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not (16 <= self.width <= 16384 and 16 <= self.height <= 16384):
+            raise ValueError(f"size must be 16x16 to 16384x16384, not {self.width}x{self.height}")
+        if not 0 < self.rate <= 1000:
+            raise ValueError(f"fps must be above 0 and at most 1000, not {self.rate:g}")
+
+
+class Camera:
+    """An open camera; a ``Source``.
+
+    Args:
+        device: number, or device path.
+        hold: keeps the camera from lowering its rate; the caller restores the setting.
+
+    Raises:
+        SourceLost: if there is no such camera, or another program uses it.
+    """
+
+    def __init__(
+        self, device: int | str, settings: CameraSettings, hold: FrameRateHold | None = None
+    ) -> None:
+        self._name = camera_name(device)
+        self._capture = _open(device)
+        for key, value in (
+            (cv2.CAP_PROP_FRAME_WIDTH, settings.width),
+            (cv2.CAP_PROP_FRAME_HEIGHT, settings.height),
+            (cv2.CAP_PROP_FPS, settings.rate),
+        ):
+            self._capture.set(key, value)
+        self.description = (
+            f"asked for {settings.width}x{settings.height} at {settings.rate:g} fps, "
+            f"promised {self._promised()}"
+        )
+        if hold is not None:
+            self.description += ", rate held" if hold.apply() else ", rate not held"
+
+    def _promised(self) -> str:
+        """Size, format and rate as the driver says, which may not be what it gives."""
+        get = self._capture.get
+        width, height = int(get(cv2.CAP_PROP_FRAME_WIDTH)), int(get(cv2.CAP_PROP_FRAME_HEIGHT))
+        code = int(get(cv2.CAP_PROP_FOURCC))
+        fourcc = code.to_bytes(4, "little").decode("ascii", "replace") if code > 0 else ""
+        format = f" {fourcc.strip()}" if fourcc.strip().isprintable() and fourcc.strip() else ""
+        rate = get(cv2.CAP_PROP_FPS)
+        return f"{width}x{height}{format}" + (f" at {rate:g} fps" if rate > 0 else "")
+
+    def read(self) -> Picture:
+        for _ in range(_BAD_PICTURES):
+            try:
+                if not self._capture.grab():
+                    break
+                captured = time.monotonic()
+                image = self._capture.retrieve()[1]
+            except cv2.error as error:
+                log.debug("%s: %s", self._name, error)
+                break
+            if image is not None and image.size:
+                return Picture(_bgr(image), captured)
+        raise SourceLost(f"{self._name} gives no picture; check that it is plugged in")
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def camera_name(device: int | str) -> str:
+    """What a camera is called in messages."""
+    return f"camera {device}"
+
+
+def _backend() -> int:
+    """OpenCV's way to this system's cameras."""
+    return int(getattr(cv2, _BACKENDS.get(platform.system(), "CAP_ANY")))
+
+
+def _open(device: int | str) -> Any:
+    # What is wrong is said in one line of our own.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    backend = _backend()
+    # Uncompressed, many webcams give 5 frames a second at 1080p. The format must be set before
+    # the size, with DirectShow even before the camera is opened; one that has no MJPG then fails.
+    mjpg = [cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")]
+    for parameters in ([mjpg] if backend != cv2.CAP_AVFOUNDATION else []) + [[]]:
+        with suppress(cv2.error):
+            capture = cv2.VideoCapture(device, backend, parameters)
+            if capture.isOpened():
+                return capture
+            capture.release()
+    raise SourceLost(
+        f"{camera_name(device)} cannot be opened; "
+        "see 'zerodce-rt live --list-cameras', and whether another program uses it"
+    )
+
+
+def _bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """A camera's picture in three channels of 8 bits."""
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.ndim == 2 or image.shape[2] == 1:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    return image
+
+
+def list_cameras() -> list[str]:
+    """A line for each camera of this machine: number, name, device path."""
+    from cv2_enumerate_cameras import enumerate_cameras
+
+    found = sorted(enumerate_cameras(_backend()), key=lambda camera: camera.index)
+    return [f"{c.index:>2}  {c.name}" + (f"  ({c.path})" if c.path else "") for c in found]

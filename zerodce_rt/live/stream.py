@@ -1,0 +1,164 @@
+"""Network streams, and files that play at their own speed, through PyAV."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.frame import FORMATS
+from zerodce_rt.live.sources import Picture, SourceLost
+from zerodce_rt.media.frames import convert, refuse_hdr
+from zerodce_rt.media.reader import VideoReader, reason_of
+
+log = logging.getLogger(__name__)
+
+# How long a server may be silent while connecting, and later.
+_TIMEOUT_SECONDS = (10.0, 5.0)
+# FFmpeg would otherwise wait up to five seconds to learn more about a stream, and hold frames
+# back in case they come out of order.
+_OPTIONS = {
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    "analyzeduration": "1000000",
+    "probesize": "1000000",
+}
+# Live as well, but seconds of it arrive at once.
+_FORMATS_IN_PIECES = ("dash", "hls")
+_SCHEME_OPTIONS = {
+    "rtsp": {"rtsp_transport": "tcp"},
+    "rtsps": {"rtsp_transport": "tcp"},
+    "udp": {"overrun_nonfatal": "1"},
+}
+# The clock waits for a decoder that is later than this, and does not wait for a longer gap in a
+# file's times.
+_LATE_SECONDS, _GAP_SECONDS = 0.1, 10.0
+
+
+class Stream:
+    """A network stream; a ``Source``. One that has an end plays at its own speed.
+
+    Args:
+        name: what to call it in messages, without a password.
+
+    Raises:
+        SourceLost: if nobody sends.
+        ZeroDCEError: if what comes is not a video, or HDR.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self._name = name
+        options = _OPTIONS | _SCHEME_OPTIONS.get(url.partition("://")[0].lower(), {})
+        try:
+            self._container = av.open(
+                url, options=options, timeout=_TIMEOUT_SECONDS, metadata_errors="replace"
+            )
+        except (av.FFmpegError, OSError) as error:
+            raise SourceLost(f"{name} cannot be opened ({reason_of(error)})") from error
+        try:
+            stream: Any = self._container.streams.best("video")
+            if stream is None or stream.codec_context is None:
+                raise ZeroDCEError(f"{name}: has no video that can be decoded")
+            refuse_hdr(int(stream.codec_context.color_trc or 0), name)
+        except BaseException:
+            self._container.close()
+            raise
+        self._ends = self._container.duration is not None
+        in_pieces = self._container.format.name in _FORMATS_IN_PIECES
+        self._player = _Player(self._container, stream, paced=self._ends or in_pieces)
+        self.description = _describe(stream)
+
+    def read(self) -> Picture | None:
+        try:
+            picture = self._player.next()
+        except (av.FFmpegError, OSError) as error:
+            raise SourceLost(f"{self._name} broke off ({reason_of(error)})") from error
+        if picture is None and not self._ends:
+            raise SourceLost(f"{self._name} was closed by its sender")
+        return picture
+
+    def close(self) -> None:
+        self._container.close()
+
+
+class FilePlayer:
+    """A video file that plays at its own speed; a ``Source``."""
+
+    def __init__(self, path: Path) -> None:
+        self._reader = VideoReader(path)
+        self._player = _Player(self._reader.container, self._reader.stream, paced=True)
+        self.description = _describe(self._reader.stream)
+
+    def read(self) -> Picture | None:
+        try:
+            return self._player.next()
+        except (av.FFmpegError, OSError) as error:
+            log.warning("%s: damaged (%s)", self._reader.path, reason_of(error))
+            return None
+
+    def close(self) -> None:
+        self._reader.container.close()
+
+
+class _Player:
+    """Decoded pictures, each with the time at which it is to be seen."""
+
+    def __init__(self, container: Any, stream: Any, *, paced: bool) -> None:
+        # Frame threads would hold back as many frames as there are threads.
+        stream.thread_type = "AUTO" if paced else "SLICE"
+        self._frames = _decoded(container, stream)
+        self._aspect = stream.sample_aspect_ratio or Fraction(1)
+        self._paced = paced
+        self._start: float | None = None
+
+    def next(self) -> Picture | None:
+        for frame in self._frames:
+            captured = time.monotonic()
+            if self._paced and frame.time is not None:
+                captured = self._due(frame.time, captured)
+            return Picture(_upright_bgr(frame, self._aspect), captured)
+        return None
+
+    def _due(self, seconds: float, now: float) -> float:
+        """When the picture of a file's time is to be seen."""
+        start = self._start
+        if start is None or not -_GAP_SECONDS < now - (start + seconds) < _LATE_SECONDS:
+            start = self._start = now - seconds
+        return start + seconds
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
+    """What can be decoded; a damaged packet on the way is no reason to stop."""
+    for packet in container.demux(stream):
+        with suppress(av.InvalidDataError):
+            yield from packet.decode()
+
+
+def _upright_bgr(frame: av.VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
+    """The frame as people see it: turned by its rotation, with square pixels."""
+    size = None
+    if aspect > 1:
+        size = round(frame.width * aspect), frame.height
+    elif 0 < aspect < 1:
+        size = frame.width, round(frame.height / aspect)
+    turn = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180,
+            -90: cv2.ROTATE_90_CLOCKWISE}.get(frame.rotation)  # fmt: skip
+    image = convert(frame, FORMATS["bgr24"], size=size).to_ndarray()
+    return np.asarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
+
+
+def _describe(stream: Any) -> str:
+    context = stream.codec_context
+    rate = stream.average_rate or stream.guessed_rate
+    text = f"{context.width}x{context.height} {context.name}"
+    return f"{text} at {float(rate):.4g} fps" if rate else text

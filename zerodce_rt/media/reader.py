@@ -1,0 +1,265 @@
+"""Reading a video file: decoded frames of its main video, and every other packet as it is."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import av
+from av.stream import Disposition
+
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.media.frames import refuse_hdr
+
+if TYPE_CHECKING:
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+    from zerodce_rt.media.hwaccel import Decoding
+
+log = logging.getLogger(__name__)
+
+# Streams are interleaved with some slack; past it, nothing from before the end can follow.
+_INTERLEAVE_SLACK_SECONDS = 10.0
+_COPIED_TYPES = ("audio", "subtitle", "video", "data", "attachment")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A part of a file, in seconds from its beginning. The default is all of it."""
+
+    start: float = 0.0
+    end: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(
+                f"start must be 0 or more and before end, not {self.start:g} and {self.end:g}"
+            )
+
+
+class VideoReader:
+    """A video file opened for reading.
+
+    Attributes:
+        stream: the main video, which is decoded.
+        format: of its frames, as far as the file tells.
+        copied: the other streams, whose packets pass through.
+
+    Args:
+        decoding: where to decode it; default: on the CPU.
+
+    Raises:
+        ZeroDCEError: no such file, not a video, no video stream, HDR.
+    """
+
+    def __init__(
+        self, path: Path, span: Span | None = None, decoding: Decoding | None = None
+    ) -> None:
+        self.path = path
+        self.span = span or Span()
+        if not path.is_file():
+            raise ZeroDCEError(f"{path}: no such file")
+        try:
+            # A relative name like "-x.mp4" or "a:b.mp4" would be taken for an option or a URL.
+            self.container = av.open(
+                str(path.absolute()), metadata_errors="replace",
+                hwaccel=decoding.accel if decoding else None,
+            )  # fmt: skip
+        except (av.FFmpegError, OSError) as error:
+            raise ZeroDCEError(
+                f"{path}: not a video that can be read ({reason_of(error)})"
+            ) from error
+        try:
+            self.stream = self._main_stream()
+            if decoding is None:
+                self.stream.thread_type = "AUTO"
+                self.format = self.stream.codec_context.format
+            else:
+                self.format = decoding.format
+            refuse_hdr(int(self.stream.codec_context.color_trc or 0), str(path))
+        except BaseException:
+            self.container.close()
+            raise
+        self.copied: list[Stream] = [
+            s for s in self.container.streams if s != self.stream and s.type in _COPIED_TYPES
+        ]
+        if self.container.chapters():
+            # MP4 keeps its chapters' titles in a track that the writer makes anew.
+            self.copied = [s for s in self.copied if (s.type, s.name) != ("data", "bin_data")]
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+    def _main_stream(self) -> VideoStream:
+        stream = cast("VideoStream | None", self.container.streams.best("video"))
+        if stream is None or _is_cover(stream):
+            kinds = ", ".join(sorted({s.type for s in self.container.streams})) or "nothing"
+            raise ZeroDCEError(f"{self.path}: has no video stream (it holds {kinds})")
+        if stream.codec_context is None:
+            raise ZeroDCEError(f"{self.path}: its video codec is unknown to this FFmpeg")
+        return stream
+
+    @property
+    def start_seconds(self) -> float:
+        """The file's own time at its beginning (0 for most)."""
+        return (self.container.start_time or 0) / av.time_base
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Length of the part to be read, if the file tells."""
+        stream, whole = self.stream, None
+        if stream.duration and stream.time_base:
+            whole = float(stream.duration * stream.time_base)
+        elif self.container.duration:
+            whole = self.container.duration / av.time_base
+        if whole is None:
+            return None
+        return max(0.0, min(whole, self.span.end) - self.span.start)
+
+    @property
+    def frame_count(self) -> int | None:
+        """Expected number of frames, for the progress bar."""
+        if self._whole and self.stream.frames:
+            return self.stream.frames
+        rate, duration = self.rate, self.duration_seconds
+        return round(duration * rate) if rate and duration else None
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Average frame rate, as far as the file tells."""
+        return self.stream.average_rate or self.stream.guessed_rate
+
+    @property
+    def trim_seconds(self) -> Fraction:
+        """What is subtracted from every timestamp: nothing unless the start is cut off."""
+        if self.span.start == 0:
+            return Fraction(0)
+        return Fraction(self.span.start + self.start_seconds).limit_denominator(1_000_000)
+
+    def __iter__(self) -> Iterator[av.VideoFrame | av.Packet]:
+        """Frames and packets in file order, with the timestamps of the file.
+
+        Raises:
+            ZeroDCEError: if the file is damaged, or holds no frame of the span.
+        """
+        begin = self.span.start + self.start_seconds
+        end = self.span.end + self.start_seconds
+        frames = 0
+        seconds = begin
+        try:
+            for item in self._decoded(begin, end):
+                if isinstance(item, av.Packet):
+                    if self._wanted(item, begin, end):
+                        yield item
+                    continue
+                seconds = item.time if item.time is not None else seconds
+                if self._whole or begin <= seconds < end:
+                    frames += 1
+                    yield item
+        except (av.FFmpegError, OSError) as error:
+            at_seconds = max(0.0, seconds - self.start_seconds)
+            rescue = f"; the part before may be had with --end {at_seconds:.2f}" if frames else ""
+            raise ZeroDCEError(
+                f"{self.path}: damaged after {at_seconds:.2f} s ({reason_of(error)}){rescue}"
+            ) from error
+        if not frames:
+            raise ZeroDCEError(
+                f"{self.path}: no video frame "
+                + ("could be decoded" if self._whole else "between --start and --end")
+            )
+        self._warn_if_short(seconds)
+
+    def _decoded(self, begin: float, end: float) -> Iterator[av.VideoFrame | av.Packet]:
+        """All there is from the key frame before ``begin`` on, until no more can be due."""
+        if self.span.start > 0:
+            self.container.seek(int(begin * av.time_base))
+        stored: list[int] = []
+
+        def stamped(frames: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+            for frame in frames:
+                if stored:
+                    frame.pts = heapq.heappop(stored)
+                yield frame
+
+        for packet in self.container.demux([self.stream, *self._demuxed()]):
+            at = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
+            if at is not None and at >= end:
+                if at >= end + _INTERLEAVE_SLACK_SECONDS:
+                    break
+            elif packet.stream.index != self.stream.index:
+                yield packet
+            else:
+                if self._stores_no_pts and packet.dts is not None:
+                    heapq.heappush(stored, packet.dts)
+                yield from stamped(self.stream.decode(packet))
+        if not self._whole:
+            yield from stamped(self._remaining())
+
+    @property
+    def _whole(self) -> bool:
+        """Whether all of the file is read."""
+        return self.span == Span()
+
+    @property
+    def _stores_no_pts(self) -> bool:
+        """AVI numbers its packets in stored order; FFmpeg can only guess when B-frames are due.
+
+        Frames leave the decoder in the order of display, so the numbers in rising order fit.
+        """
+        return self.container.format.name == "avi"
+
+    def _demuxed(self) -> list[Stream]:
+        return [s for s in self.copied if s.type != "attachment"]
+
+    def _wanted(self, packet: av.Packet, begin: float, end: float) -> bool:
+        if packet.size == 0:  # the flush packet that ends each stream
+            return False
+        at = _seconds(packet.pts if packet.pts is not None else packet.dts, packet)
+        if at is None or self._whole or _is_cover(packet.stream):
+            return True
+        length = _seconds(packet.duration, packet) or 0.0
+        return at + length > begin and at < end
+
+    def _remaining(self) -> list[av.VideoFrame]:
+        """Frames still inside the decoder when reading stopped before the end of the file."""
+        try:
+            frames = self.stream.decode(None)
+        except av.EOFError:  # already flushed: the file ended inside the span
+            return []
+        for frame in frames:
+            # It comes with a packet, and here there is none.
+            frame.time_base = self.stream.time_base
+        return frames
+
+    def _warn_if_short(self, last_seconds: float) -> None:
+        expected = self.duration_seconds
+        got = last_seconds - self.start_seconds - self.span.start
+        if expected and math.isfinite(expected) and got < 0.9 * expected - 2:
+            log.warning(
+                "%s: ends at %.1f s although it says %.1f s; it may have been cut short",
+                self.path, got, expected,
+            )  # fmt: skip
+
+
+def _is_cover(stream: Stream) -> bool:
+    """Whether a video stream is a still picture of the whole file, such as an album's cover."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _seconds(ticks: int | None, packet: av.Packet) -> float | None:
+    return None if ticks is None or not packet.time_base else float(ticks * packet.time_base)
+
+
+def reason_of(error: Exception) -> str:
+    """FFmpeg's own words for an error, without its number and the file's name."""
+    return getattr(error, "strerror", None) or str(error)

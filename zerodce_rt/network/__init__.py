@@ -1,0 +1,1 @@
+"""The networks that draw the curves, their weights, and files of weights."""

@@ -1,0 +1,1 @@
+"""Training the networks, on photographs alone. Needs torch."""
