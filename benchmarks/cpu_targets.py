@@ -32,7 +32,8 @@ from zerodce_rt.bench.hardware import hardware
 from zerodce_rt.bench.stages import dark_noise
 from zerodce_rt.bench.timing import measure
 from zerodce_rt.demo.scene import film
-from zerodce_rt.enhancer import DEFAULT_MODEL, DEFAULT_WORKING_SIZE, Enhancer
+from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.names import DEFAULT_MODEL, DEFAULT_WORKING_SIZE
 from zerodce_rt.progress import progress_bar
 
 RATE = 25

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from zerodce_rt.bench import write_json
 from zerodce_rt.bench.hardware import hardware
 from zerodce_rt.bench.stages import dark_noise
-from zerodce_rt.files import video_enhancer
+from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.live import session
 from zerodce_rt.live.camera import CameraSettings
 from zerodce_rt.live.feeds import open_feed
@@ -246,7 +246,7 @@ def run(seconds: float) -> tuple[Record, float]:
     feed = open_feed("0", camera=CameraSettings())
     began, cpu = time.monotonic(), time.process_time()
     session.run_live(
-        feed, video_enhancer(), session.LiveSettings(seconds=seconds + WARM_UP_SECONDS)
+        feed, Enhancer.for_video(), session.LiveSettings(seconds=seconds + WARM_UP_SECONDS)
     )
     return MeasuredWindow.record, (time.process_time() - cpu) / (time.monotonic() - began)
 

@@ -16,7 +16,7 @@ from av.stream import Disposition
 from tests.conftest import VideoMaker, assert_nothing_left
 from tests.support.media import Probe, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
-from zerodce_rt.files import default_output, find_media, output_in_folder
+from zerodce_rt.media.paths import default_output, find_media, output_in_folder
 from zerodce_rt.media.pictures import read_picture
 from zerodce_rt.media.reader import Span
 from zerodce_rt.media.writer import EncoderSettings

@@ -20,6 +20,7 @@ from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError, ZeroDCEError
 from zerodce_rt.frame import Frame, from_array
+from zerodce_rt.names import DEFAULT_MAX_LEVEL, DEFAULT_MODEL, DEFAULT_WORKING_SIZE
 from zerodce_rt.network.checkpoint import Checkpoint, load_bundled, load_weights
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ else:
     FrameT = TypeVar("FrameT")
 
 log = logging.getLogger(__name__)
-
-DEFAULT_MODEL = "plus"
-# Larger ones cost more and score no better on held-out photographs (see weights/README.md).
-DEFAULT_WORKING_SIZE = 64
-# Above the middle of the range nothing needs to be brightened. On held-out photographs, 0.45 is
-# better for slightly dark ones and worse for very dark ones; 0.55 the other way round.
-DEFAULT_MAX_LEVEL = 0.5
 
 
 class Enhancer:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +12,11 @@ import numpy as np
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import Frame, from_array, same_samples
 from zerodce_rt.media import compare as comparing
 from zerodce_rt.media import pictures
+from zerodce_rt.media.paths import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output
+from zerodce_rt.names import COMPARE_MODES
 from zerodce_rt.pipeline import run_in_order
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from zerodce_rt.media.reader import Span
     from zerodce_rt.media.writer import EncoderSettings, VideoWriter
 
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .flv .ts .m2ts .mts .mpg .mpeg .wmv .3gp .ogv .vob".split()
-)
 # Time constant of the curve maps' smoothing in video, in seconds.
 VIDEO_SMOOTHING_SECONDS = 0.25
 # Light changes slowly, and smoothing bridges the steps: a third of the estimates at 30 frames/s.
@@ -143,8 +140,8 @@ class _FrameStage:
     """
 
     def __init__(self, enhancer: Enhancer, writer: VideoWriter, compare: str | None) -> None:
-        if compare is not None and compare not in comparing.MODES:
-            valid = ", ".join(comparing.MODES)
+        if compare is not None and compare not in COMPARE_MODES:
+            valid = ", ".join(COMPARE_MODES)
             raise ValueError(f"compare must be one of {valid}, not {compare!r}")
         self._enhancer, self._writer, self._compare = enhancer, writer, compare
         self._size: tuple[int, int] | None = None
@@ -218,7 +215,7 @@ def enhance_picture(
         ValueError: a setting outside its range, or a strength beside an enhancer of its own.
     """
     source, output = Path(source), Path(output)
-    check_output(source, output, pictures.SUFFIXES, overwrite=overwrite)
+    check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
     picture = pictures.read_picture(source)
     bright = _enhancer(enhancer, strength)(picture.rgb)
     alpha = picture.alpha
@@ -233,75 +230,3 @@ def enhance_picture(
             alpha = np.concatenate([alpha[:, :half], alpha[:, :half]], axis=1)
     changed = pictures.Picture(bright, alpha, picture.grey, picture.header)
     pictures.write_picture(output, changed)
-
-
-def check_output(
-    source: Path | None, output: Path, suffixes: Collection[str], *, overwrite: bool
-) -> None:
-    """Refuse what would destroy a file or cannot be written, before any work is done.
-
-    Args:
-        source: the input; None if it is not a file.
-
-    Raises:
-        ZeroDCEError: missing input, output equal to input, existing output, no such folder, or
-            a name that ends in none of ``suffixes``.
-    """
-    if source is not None and not source.exists():
-        raise ZeroDCEError(f"{source}: no such file")
-    if output.exists():
-        if output.is_dir():
-            raise ZeroDCEError(f"{output}: is a folder; give a file name")
-        if source is not None and os.path.samefile(source, output):
-            raise ZeroDCEError(f"{output}: is the input itself; choose another output")
-        if not overwrite:
-            raise ZeroDCEError(f"{output}: exists already; use --overwrite to replace it")
-    if output.suffix.lower() not in suffixes:
-        valid = ", ".join(sorted(suffixes))
-        raise ZeroDCEError(f"{output}: unknown kind of output; the name may end in {valid}")
-    if not output.parent.is_dir():
-        raise ZeroDCEError(f"{output.parent}: no such folder")
-    if not os.access(output.parent, os.W_OK):
-        raise ZeroDCEError(f"{output.parent}: not writable; choose another output with -o")
-
-
-def default_output(source: Path) -> Path:
-    """``night.mp4`` -> ``night_enhanced.mp4``; containers that cannot keep times become .mkv."""
-    from zerodce_rt.media.writer import FAITHFUL_SUFFIXES
-
-    suffix = source.suffix
-    if not is_picture(source) and suffix.lower() not in FAITHFUL_SUFFIXES:
-        suffix = ".mkv"
-    return source.with_name(f"{source.stem}_enhanced{suffix}")
-
-
-def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in pictures.SUFFIXES
-
-
-def is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
-def find_media(folder: Path) -> list[Path]:
-    """Every picture and video below a folder, sorted.
-
-    Raises:
-        ZeroDCEError: if there is none.
-    """
-    found = sorted(
-        p for p in folder.rglob("*") if p.is_file() and (is_picture(p) or is_video(p))
-        and not p.name.startswith(".")
-    )  # fmt: skip
-    if not found:
-        kinds = ", ".join(sorted(pictures.SUFFIXES | VIDEO_SUFFIXES))
-        raise ZeroDCEError(f"{folder}: no pictures or videos in it; looked for {kinds}")
-    return found
-
-
-def output_in_folder(source: Path, folder: Path, output_folder: Path) -> Path:
-    """Where the enhanced form of a file goes: the same place below the output folder."""
-    name, suffix = source.name, default_output(source).suffix
-    if suffix != source.suffix:
-        name += suffix  # clip.avi.mkv: a clip.mkv may stand beside it
-    return output_folder / source.relative_to(folder).parent / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,6 +48,29 @@ def progress_bar(
         dynamic_ncols=True,
         mininterval=_TERMINAL_INTERVAL if sys.stderr.isatty() else _LOG_INTERVAL,
     )
+
+
+@contextmanager
+def frame_progress(name: str, *, show: bool = True) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar with frame rate and ETA around the enhancement of a video.
+
+    Yields:
+        what to call after each frame, with the frames done and the frames expected, if known.
+    """
+    bar: Any = None
+
+    def update(done: int, expected: int | None) -> None:
+        nonlocal bar
+        if bar is None:  # not before the first frame: a failure shows its line alone
+            bar = progress_bar(name, unit="frame", show=show)
+        bar.total = max(expected, done) if expected else None
+        bar.update(done - bar.n)
+
+    try:
+        yield update
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 @contextmanager

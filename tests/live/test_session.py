@@ -18,7 +18,6 @@ from tests.conftest import VideoMaker, one_line, pipeline_threads, run
 from tests.support.media import Probe
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import EXIT_FAILURE, EXIT_USAGE, ZeroDCEError
-from zerodce_rt.files import video_enhancer
 from zerodce_rt.live.feeds import open_feed
 from zerodce_rt.live.keys import ACTIONS, KEYS, help_lines
 from zerodce_rt.live.overlay import draw_text
@@ -428,7 +427,7 @@ def test_what_a_slow_camera_really_gives_is_told(
     monkeypatch.setattr(cv2, "VideoCapture", Slow)
     caplog.set_level("INFO", "zerodce_rt")
     settings = LiveSettings(window=False, record=tmp_path / "live.mp4", seconds=3.5)
-    run_live(open_feed("0"), video_enhancer(), settings)
+    run_live(open_feed("0"), Enhancer.for_video(), settings)
     told = next(m for m in caplog.messages if "camera 0: gives 64x64 at " in m)
     rate = float(told.split(" at ")[1].split(" fps")[0])
     assert rate == pytest.approx(12, abs=2)

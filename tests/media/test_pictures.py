@@ -15,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.media.pictures import SUFFIXES, Picture, read_picture, write_picture
+from zerodce_rt.media.paths import PICTURE_SUFFIXES
+from zerodce_rt.media.pictures import Picture, read_picture, write_picture
 
 pyvips = pytest.importorskip("pyvips")
 
@@ -121,7 +122,7 @@ def test_lossless_round_trip(tmp_path: Path, suffix: str, dtype: Any, channels: 
     np.testing.assert_array_equal(written.numpy().reshape(samples.shape), samples)
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(PICTURE_SUFFIXES))
 def test_every_suffix_reads_what_it_writes(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a[1] ü{suffix.upper()}"
     write_picture(path, Picture(smooth()))
@@ -186,7 +187,7 @@ def test_sixteen_bits_are_rounded_to_eight(
 
 
 def test_eight_bits_are_no_reason_to_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for suffix in SUFFIXES:
+    for suffix in PICTURE_SUFFIXES:
         write_picture(tmp_path / f"a{suffix}", Picture(smooth()))
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING and "zerodce" in r.name]
 

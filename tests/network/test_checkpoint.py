@@ -15,9 +15,9 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from tests.support.published import State, random_state
+from zerodce_rt import names
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.network.checkpoint import (
-    MODEL_NAMES,
     Checkpoint,
     load_bundled,
     load_weights,
@@ -148,7 +148,7 @@ def test_bundled_weights_load_and_brighten(model: str) -> None:
 def test_unknown_bundled_model_lists_the_valid_ones() -> None:
     with pytest.raises(ZeroDCEError, match=r"'big'.*plus.*dcenet"):
         load_bundled("big")
-    assert set(MODEL_NAMES) == set(MODELS)
+    assert set(names.MODELS) == set(MODELS)
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -14,16 +14,10 @@ from zerodce_rt.backends import BACKENDS, probed
 from zerodce_rt.bench.hardware import hardware, peak_memory_mb, versions
 from zerodce_rt.bench.stages import FrameResult, measure_frame
 from zerodce_rt.curve.working_size import WorkingSize
-from zerodce_rt.enhancer import DEFAULT_WORKING_SIZE, Enhancer
+from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS
-from zerodce_rt.network.checkpoint import MODEL_NAMES
-
-SIZES = {
-    "480p": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080), "1440p": (2560, 1440),
-    "4K": (3840, 2160),
-}  # fmt: skip
-"""Names of frame sizes, as width and height."""
+from zerodce_rt.names import DEFAULT_WORKING_SIZE, FRAME_SIZES, MODELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +25,7 @@ class BenchSettings:
     """What is measured: every combination of sizes, formats, models and backends.
 
     Attributes:
-        sizes: keys of ``SIZES``, or like ``"800x600"``.
+        sizes: keys of ``FRAME_SIZES``, or like ``"800x600"``.
         backends: keys of ``estimators.BACKENDS``, ``"auto"``, or ``"all"`` that work here.
         seconds: spent on each combination, warm-up apart.
     """
@@ -49,7 +43,7 @@ class BenchSettings:
         WorkingSize.parse(self.working_size)
         for kind, names, valid in (
             ("format", self.formats, list(FORMATS)),
-            ("model", self.models, list(MODEL_NAMES)),
+            ("model", self.models, list(MODELS)),
             ("backend", self.backends, ["auto", "all", *BACKENDS]),
         ):
             for name in names:
@@ -65,12 +59,12 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises:
         ValueError: for anything else.
     """
-    if text in SIZES:
-        return SIZES[text]
+    if text in FRAME_SIZES:
+        return FRAME_SIZES[text]
     width, _, height = text.partition("x")
     if width.isdecimal() and height.isdecimal() and 1 <= int(width) * int(height) <= 10**9:
         return int(width), int(height)
-    raise ValueError(f"size must be one of {', '.join(SIZES)} or like 800x600, not {text!r}")
+    raise ValueError(f"size must be one of {', '.join(FRAME_SIZES)} or like 800x600, not {text!r}")
 
 
 def run_frames(settings: BenchSettings) -> Iterator[FrameResult]:

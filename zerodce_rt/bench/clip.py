@@ -13,7 +13,7 @@ import av
 from av.video.frame import PictureType
 
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.files import enhance_video, video_enhancer
+from zerodce_rt.files import enhance_video
 from zerodce_rt.media.reader import VideoReader
 from zerodce_rt.media.writer import EncoderSettings, VideoWriter
 from zerodce_rt.pipeline import run_in_order
@@ -74,7 +74,7 @@ def measure_clip(
     Raises:
         ZeroDCEError: a file that cannot be read.
     """
-    enhancer = video_enhancer(model=model, backend=backend, working_size=working_size)
+    enhancer = Enhancer.for_video(model=model, backend=backend, working_size=working_size)
     with tempfile.TemporaryDirectory() as folder:
         bright, again = Path(folder, "bright.mkv"), Path(folder, "again.mkv")
 

@@ -1,19 +1,22 @@
-"""What is available on this machine and, for what is not, why and what to install."""
+"""``zerodce-rt doctor``: what is available here and, for what is not, why and what to install."""
 
 from __future__ import annotations
 
+import argparse
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from zerodce_rt import __version__
-from zerodce_rt.backends import Backend, probed
-from zerodce_rt.bench.hardware import processor
-from zerodce_rt.curve.working_size import WorkingSize
-from zerodce_rt.enhancer import DEFAULT_MODEL, DEFAULT_WORKING_SIZE
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.network.checkpoint import MODEL_NAMES, load_bundled
+from zerodce_rt.names import CODECS, DEFAULT_MODEL, DEFAULT_WORKING_SIZE, MODELS
+
+if TYPE_CHECKING:
+    from zerodce_rt.backends import Backend
+
+SUMMARY = "list what is available here, and what to install for the rest"
 
 _TRITON_ADVICE = (
     "pip install triton-windows" if sys.platform == "win32" else "comes with PyTorch for CUDA"
@@ -21,10 +24,22 @@ _TRITON_ADVICE = (
 _PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python", "pyvips", "safetensors")
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """None but those of every command."""
+
+
+def run(options: argparse.Namespace) -> int:
+    print(report(), flush=True)
+    return 0
+
+
 def report() -> str:
     """The whole picture as text, a line a fact."""
+    from zerodce_rt.backends import probed
+    from zerodce_rt.bench.hardware import processor
     from zerodce_rt.media.hwaccel import NVENC, NoHardware, try_encoder
-    from zerodce_rt.media.writer import CODECS, find_encoder
+    from zerodce_rt.media.writer import find_encoder
+    from zerodce_rt.network.checkpoint import load_bundled
 
     lines = [
         f"zerodce-rt {__version__}, Python {platform.python_version()}, {platform.platform()}",
@@ -39,7 +54,7 @@ def report() -> str:
         lines.append(_line("yes" if isinstance(told, str) else "no", backend.name, str(told)))
     lines += ["", "NVIDIA:", *_nvidia_lines()]
     lines += ["", "weights:"]
-    for model in MODEL_NAMES:
+    for model in MODELS:
         try:
             lines.append(_line("yes", model, load_bundled(model).source.name))
         except ZeroDCEError as error:
@@ -70,6 +85,8 @@ def report() -> str:
 def _checked(backend: Backend, found: str) -> str | Exception:
     """What was found, or why ``auto`` would not use it all the same."""
     from zerodce_rt.backends.cuda.check import checked_runner
+    from zerodce_rt.curve.working_size import WorkingSize
+    from zerodce_rt.network.checkpoint import load_bundled
 
     try:
         checked_runner(backend, load_bundled(DEFAULT_MODEL), WorkingSize(DEFAULT_WORKING_SIZE))

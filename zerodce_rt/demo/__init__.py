@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.demo import scene
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.files import enhance_video, video_enhancer
+from zerodce_rt.files import enhance_video
 from zerodce_rt.media.pictures import Picture, write_picture
-from zerodce_rt.progress import progress_bar
+from zerodce_rt.progress import frame_progress, progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def run_demo(folder: Path, *, seconds: float = 4.0, progress: bool = True) -> No
     pictures = (darkened for darkened, _ in pairs)
     write_clip(dark, pictures)
 
-    enhancer = video_enhancer()
+    enhancer = Enhancer.for_video()
     # Compiles the kernels and the network, so that the rate below is that of the work itself.
     log.info("getting ready (a minute at most, and only the first time) ...")
     with av.open(str(dark)) as container:
@@ -70,11 +70,7 @@ def _enhance_timed(
     progress: bool,
 ) -> float:  # fmt: skip
     """Enhance a clip; frames per second, decoding and encoding included."""
-    with progress_bar(output.name, unit="frame", total=frames, show=progress) as bar:
-
-        def advance(done: int, _: int | None) -> None:
-            bar.update(done - bar.n)
-
+    with frame_progress(output.name, show=progress) as advance:
         started = time.perf_counter()
         enhance_video(
             source, output, enhancer=enhancer, compare=compare, overwrite=True, progress=advance

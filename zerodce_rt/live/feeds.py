@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.files import is_picture
 from zerodce_rt.live.camera import Camera, CameraSettings, camera_name
 from zerodce_rt.live.exposure import FrameRateHold
 from zerodce_rt.live.sources import Feed
 from zerodce_rt.live.stream import FilePlayer, Stream
+from zerodce_rt.media.paths import is_picture
 
 SCHEMES = (
     "http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp",

@@ -15,8 +15,8 @@ from zerodce_rt.live.outputs import Outputs
 from zerodce_rt.live.shots import Brightener, Shot
 from zerodce_rt.live.sources import Feed
 from zerodce_rt.live.viewer import Viewer
-from zerodce_rt.live.views import VIEWS
 from zerodce_rt.live.window import Window
+from zerodce_rt.names import VIEWS
 from zerodce_rt.pipeline import Newest
 from zerodce_rt.progress import progress_bar
 

@@ -19,8 +19,9 @@ from zerodce_rt.live.outputs import Outputs
 from zerodce_rt.live.overlay import draw_text
 from zerodce_rt.live.shots import Brightener, Shot
 from zerodce_rt.live.sources import Feed
-from zerodce_rt.live.views import VIEWS, view_of
+from zerodce_rt.live.views import view_of
 from zerodce_rt.live.window import Window
+from zerodce_rt.names import VIEWS
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.frame import from_array
 from zerodce_rt.media.compare import compose, width_of
-
-VIEWS = ("enhanced", "original", "split", "side")
+from zerodce_rt.names import VIEWS
 
 
 def view_of(

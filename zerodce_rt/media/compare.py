@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.frame import Frame
+from zerodce_rt.names import COMPARE_MODES
 
-MODES = ("split", "side")
 # Width of the line between the halves of a split picture, as a share of the picture's.
 _DIVIDER = 1 / 400
 
@@ -29,8 +29,8 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
         out: a frame of ``width_of(mode, width)`` and the same height.
         divider: where the line of a split picture is, 0 to 1 of its width.
     """
-    if mode not in MODES:
-        raise ValueError(f"compare must be one of {', '.join(MODES)}, not {mode!r}")
+    if mode not in COMPARE_MODES:
+        raise ValueError(f"compare must be one of {', '.join(COMPARE_MODES)}, not {mode!r}")
     for index, target in enumerate(out.planes):
         left, right = before.planes[index], after.planes[index]
         if mode == "side":

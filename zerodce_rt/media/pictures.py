@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.media.paths import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +24,6 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".tiff": {"compression": "deflate", "predictor": "horizontal"},
     ".webp": {"Q": 95},
 }
-SUFFIXES = frozenset(_SAVE_OPTIONS)
-"""Suffixes, in lower case, of the pictures that can be read and written."""
-
 _JPEG = (".jpg", ".jpeg")
 _TIFF = (".tif", ".tiff")
 _EIGHT_BIT = (*_JPEG, ".webp")
@@ -185,13 +183,13 @@ def _pyvips() -> Any:
 
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in PICTURE_SUFFIXES:
         raise ZeroDCEError(f"{path}: not a kind of picture that is supported; valid: {_valid()}")
     return suffix
 
 
 def _valid() -> str:
-    return ", ".join(sorted(SUFFIXES))
+    return ", ".join(sorted(PICTURE_SUFFIXES))
 
 
 def _reason(error: Any) -> str:

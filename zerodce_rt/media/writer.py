@@ -18,30 +18,17 @@ from zerodce_rt.frame import FORMATS, PixelFormat
 from zerodce_rt.media.frames import nearest_format
 from zerodce_rt.media.hwaccel import NVENC, gpu_encoder
 from zerodce_rt.media.reader import VideoReader, reason_of
+from zerodce_rt.names import CODECS
 
 if TYPE_CHECKING:
     from av.stream import Stream
 
 log = logging.getLogger(__name__)
 
-CODECS = {
-    "h264": "libx264",
-    "h265": "libx265",
-    "hevc": "libx265",
-    "av1": "libsvtav1",
-    "vp9": "libvpx-vp9",
-}
-"""Short names for ``--codec``; any FFmpeg encoder's own name is taken as well."""
-
 X26X_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower",
     "veryslow", "placebo",
 )  # fmt: skip
-
-# Containers that keep exact, variable timestamps; a file in another becomes Matroska.
-FAITHFUL_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".flv"}
-)
 
 # Visually lossless for most content, and still fast.
 _DEFAULT_CRF = {
@@ -69,7 +56,7 @@ class EncoderSettings:
     """How the new video is encoded.
 
     Attributes:
-        codec: a key of ``CODECS`` or an FFmpeg encoder; default: H.264, for 10 bits and more
+        codec: a key of ``names.CODECS`` or an FFmpeg encoder; default: H.264, for 10 bits and more
             HEVC, in WebM VP9.
         crf: constant quality in the encoder's own scale (0 is best).
         preset: the encoder's speed preset.

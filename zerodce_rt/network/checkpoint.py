@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.names import DEFAULT_MODEL, MODELS
 
 Weights = dict[str, NDArray[np.float32]]
 
 BUNDLED = Path(__file__).parent / "weights"
 _MAP_COUNTS = {"plus": 3, "dcenet": 24}
-MODEL_NAMES = tuple(_MAP_COUNTS)
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "params", "weights", "generator")
 _PREFIXES = ("module.", "model.", "net.", "_orig_mod.")
 
@@ -70,14 +70,14 @@ def _layer_shapes(model: str) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def load_bundled(model: str = "plus") -> Checkpoint:
+def load_bundled(model: str = DEFAULT_MODEL) -> Checkpoint:
     """Our own weights for a network.
 
     Raises:
         ZeroDCEError: for an unknown network.
     """
-    if model not in MODEL_NAMES:
-        raise ZeroDCEError(f"unknown model {model!r}; valid: {', '.join(MODEL_NAMES)}")
+    if model not in MODELS:
+        raise ZeroDCEError(f"unknown model {model!r}; valid: {', '.join(MODELS)}")
     return load_weights(BUNDLED / f"{model}.safetensors")
 
 
@@ -95,7 +95,7 @@ def load_weights(path: Path | str) -> Checkpoint:
         raise ZeroDCEError(f"{path}: no such weights file")
     content = _read_tensors(path)
     tensors = _unwrap(content)
-    for model in MODEL_NAMES:
+    for model in MODELS:
         expected = _layer_shapes(model)
         if {name: t.shape for name, t in tensors.items()} == expected:
             weights = {n: np.ascontiguousarray(tensors[n], np.float32) for n in expected}

@@ -1,0 +1,103 @@
+"""``zerodce-rt live``: a camera, a stream or a file, brightened while it plays."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from zerodce_rt.cli.enhancers import make_enhancer
+from zerodce_rt.cli.options import add_model_options, frame_size, number
+from zerodce_rt.errors import UsageError, ZeroDCEError
+from zerodce_rt.names import VIEWS
+
+SUMMARY = "show a camera, a stream or a file, brightened while it plays"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", nargs="?", default="0",
+        help="camera number or /dev/video path, rtsp:// http:// udp:// ... stream, or video file "
+        "(default: camera 0)",
+    )  # fmt: skip
+    parser.add_argument("--seconds", type=number, metavar="N", help="stop by itself after so long")
+    camera = parser.add_argument_group("camera")
+    camera.add_argument("--list-cameras", action="store_true", help="list the cameras, and end")
+    camera.add_argument(
+        "--size", type=frame_size, default=(1280, 720), metavar="WxH",
+        help="ask the camera for this size (default: 1280x720)",
+    )  # fmt: skip
+    camera.add_argument(
+        "--fps", type=number, default=30.0, metavar="N",
+        help="ask for so many frames a second (default: 30)",
+    )  # fmt: skip
+    camera.add_argument(
+        "--keep-fps", action="store_true",
+        help="forbid the camera to slow down in the dark; the setting is put back at the end",
+    )  # fmt: skip
+    window = parser.add_argument_group("window (press H in it for its keys)")
+    window.add_argument(
+        "--view", choices=VIEWS, default="enhanced",
+        help="what to show first: with split, drag the divider (default: enhanced)",
+    )  # fmt: skip
+    window.add_argument("--mirror", action="store_true", help="swap left and right in the window")
+    window.add_argument("--no-overlay", action="store_true", help="show no figures")
+    window.add_argument("--full-screen", action="store_true")
+    window.add_argument(
+        "--no-window", action="store_true", help="run unseen, with --record or --virtual-camera"
+    )
+    outputs = parser.add_argument_group("output")
+    outputs.add_argument(
+        "--record", type=Path, metavar="FILE",
+        help="record the enhanced picture to .mp4, .mov or .mkv, without sound",
+    )  # fmt: skip
+    outputs.add_argument("--overwrite", action="store_true", help="replace an existing recording")
+    outputs.add_argument(
+        "--virtual-camera", action="store_true",
+        help="offer the enhanced picture to other programs as a camera (needs zerodce-rt[vcam])",
+    )  # fmt: skip
+    outputs.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="FOLDER",
+        help="where the keys' snapshots and recordings go (default: here)",
+    )  # fmt: skip
+    add_model_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from zerodce_rt.live.camera import CameraSettings, list_cameras
+    from zerodce_rt.live.feeds import frame_rate_hold, open_feed
+    from zerodce_rt.live.recorder import SUFFIXES as RECORDING_SUFFIXES
+    from zerodce_rt.live.session import LiveSettings, run_live
+    from zerodce_rt.media.paths import check_output
+
+    if options.list_cameras:
+        print("\n".join(list_cameras()) or "no cameras found")
+        return 0
+    try:
+        camera = CameraSettings(width=options.size[0], height=options.size[1], rate=options.fps)
+        settings = LiveSettings(
+            window=not options.no_window, view=options.view, mirror=options.mirror,
+            overlay=not options.no_overlay, full_screen=options.full_screen,
+            folder=options.output, record=options.record,
+            virtual_camera=options.virtual_camera, rate=options.fps, seconds=options.seconds,
+            progress=not options.quiet,
+        )  # fmt: skip
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not options.output.is_dir():
+        raise ZeroDCEError(f"{options.output}: no such folder")
+    if options.record is not None:
+        file = Path(options.source)
+        source = file if file.is_file() else None
+        check_output(source, options.record, RECORDING_SUFFIXES, overwrite=options.overwrite)
+    hold = frame_rate_hold(options.source) if options.keep_fps else None
+    feed = open_feed(options.source, camera=camera, hold=hold)
+    try:
+        enhancer = make_enhancer(options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    try:
+        run_live(feed, enhancer, settings)
+    finally:
+        if hold is not None:
+            hold.restore()
+    return 0

@@ -1,0 +1,42 @@
+"""The parser of the command line: each command's options come from its own module."""
+
+from __future__ import annotations
+
+import argparse
+from types import ModuleType
+
+from zerodce_rt import __version__
+from zerodce_rt.cli import bench, demo, doctor, engines, enhance, live, train
+
+COMMANDS: dict[str, ModuleType] = {
+    "live": live,
+    "enhance": enhance,
+    "demo": demo,
+    "bench": bench,
+    "train": train,
+    "engines": engines,
+    "doctor": doctor,
+}
+"""Modules by command. Each has a ``SUMMARY``, ``add_options(parser)``, and ``run(options)``, which
+returns the exit code and imports what is heavy."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; a command's ``run`` is in ``options.run``."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--quiet", action="store_true", help="show warnings and errors only")
+    common.add_argument("--debug", action="store_true", help="show details, and tracebacks")
+
+    parser = argparse.ArgumentParser(
+        prog="zerodce-rt", description="Make dark video and pictures bright, in real time."
+    )
+    parser.add_argument("--version", action="version", version=f"zerodce-rt {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        summary = module.SUMMARY
+        command = commands.add_parser(
+            name, parents=[common], help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+        )
+        module.add_options(command)
+        command.set_defaults(run=module.run)
+    return parser
