@@ -1,11 +1,12 @@
-"""What we promise for two CPU cores, measured side by side in one run.
+"""Check the performance targets for two CPU cores.
 
-Each line is a ratio of two things measured in turns in this process, or of two runs one after
-the other; times alone say little on a machine that others share.
+Most are ratios of two things that are measured in turns, or right after each other: on a shared
+machine, times alone say little.
 
     python benchmarks/cpu_targets.py [CLIP] [--json FILE]
 
-Without a CLIP of 1920x1080, the demo's dark room is rendered at that size (a minute or two).
+CLIP should be a video of 1920x1080; without one, the demo's dark room is rendered at that size,
+which takes a minute or two.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, cycle, islice
 from pathlib import Path
 
 import av
@@ -33,19 +34,23 @@ from zerodce_rt.bench.stages import dark_noise
 from zerodce_rt.bench.timing import measure
 from zerodce_rt.demo.scene import film
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.names import DEFAULT_MODEL, DEFAULT_WORKING_SIZE
+from zerodce_rt.names import DEFAULT_MODEL, DEFAULT_WORKING_SIZE, FRAME_SIZES
 from zerodce_rt.progress import progress_bar
 
 RATE = 25
+# Ray tracing is slow: the rendered frames are shown several times, forwards and backwards.
 SCENE_FRAMES, REPEATS = 50, 6
 
 
 @dataclass(frozen=True)
 class Target:
-    """A promise and what became of it.
+    """A target, and what was measured.
 
     Attributes:
-        must, want: bounds of ``value``; ``larger`` says on which side of them is better.
+        what: was measured.
+        value: the result, in ``unit``.
+        must, want: bounds of the value.
+        larger: whether larger values are better.
         detail: the figures behind the value.
     """
 
@@ -59,6 +64,7 @@ class Target:
 
     @property
     def verdict(self) -> str:
+        """``"want met"``, ``"must met"`` or ``"MISSED"``."""
         for name, bound in (("want", self.want), ("must", self.must)):
             if bound is not None and (self.value >= bound if self.larger else self.value <= bound):
                 return f"{name} met"
@@ -75,9 +81,11 @@ class Target:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("clip", type=Path, nargs="?")
-    parser.add_argument("--seconds", type=float, default=20, help="for the frames in memory")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("clip", type=Path, nargs="?", help="video of 1920x1080")
+    parser.add_argument(
+        "--seconds", type=float, default=20, help="for each measurement of frames in memory"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results")
     options = parser.parse_args()
 
     for key, value in hardware().items():
@@ -100,9 +108,8 @@ def main() -> None:
 def frames(seconds: float) -> Iterator[Target]:
     """Frames in memory, 8-bit YUV 4:2:0, default settings."""
     enhancer = Enhancer()
-    sources = {n: dark_noise("yuv420p", *s) for n, s in {"1080p": (1920, 1080),
-                                                          "4K": (3840, 2160)}.items()}  # fmt: skip
-    targets = {n: s.empty_like() for n, s in sources.items()}
+    sources = {name: dark_noise("yuv420p", *FRAME_SIZES[name]) for name in ("1080p", "4K")}
+    targets = {name: source.empty_like() for name, source in sources.items()}
     bgr = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
     times = measure(
         {
@@ -131,7 +138,7 @@ def frames(seconds: float) -> Iterator[Target]:
 
 
 def full_size(seconds: float) -> Iterator[Target]:
-    """DCENet on a whole 640x480 frame, as the CVPR 2020 paper has it."""
+    """DCENet at full size on a frame of 640x480, as in the CVPR 2020 paper."""
     enhancer = Enhancer(model="dcenet", working_size="full")
     source = dark_noise("yuv420p", 640, 480)
     target = source.empty_like()
@@ -150,13 +157,13 @@ def full_size(seconds: float) -> Iterator[Target]:
 
 
 def startup(clip: Path) -> Iterator[Target]:
-    """Whole processes, the second run, when compiled kernels lie in the cache."""
+    """Whole processes, with compiled kernels in the cache."""
     times = [_run(["--help"])[0] for _ in range(5)]
     yield Target("zerodce-rt --help", float(np.median(times)), 0.4, 0.2, False, "s", "median of 5")
     with tempfile.TemporaryDirectory() as folder:
         command = ["enhance", str(clip), "--end", "0.01", "--quiet", "--overwrite", "-o",
                    str(Path(folder, "out.mp4"))]  # fmt: skip
-        times = [_run(command)[0] for _ in range(6)][1:]
+        times = [_run(command)[0] for _ in range(6)][1:]  # the first may compile
     yield Target(
         "first frame of a second run of enhance", float(np.median(times)), 2.5, 1, False, "s",
         "median of 5 whole runs on one frame: start, enhance, encode, end",
@@ -164,7 +171,7 @@ def startup(clip: Path) -> Iterator[Target]:
 
 
 def files(clip: Path) -> Iterator[Target]:
-    """A whole file against decoding and encoding what came out of it."""
+    """A whole file, compared with decoding and encoding the enhanced file."""
     result = measure_clip(
         clip, model=DEFAULT_MODEL, backend="auto", working_size=str(DEFAULT_WORKING_SIZE)
     )
@@ -176,7 +183,7 @@ def files(clip: Path) -> Iterator[Target]:
 
 
 def memory(clip: Path) -> Iterator[Target]:
-    """The most that a whole run holds."""
+    """Peak memory of enhancing a whole file."""
     with tempfile.TemporaryDirectory() as folder:
         _, peak = _run(["enhance", str(clip), "--quiet", "-o", str(Path(folder, "out.mp4"))])
     yield Target(
@@ -184,7 +191,7 @@ def memory(clip: Path) -> Iterator[Target]:
     )
 
 
-# A process begins with the peak of the one that started it, which therefore must be small.
+# Run by a small process in between: a new process inherits the peak of the one that starts it.
 _MEASURED = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
@@ -193,7 +200,7 @@ print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def _run(arguments: list[str]) -> tuple[float, float]:
-    """Run the command line in a process of its own; seconds, and peak memory in MB."""
+    """Run ``zerodce-rt`` in a process of its own; returns seconds, and peak memory in MiB."""
     command = [sys.executable, "-m", "zerodce_rt", *arguments]
     start = time.perf_counter()
     answer = subprocess.run(
@@ -207,19 +214,15 @@ def _run(arguments: list[str]) -> tuple[float, float]:
 
 
 def render(path: Path) -> Path:
-    """The demo's dark room at 1080p; played to and fro, since ray tracing is slow."""
-    pictures = [
-        cv2.cvtColor(dark, cv2.COLOR_RGB2BGR)
-        for dark, _ in progress_bar(
-            "rendering", unit="frame", items=film(SCENE_FRAMES, 1920, 1080), total=SCENE_FRAMES
-        )
-    ]
+    """Write a clip of the demo's dark room at 1080p."""
+    scene = film(SCENE_FRAMES, 1920, 1080)
+    progress = progress_bar("rendering", unit="frame", items=scene, total=SCENE_FRAMES)
+    pictures = [cv2.cvtColor(dark, cv2.COLOR_RGB2BGR) for dark, _ in progress]
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=RATE, options={"crf": "14", "preset": "veryfast"})
         video.width, video.height, video.pix_fmt = 1920, 1080, "yuv420p"
-        there_and_back = [*pictures, *pictures[::-1]]
-        for index in range(REPEATS * SCENE_FRAMES):
-            picture = there_and_back[index % len(there_and_back)]
+        loop = cycle([*pictures, *pictures[::-1]])
+        for index, picture in enumerate(islice(loop, REPEATS * SCENE_FRAMES)):
             frame = av.VideoFrame.from_ndarray(picture, "bgr24")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
             out.mux(video.encode(frame))

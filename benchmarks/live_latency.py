@@ -1,18 +1,19 @@
-"""How late the live picture is, from the camera to the screen.
+"""Latency of the live picture, from camera to screen.
 
-A camera that writes the time into its pictures takes the place of OpenCV's; everything after it
-is the real program, with a real window on a virtual screen (Xvfb) of this benchmark's own. The
-time is read back from the pixels of that screen. Black and white, of which the time is written,
-are the two levels that the curve leaves as they are.
+A stand-in for OpenCV's camera writes the time into its images; everything after it is the real
+program, with a window on a virtual screen (Xvfb) of the benchmark's own. The time is read back
+from the pixels of that screen. It is written in black and white, the two levels that the curve
+does not change.
 
-In turns, the enhancement is switched off, as a person would with the space key: the difference
-is what the enhancement itself adds. The delay counts all of the way.
+In turns, the enhancement is switched off, as with the space key; the difference is what the
+enhancement adds.
 
     python benchmarks/live_latency.py [--size 1280x720] [--fps 30] [--seconds 60]
                                       [--json FILE] [--plot FILE.png]
 
-Linux, with Xvfb installed. Exit code 1 if a picture was dropped, or shown when it was older than
-a frame interval, or at 1280x720 and 30 fps if the delay's p50 or p95 misses its target.
+Linux, with Xvfb installed. Exit code 1 if an image was dropped, or shown later than a frame
+interval after its capture, or at 1280x720 and 30 fps if the latency's p50 or p95 misses its
+target.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import cv2  # before PyAV, see zerodce_rt/video/window.py
+import cv2  # before PyAV, see zerodce_rt/live/__init__.py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +58,12 @@ P50_MS, P95_MS = 10.0, 20.0
 
 @dataclass
 class Record:
-    """What was seen: for each picture shown, when, how late, and whether enhanced."""
+    """For each image shown: when, its latency, and whether it was enhanced.
+
+    Attributes:
+        lost: number of images that did not appear on the screen.
+        memory_mb: times, and the memory of the process then.
+    """
 
     seconds: list[float] = field(default_factory=list)
     delays_ms: list[float] = field(default_factory=list)
@@ -67,23 +73,24 @@ class Record:
 
 
 def write_stamp(image: NDArray[np.uint8], seconds: float) -> None:
-    """Write a time into the picture's last lines, in white and black blocks."""
+    """Write a time into an image's last rows, in white and black blocks."""
     value = int(seconds * 1e6) & (1 << BITS) - 1
     bits = value >> np.arange(BITS, dtype=np.uint64) & 1
     image[-BLOCK:, : BITS * BLOCK] = np.repeat(bits * 255, BLOCK).astype(np.uint8)[:, None]
 
 
 def read_stamp(middles: NDArray[np.uint8]) -> int:
-    """The number that blocks stand for, given one level of each."""
+    """The time in microseconds, modulo 2^32, given a level of each block."""
     return int(((middles > 127).astype(np.uint64) << np.arange(BITS, dtype=np.uint64)).sum())
 
 
 def delay_ms(stamp: int, now: float) -> float:
+    """How long ago a stamp was written."""
     return (int(now * 1e6) - stamp & (1 << BITS) - 1) / 1000
 
 
 class StampedCamera:
-    """In the place of ``cv2.VideoCapture``: dark noise, on time, with the time in it."""
+    """Stands in for ``cv2.VideoCapture``: dark noise at a steady rate, with the time in it."""
 
     width, height, rate = 1280, 720, 30.0
 
@@ -133,7 +140,7 @@ class Screen:
         self.green = whole[:, 1::4]
 
     def stamp(self, left: float, top: float, width: float, height: float, size: int) -> int:
-        """The time in the picture that lies there, ``size`` pixels wide before scaling."""
+        """The stamp in the image that is shown there, ``size`` pixels wide before scaling."""
         scale = width / size
         x = left + (np.arange(BITS) + 0.5) * BLOCK * scale
         y = top + height - BLOCK / 2 * scale
@@ -142,7 +149,7 @@ class Screen:
 
 @contextmanager
 def virtual_screen() -> Iterator[Screen]:
-    """Xvfb on a free display, which this process then uses."""
+    """Run Xvfb on a free display, and use it in this process."""
     with tempfile.TemporaryDirectory() as folder:
         reading, writing = os.pipe()
         command = ["Xvfb", "-displayfd", str(writing), "-fbdir", folder,
@@ -162,7 +169,7 @@ def virtual_screen() -> Iterator[Screen]:
 
 
 class MeasuredWindow(Window):
-    """A window that looks at the screen after each picture."""
+    """A window that waits until each image is on the screen, and notes the latency."""
 
     screen: Screen
     record: Record
@@ -173,11 +180,11 @@ class MeasuredWindow(Window):
         rows, columns = image.shape[:2]
         middle = BLOCK // 2
         expected = read_stamp(image[rows - middle, middle : middle + BITS * BLOCK : BLOCK, 1])
-        if expected == 0:  # not a picture of the camera's
+        if expected == 0:  # not an image of the camera
             return
         left, top, width, height = cv2.getWindowImageRect(self._title)
         until = time.monotonic() + 0.1
-        # The server paints in a process of its own.
+        # The X server draws in its own process.
         while self.screen.stamp(left, top, width, height, columns) != expected:
             if time.monotonic() > until:
                 self.record.lost += 1
@@ -190,12 +197,13 @@ class MeasuredWindow(Window):
 
 
 def memory_mb() -> float:
+    """Memory of this process that is resident."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class MeasuredViewer(Viewer):
-    """A viewer whose enhancement is switched in turns, and whose memory is watched."""
+    """A viewer that switches the enhancement in turns, and notes the memory of the process."""
 
     begun = 0.0
 
@@ -209,14 +217,14 @@ class MeasuredViewer(Viewer):
         on = (now - self.begun) % sum(TURNS_SECONDS) < TURNS_SECONDS[0]
         if on != self._brightener.enabled:
             self._brightener.enabled = on
-        # What is shown next may still be the work of the turn before.
+        # The first images of a turn may still be those of the turn before.
         if shot is not None:
             MeasuredWindow.enhancing = shot.before is not shot.after
 
 
 @dataclass(frozen=True)
 class Result:
-    """One run, delays in milliseconds from camera to screen."""
+    """One run; latencies from camera to screen, in milliseconds, with and without enhancement."""
 
     size: str
     fps: float
@@ -241,7 +249,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def run(seconds: float) -> tuple[Record, float]:
-    """One session of the program; its record, and the CPU time it took a second."""
+    """Run a session; its record, and its share of one CPU core."""
     MeasuredWindow.record, MeasuredWindow.enhancing = Record(), True
     feed = open_feed("0", camera=CameraSettings())
     began, cpu = time.monotonic(), time.process_time()
@@ -270,7 +278,7 @@ def evaluate(record: Record, cpu_share: float) -> Result:
         shown=len(rows), dropped=max(0, due - len(rows)),
         delay_p50_ms=percentile(delays, 50), delay_p95_ms=percentile(delays, 95),
         delay_max_ms=max(delays), off_p50_ms=percentile(off, 50), off_p95_ms=percentile(off, 95),
-        # From the very first picture on.
+        # Counts the warm-up as well.
         older_than_interval=sum(delay > interval_ms for delay in record.delays_ms),
         first_minute_p50_ms=statistics.median(d for at, d, on in rows if on and at < begin + 60),
         last_minute_p50_ms=statistics.median(
@@ -296,7 +304,7 @@ def report(result: Result) -> None:
 
 
 def plot(record: Record, result: Result, path: Path, title: str) -> None:
-    """Every delay over time, and the memory below."""
+    """Draw every latency over time, and the memory below."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")

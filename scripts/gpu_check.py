@@ -1,10 +1,10 @@
-"""One command for a machine with an NVIDIA GPU: does the CUDA path agree, and how fast is it?
+"""Check the CUDA path on an NVIDIA GPU against the reference, then measure how fast it is.
 
     python scripts/gpu_check.py [-o FOLDER] [--seconds 2]
 
-Needs PyTorch, Triton, NumPy and OpenCV; PyAV and safetensors as well to check video. Runs every
-check of ``tests/support/agreement.py`` on the card, then measures; prints a short table last, and
-writes ``gpu_check.json`` and ``gpu_check.png`` to the folder. Exit code 1 if a check fails.
+Needs PyTorch, Triton, NumPy and OpenCV; to check video, PyAV and safetensors as well. Runs every
+check of ``tests/support/agreement.py``, measures, prints a table, and writes ``gpu_check.json``
+and ``gpu_check.png`` to the folder. Exit code 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -58,17 +58,18 @@ if TYPE_CHECKING:
 
 Run = Callable[[], object]
 WIDTH, HEIGHT = 1920, 1080
-UNDER_WAY = 4
+IN_FLIGHT = 4
 SETTINGS = ControlSettings(smoothing_seconds=0.25, max_level=0.5)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement, and what was hoped for.
+    """One measurement, and its goals.
 
     Attributes:
-        value: median, in ``unit``.
-        must, want: bounds; ``larger`` says on which side of them is better.
+        value: in ``unit``; times are medians.
+        must, want: the value that is required, and a better one to aim for.
+        larger: larger values are better.
     """
 
     what: str
@@ -92,7 +93,7 @@ def checks() -> list[agreement.Check]:
 
 
 def failure_of(number: int) -> str | None:
-    """Run one of the checks; a line if it fails."""
+    """Run one of the checks; returns a line if it fails. Runs in a process of its own."""
     check = checks()[number]
     try:
         check.run()
@@ -105,7 +106,7 @@ def failure_of(number: int) -> str | None:
 
 
 def check_all() -> list[str]:
-    """Run every check, in several processes since most of the time goes into compiling.
+    """Run every check, in several processes, since most of the time is spent in the compiler.
 
     Returns:
         The failures, a line each.
@@ -128,7 +129,7 @@ def missing_for_video() -> list[str]:
 
 
 def video_checks() -> Iterator[agreement.Check]:
-    """NVDEC and whole files, where there is more than the bare necessities."""
+    """Checks of NVDEC and whole files, if the packages for video are installed."""
     if missing_for_video():
         return
     from tests.support import hardware
@@ -145,7 +146,7 @@ def video_checks() -> Iterator[agreement.Check]:
 
 
 def device_us(run: Run, seconds: float, *, calls: int = 20) -> float:
-    """Median time of one call on the device, in microseconds; measured over runs of calls."""
+    """Median time of one call on the device, in microseconds; a sample is the mean of a few."""
     for _ in range(3):
         run()
     torch.cuda.synchronize()
@@ -157,7 +158,7 @@ def device_us(run: Run, seconds: float, *, calls: int = 20) -> float:
 
 
 def measure(seconds: float, remarks: list[str]) -> Iterator[Figure]:
-    """All figures; what could not be measured goes to ``remarks``."""
+    """All figures; a line for each that cannot be measured is added to ``remarks``."""
     device = agreement.DEVICE
     frame = random_frame("nv12", WIDTH, HEIGHT, Colour())
     source, target = (frame_buffer(frame, device).frame for _ in range(2))
@@ -188,13 +189,14 @@ def measure(seconds: float, remarks: list[str]) -> Iterator[Figure]:
         yield Figure(f"{model} at {size}, NV12 to NV12, one graph", took, "us", must, want)
         if (model, size) == ("plus", "64"):
             rate = throughput(step, seconds)
-            yield Figure("plus at 64, pinned memory and back", rate, "fps", 2000, 5000, larger=True)
+            what = "plus at 64, from and to pinned memory"
+            yield Figure(what, rate, "fps", 2000, 5000, larger=True)
     runner = CUDARunner("cuda", create(random_checkpoint("plus"), exact=False), WorkingSize(64))
-    yield Figure("plus at 64, any memory and back", frame_rate(runner, frame, seconds), "fps")
+    yield Figure("plus at 64, from and to any memory", frame_rate(runner, frame, seconds), "fps")
 
 
 def networks(seconds: float, remarks: list[str]) -> Iterator[Figure]:
-    """The networks alone, by everything that can run them here."""
+    """The networks alone, by everything that can run them on this machine."""
     for model, height, width in (
         ("plus", 36, 64), ("dcenet", 36, 64), ("dcenet", HEIGHT, WIDTH),
         ("plus", HEIGHT, WIDTH), ("dcenet", 2 * HEIGHT, 2 * WIDTH),
@@ -234,7 +236,7 @@ def by_tensorrt(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
 
 
 def by_tensorrt_rtx(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
-    """On any card: whether it runs on those that NVIDIA does not name is to be found out."""
+    """Also on cards that are not among ``TARGETS``, to find out whether it runs there."""
     from zerodce_rt.backends.tensorrt.rtx_engine import TARGETS
     from zerodce_rt.backends.tensorrt.rtx_network import RTXNetwork
 
@@ -251,7 +253,7 @@ def engines() -> EngineCache:
 
 
 def by_torch_compile(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
-    del out  # it finds its own memory
+    del out  # it allocates its own
     network: Any = MODELS[model]().eval().half().to(image.device)
     network = torch.compile(network.to(memory_format=torch.channels_last), dynamic=False)
     pictures = image[None].contiguous(memory_format=torch.channels_last)
@@ -271,7 +273,7 @@ KINDS: dict[str, Callable[[str, torch.Tensor, torch.Tensor], Run]] = {
 
 def throughput(step: CUDAStep, seconds: float) -> float:
     """Frames a second from pinned memory to pinned memory."""
-    slots = [step.take_slot() for _ in range(UNDER_WAY)]
+    slots = [step.take_slot() for _ in range(IN_FLIGHT)]
     frames, started = 0, time.monotonic()
     while time.monotonic() - started < seconds:
         for slot in slots:
@@ -283,7 +285,7 @@ def throughput(step: CUDAStep, seconds: float) -> float:
 
 
 def frame_rate(runner: CUDARunner, frame: Frame, seconds: float) -> float:
-    """Frames a second as the program does it, with copies to and from pinned memory."""
+    """Frames a second as in the program: with copies to and from pinned memory."""
     begin = partial(runner.begin, frame, frame.empty_like(), SETTINGS, None)
     stream(begin)
     frames, started = 0, time.monotonic()
@@ -294,7 +296,7 @@ def frame_rate(runner: CUDARunner, frame: Frame, seconds: float) -> float:
 
 
 def draw(figures: list[Figure], path: Path, title: str) -> None:
-    """Bars of what was measured against what must be, with OpenCV."""
+    """Draw the figures that have a required value as bars: twice as good is twice as long."""
     shown = [f for f in figures if f.must is not None]
     image = np.full((60 + 48 * len(shown), 1000, 3), 255, np.uint8)
 
@@ -329,7 +331,7 @@ def main() -> int:
     versions = f"torch {torch.__version__}, Triton {triton.__version__}, CUDA {torch.version.cuda}"
     print(f"{card}; {versions}; Python {platform.python_version()}", flush=True)
     if missing := missing_for_video():
-        print(f"video is not checked: no {' and no '.join(missing)} here", flush=True)
+        print(f"video is not checked; pip install {' '.join(missing)}", flush=True)
     failures = check_all()
     figures: list[Figure] = []
     remarks: list[str] = []

@@ -1,4 +1,4 @@
-"""Draw the loss curves of training runs from the CSV logs that they leave.
+"""Draw the loss curves of training runs from their CSV logs.
 
 pip install matplotlib && python scripts/plot_losses.py plus.csv dcenet.csv -o losses.png
 """
@@ -11,24 +11,23 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-TERMS = ("loss", "exposure", "smoothness", "colour", "agreement", "spatial")
+from zerodce_rt.names import LOSSES
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("logs", type=Path, nargs="+")
-    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("logs", type=Path, nargs="+", help="CSV logs of zerodce-rt train")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the chart")
     options = parser.parse_args()
 
-    figure, axes = plt.subplots(
-        1, len(options.logs), figsize=(6 * len(options.logs), 4), squeeze=False
-    )
+    count = len(options.logs)
+    figure, axes = plt.subplots(1, count, figsize=(6 * count, 4), squeeze=False)
     for axis, log in zip(axes[0], options.logs, strict=True):
         with open(log, newline="") as file:
             rows = list(csv.DictReader(file))
         steps = [int(row["step"]) for row in rows]
-        for term in TERMS:
-            axis.plot(steps, [float(row[term]) for row in rows], label=term)
+        for name in ("loss", *LOSSES):
+            axis.plot(steps, [float(row[name]) for row in rows], label=name)
         axis.set(title=log.stem, xlabel="step", ylabel="weighted loss", yscale="log")
         axis.grid(visible=True, alpha=0.3)
         axis.legend()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +142,7 @@ def test_any_memory_layout_works(plain: Enhancer, view: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(4, 4), (4, 4, 1), (4, 4, 4), (1, 4, 4, 3), (0, 4, 3), (4, 0, 3)]
+    "shape", [(4, 4), (4, 4, 1), (4, 4, 4), (1, 1, 4, 4, 3), (0, 4, 3), (4, 0, 3)]
 )
 def test_another_shape_is_refused(plain: Enhancer, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="height, width, 3") as error:
@@ -273,16 +277,105 @@ def test_settings_are_validated(bad: dict[str, Any]) -> None:
         enhancer(**bad)
 
 
-def test_arrays_with_a_time_are_smoothed_and_others_not() -> None:
+def test_frames_with_a_time_are_smoothed_and_others_stand_alone() -> None:
     bright, darker = dark(), (dark() * 0.8).astype(np.uint8)
     calm, plain = enhancer(smoothing_seconds=0.5), enhancer()
     calm(darker, seconds=0.0)
     alone = plain(bright)
-    np.testing.assert_array_equal(calm(bright), alone)
+    frame = from_array(bright)
+    target = frame.empty_like()
+    calm.enhance(frame, target)
+    np.testing.assert_array_equal(target.planes[0].reshape(bright.shape), alone)
     smoothed = calm(bright, seconds=0.01)
     # It still wears the stronger maps of the darker picture.
     assert smoothed.mean() > alone.mean() + 0.5
     np.testing.assert_allclose(calm(bright, seconds=60.0), alone, atol=1)
+
+
+def test_what_may_change_between_images_does_and_is_checked() -> None:
+    changing = enhancer(working_size=32)
+    full = changing(dark())
+    changing.strength = 0.5
+    assert changing.strength == changing.settings.strength == 0.5
+    np.testing.assert_array_equal(changing(dark()), enhancer(working_size=32, strength=0.5)(dark()))
+    assert changing(dark()).mean() < full.mean()
+    changing.strength, changing.max_level = 1, 0.2
+    np.testing.assert_array_equal(
+        changing(dark()), enhancer(working_size=32, max_level=0.2)(dark())
+    )
+    changing.smoothing_seconds, changing.estimate_seconds = 0.5, 0.1
+    assert (changing.smoothing_seconds, changing.estimate_seconds) == (0.5, 0.1)
+    for name, bad in (
+        ("strength", 7), ("strength", -0.1), ("strength", float("nan")), ("max_level", 0),
+        ("smoothing_seconds", -1), ("estimate_seconds", float("inf")),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{name}` must be"):
+            setattr(changing, name, bad)
+    assert (changing.strength, changing.max_level) == (1, 0.2)
+
+
+@pytest.mark.parametrize("name", ["strengh", "model", "backend", "working_size", "runner", "fps"])
+def test_what_cannot_change_is_an_error(plain: Enhancer, name: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(plain, name, 0.5)
+
+
+def test_repr_shows_what_it_is() -> None:
+    assert repr(enhancer(strength=0.5)) == (
+        "Enhancer(model='plus', backend='torch', working_size='64', strength=0.5, max_level=0.5)"
+    )
+    assert "smoothing_seconds=0.25, estimate_seconds=0.1, fps=30)" in repr(
+        Enhancer.for_video(fps=30, backend="torch")
+    )
+
+
+def test_a_closed_enhancer_has_no_threads_and_says_so() -> None:
+    before = threading.active_count()
+    with enhancer(threads=3) as opened:
+        opened(dark())
+        assert threading.active_count() > before
+    assert threading.active_count() == before
+    with pytest.raises(RuntimeError, match="closed; make another"):
+        opened(dark())
+    opened.close()
+    assert repr(opened).startswith("closed Enhancer(")
+
+
+def test_a_copy_by_pickle_does_the_same(tmp_path: Path) -> None:
+    random_pth(tmp_path / "w.pth", "plus")
+    first = enhancer(weights=tmp_path / "w.pth", working_size="1/4", fps=25, strength=0.9)
+    first.strength, first.smoothing_seconds = 0.6, 0.3
+    other = pickle.loads(pickle.dumps(first))
+    assert repr(other) == repr(first)
+    for _ in range(2):
+        np.testing.assert_array_equal(other(dark()), first(dark()))
+
+
+def _error_in_child(shared: Enhancer, answers: Any) -> None:
+    try:
+        shared(dark())
+    except RuntimeError as error:
+        answers.put(str(error))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_is_told_instead_of_waiting_for_ever(plain: Enhancer) -> None:
+    plain(dark())
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=_error_in_child, args=(plain, answers), daemon=True)
+    child.start()
+    try:
+        assert "make one in each process" in answers.get(timeout=60)
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_options_of_for_video_may_be_replaced() -> None:
+    still = Enhancer.for_video(backend="torch", smoothing_seconds=0.0, estimate_seconds=0.0)
+    np.testing.assert_array_equal(still(dark()), enhancer()(dark()))
 
 
 @pytest.mark.parametrize("model", ["plus", "dcenet"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import av
 import cv2
@@ -15,11 +15,17 @@ from av.stream import Disposition
 
 from tests.conftest import VideoMaker, assert_nothing_left
 from tests.support.media import Probe, write_video
-from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
+from zerodce_rt import (
+    EncoderSettings,
+    Enhancer,
+    Span,
+    VideoResult,
+    ZeroDCEError,
+    enhance_picture,
+    enhance_video,
+)
 from zerodce_rt.media.paths import default_output, find_media, output_in_folder
 from zerodce_rt.media.pictures import read_picture
-from zerodce_rt.media.reader import Span
-from zerodce_rt.media.writer import EncoderSettings
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +247,9 @@ def test_an_odd_size_that_an_encoder_does_not_take_is_told(
         "odd.webm", size=(97, 61), codec="libvpx-vp9", frames=3, options={"cpu-used": "8"}
     )
     output = tmp_path / "out.mkv"
-    with pytest.raises(ZeroDCEError, match=r"even sizes, and this is 97x61; --codec vp9 takes any"):
+    with pytest.raises(
+        ZeroDCEError, match=r"even sizes, and this is 97x61; `codec='vp9'` takes any"
+    ):
         enhance_video(source, output, enhancer=enhancer)
     assert_nothing_left(tmp_path, "odd.webm")
     enhance_video(source, output, enhancer=enhancer, encoder=EncoderSettings(codec="vp9"))
@@ -376,7 +384,7 @@ def test_existing_output_needs_overwrite(
 ) -> None:
     source, output = make_video(), tmp_path / "out.mp4"
     output.write_bytes(b"precious")
-    with pytest.raises(ZeroDCEError, match="--overwrite"):
+    with pytest.raises(ZeroDCEError, match="use `overwrite=True` to replace it"):
         enhance_video(source, output, enhancer=enhancer)
     assert output.read_bytes() == b"precious"
     enhance_video(source, output, enhancer=enhancer, overwrite=True)
@@ -439,6 +447,56 @@ def test_strength_belongs_to_the_default_enhancer(
     cv2.imwrite(str(tmp_path / "dark.png"), np.full((20, 30, 3), 20, np.uint8))
     enhance_picture(tmp_path / "dark.png", tmp_path / "same.png", strength=0.0)
     assert np.array_equal(read_picture(tmp_path / "same.png").rgb, np.full((20, 30, 3), 20))
+
+
+def test_settings_may_be_plain_or_in_one_piece(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = make_video("night.mp4", frames=30)
+    plain, whole = tmp_path / "plain.mkv", tmp_path / "whole.mkv"
+    result = enhance_video(
+        source, plain, enhancer=enhancer, start=0.2, end=0.5, codec="h265", crf=30, preset="fast"
+    )
+    encoder = EncoderSettings(codec="h265", crf=30, preset="fast")
+    enhance_video(source, whole, enhancer=enhancer, encoder=encoder, span=Span(start=0.2, end=0.5))
+    assert result == VideoResult(plain, 9)
+    one, other = Probe(plain), Probe(whole)
+    assert one.codec == other.codec == "hevc"
+    assert one.pts == other.pts
+    assert np.array_equal(one.rgb(), other.rgb())
+    for twice in ({"encoder": encoder, "crf": 20}, {"span": Span(end=0.5), "start": 0.1}):
+        with pytest.raises(ValueError, match="not both"):
+            enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer, **twice)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"start": -1.0}, "start"),
+        ({"start": 2.0, "end": 1.0}, "before"),
+        ({"codec": "mpeg9"}, "h264"),
+        ({"crf": 99.0}, "between 0 and 63"),
+        ({"preset": "hasty"}, "veryfast"),
+        ({"compare": "above"}, "split, side"),
+        ({"strength": 7.0}, "between 0 and 1"),
+    ],
+)
+def test_a_bad_setting_of_a_video_says_what_is_valid(
+    bad: dict[str, Any], words: str, make_video: VideoMaker, tmp_path: Path
+) -> None:
+    source = make_video()
+    with pytest.raises(ValueError, match=words):
+        enhance_video(source, tmp_path / "out.mp4", **bad)
+    assert_nothing_left(tmp_path, "night.mp4")
+
+
+def test_pictures_take_an_enhancer_for_video(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "dark.png"), np.full((20, 30, 3), 20, np.uint8))
+    enhance_picture(tmp_path / "dark.png", tmp_path / "one.png", enhancer=Enhancer.for_video())
+    enhance_picture(tmp_path / "dark.png", tmp_path / "other.png")
+    one, other = (read_picture(tmp_path / n).rgb for n in ("one.png", "other.png"))
+    assert np.array_equal(one, other)
+    assert one.mean() > 30
 
 
 def test_default_names() -> None:

@@ -1,4 +1,4 @@
-"""Three threads: order, bounded memory, and every way out."""
+"""Both policies of the pipeline: order, bounded memory, the newest item only, every way to end."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import pipeline_threads
-from zerodce_rt.pipeline import run_in_order
+from zerodce_rt.pipeline import Newest, run_in_order
+
+
+class BrokenError(Exception):
+    pass
 
 
 @pytest.fixture(autouse=True)
 def no_thread_stays_behind() -> Iterator[None]:
-    before = set(pipeline_threads())
     yield
-    assert set(pipeline_threads()) <= before
+    assert pipeline_threads() == []
+
+
+# run_in_order
 
 
 def slow(seconds: float) -> Callable[[int], int]:
@@ -38,7 +44,7 @@ def test_order_is_kept_and_nothing_lost(count: int, queue_size: int) -> None:
 
 @pytest.mark.parametrize("slowest", ["source", "work", "sink"])
 def test_nothing_is_lost_with_a_slow_stage(slowest: str) -> None:
-    # Slower than the pipeline's own polling now and then, so that its waits run out.
+    # One item takes longer than the pipeline's polling, so that its waits time out.
     def pause(stage: str, item: int) -> None:
         if stage == slowest:
             time.sleep(0.12 if item == 5 else 0.002)
@@ -71,7 +77,7 @@ def test_none_and_false_are_items_like_others() -> None:
 
 @pytest.mark.parametrize("queue_size", [1, 4])
 def test_memory_is_bounded(queue_size: int) -> None:
-    """One in the hands of each stage and two full queues: no more is under way."""
+    """At most one item in each stage and two full queues are in flight."""
     read, written, ahead = 0, 0, []
 
     def source() -> Iterator[int]:
@@ -115,10 +121,6 @@ def test_stages_run_at_the_same_time() -> None:
     assert max(together) == 3
 
 
-class BrokenError(Exception):
-    pass
-
-
 @pytest.mark.parametrize("stage", ["source", "work", "sink"])
 @pytest.mark.parametrize("at", [0, 7])
 def test_an_exception_is_raised_in_the_caller(stage: str, at: int) -> None:
@@ -146,12 +148,12 @@ def test_an_exception_is_raised_in_the_caller(stage: str, at: int) -> None:
         run_in_order(source(), work, sink, queue_size=2)
     assert time.monotonic() - started < 2
     assert pipeline_threads() == []
-    # What did come through came in order, and nothing after the failure.
+    # Results before the failure are in order, and there are none after it.
     assert results == list(range(len(results)))
     assert len(results) <= at
 
 
-def test_an_iterable_that_cannot_start_is_raised() -> None:
+def test_a_failure_to_start_iterating_is_raised() -> None:
     class NoSource:
         def __iter__(self) -> Iterator[int]:
             raise BrokenError("no such camera")
@@ -246,3 +248,131 @@ def test_a_failing_close_does_not_hide_the_failure() -> None:
 
     with pytest.raises(BrokenError, match="disk full"):
         run_in_order(Camera(), lambda i: i, sink)
+
+
+# Newest
+
+
+class Ticks:
+    """A live source: the numbers from 1 to ``count`` at a steady rate, until it is closed."""
+
+    def __init__(self, count: int = 1_000_000, seconds: float = 0.002) -> None:
+        self.count, self.seconds = count, seconds
+        self.given = 0
+        self.stop = threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        while self.given < self.count and not self.stop.wait(self.seconds):
+            self.given += 1
+            yield self.given
+
+    def close(self) -> None:
+        self.stop.set()
+
+
+def take_all(pipeline: Newest[int, int], seconds: float = 0.0) -> list[int]:
+    results = []
+    while not pipeline.ended:
+        result = pipeline.get(0.05)
+        if result is not None:
+            results.append(result)
+            time.sleep(seconds)
+    return results
+
+
+@pytest.mark.parametrize("slow", ["nobody", "work", "caller"])
+def test_late_items_are_dropped_and_counted(slow: str) -> None:
+    def work(item: int) -> int:
+        time.sleep(0.03 if slow == "work" else 0)
+        return item
+
+    source = Ticks(60, seconds=0.005)
+    with Newest(source, work) as pipeline:
+        results = take_all(pipeline, 0.03 if slow == "caller" else 0)
+    assert results == sorted(set(results)), "never an older one"
+    assert results[-1] == 60, "the last is never dropped"
+    assert len(results) + pipeline.dropped == 60
+    if slow != "nobody":
+        assert pipeline.dropped > 30
+
+
+def test_a_slow_caller_gets_the_newest() -> None:
+    source = Ticks(seconds=0.002)
+    with Newest(source, lambda item: item) as pipeline:
+        for _ in range(5):
+            time.sleep(0.1)
+            result = pipeline.get(0.05)
+            assert result is not None
+            # Of the 50 in these 100 ms, one of the last; not the last on a busy machine.
+            assert source.given - result < 15
+
+
+def test_get_returns_none_soon_if_there_is_nothing_new() -> None:
+    source = Ticks(1, seconds=0.3)
+    with Newest(source, lambda item: item) as pipeline:
+        started = time.monotonic()
+        assert pipeline.get(0.01) is None
+        assert time.monotonic() - started < 0.2
+        assert not pipeline.ended
+        assert take_all(pipeline) == [1]
+        assert pipeline.get(0.01) is None
+        assert pipeline.ended
+
+
+@pytest.mark.parametrize("stage", ["source", "work", "start"])
+def test_an_exception_in_a_thread_is_raised_by_get(stage: str) -> None:
+    class Source(Ticks):
+        def __iter__(self) -> Iterator[int]:
+            if stage == "start":
+                raise BrokenError(stage)
+            for item in super().__iter__():
+                if stage == "source" and item == 5:
+                    raise BrokenError(stage)
+                yield item
+
+    def work(item: int) -> int:
+        if stage == "work" and item >= 5:
+            raise BrokenError(stage)
+        return item
+
+    with pytest.raises(BrokenError, match=stage), Newest(Source(), work) as pipeline:
+        take_all(pipeline)
+
+
+def leave_normally() -> None:
+    return
+
+
+def leave_by_error() -> None:
+    raise BrokenError("caller")
+
+
+@pytest.mark.parametrize("leave", [leave_normally, leave_by_error])
+def test_leaving_ends_the_threads_at_once(leave: Callable[[], None]) -> None:
+    source = Ticks()
+    started = 0.0
+    try:
+        with Newest(source, lambda item: item) as pipeline:
+            assert pipeline.get(1) is not None
+            started = time.monotonic()
+            leave()
+    except BrokenError:
+        assert leave is leave_by_error
+    assert time.monotonic() - started < 0.5
+    assert source.stop.is_set()
+
+
+def test_a_source_that_does_not_answer_is_abandoned() -> None:
+    answer = threading.Event()
+
+    class Stuck(Ticks):
+        def __iter__(self) -> Iterator[int]:
+            yield 1
+            answer.wait()
+
+    started = time.monotonic()
+    with Newest(Stuck(), lambda item: item) as pipeline:
+        assert pipeline.get(1) == 1
+    assert time.monotonic() - started < 3
+    answer.set()
+    time.sleep(0.05)  # until its thread has ended

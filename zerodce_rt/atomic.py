@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are complete."""
+"""Files that appear under their name only once they are complete."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 
 @contextmanager
 def finished_file(output: Path) -> Iterator[Path]:
-    """A temporary name beside ``output`` that becomes it on success and vanishes otherwise.
+    """Write a file under a temporary name beside ``output``, and rename it at the end of the block.
 
-    The name ends as ``output`` does, since writers choose a format by it.
+    After an exception, ``output`` is as it was before, and the temporary file is deleted.
+
+    Yields:
+        The temporary path. It has the suffix of ``output``, by which writers choose a format.
     """
     partial = output.with_name(f".{output.stem}.{os.getpid()}.part{output.suffix}")
     try:

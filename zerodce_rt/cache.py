@@ -1,4 +1,4 @@
-"""Where things are kept that can be made again, such as compiled kernels."""
+"""Where to keep what can be made again, such as compiled kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder(name: str) -> str:
-    """A folder of the user's own, private; ``""`` where none can be made."""
+    """Path of a private folder in the user's cache; ``""`` where none can be made."""
     from platformdirs import user_cache_path
 
     folder = Path(user_cache_path("zerodce-rt", appauthor=False), name)

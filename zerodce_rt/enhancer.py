@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zerodce_rt.backends import Backend, choose_backend, gpu_backends
 from zerodce_rt.backends.cpu import create_applier
@@ -19,51 +22,78 @@ from zerodce_rt.backends.interfaces import Runner
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError, ZeroDCEError
-from zerodce_rt.frame import Frame, from_array
+from zerodce_rt.frame import Frame
+from zerodce_rt.inputs import enhance_image
 from zerodce_rt.names import DEFAULT_MAX_LEVEL, DEFAULT_MODEL, DEFAULT_WORKING_SIZE
 from zerodce_rt.network.checkpoint import Checkpoint, load_bundled, load_weights
 
-if TYPE_CHECKING:
-    import av
-
-    FrameT = TypeVar("FrameT", NDArray[Any], av.VideoFrame)
-else:
-    FrameT = TypeVar("FrameT")
-
 log = logging.getLogger(__name__)
+
+ImageT = TypeVar("ImageT")
+
+# Time constant of the curve maps' smoothing in video, in seconds.
+_VIDEO_SMOOTHING_SECONDS = 0.25
+# Light changes slowly, and smoothing bridges the steps: a third of the estimates at 30 frames/s.
+_VIDEO_ESTIMATE_SECONDS = 0.1
 
 
 class Enhancer:
-    """Brightens frames: thumbnail -> network -> control -> fused curve at full size.
+    """Brightens images: thumbnail -> network -> control -> fused curve at full size.
 
-    Attributes:
-        settings: strength and the like; may be replaced between frames (but for ``max_level``,
-            whose change starts a new scene on a GPU).
-        runner: what does the work, on the processor or on a GPU.
+    Holds a network and threads (or GPU memory); make one and use it for many images, from one
+    thread at a time. ``with Enhancer() as enhancer:`` releases them at the end. Other processes
+    need their own: a pickled one is made anew there, a forked one raises RuntimeError.
+
+    >>> import numpy as np
+    >>> enhancer = Enhancer(strength=0.8)
+    >>> enhancer(np.full((90, 160, 3), 20, np.uint8)).shape
+    (90, 160, 3)
+    >>> enhancer.strength = 7
+    Traceback (most recent call last):
+    ValueError: `strength` must be between 0 and 1, not 7
 
     Args:
         model: ``"plus"`` (3 shared maps, the default) or ``"dcenet"`` (24 maps); with
             ``weights`` the file decides.
         weights: a weights file, ours or any published Zero-DCE layout; default: our own.
-        backend: ``"auto"``, which goes on with the processor if a GPU gives up, or a key of
-            ``estimators.BACKENDS``.
-        working_size: see ``WorkingSize.parse``.
+        backend: ``"auto"``, which falls back to the CPU if a GPU fails, or one of
+            ``"tensorrt"``, ``"tensorrt-rtx"``, ``"cuda"``, ``"openvino"``, ``"torch"``.
+        working_size: what the network sees: a long side of at least 16 pixels, ``"full"``, or a
+            fraction such as ``"1/12"``.
         strength: 0 (unchanged) to 1 (full curve).
-        smoothing_seconds: time constant over which maps follow the video; it acts on frames
-            that carry a time. 0 treats every frame alone.
-        estimate_seconds: for how long the maps of a video's frame are good for those after it,
-            unless a cut comes before; 0 estimates every frame.
-        max_level: mean level, 0 to 1 of the gamma-encoded range, that the curve does not lift a
-            frame above, so that a well-lit one stays as it is; 1 is off. Default: 0.5, but off
-            for the working sizes of the published programs, which know no limit.
-        applier: ``"cpu"`` or ``"reference"``; for backends on the processor.
-        threads: threads of the applier; default: the usable cores.
+        smoothing_seconds: time constant over which the curve follows a video; 0 treats every
+            image alone.
+        estimate_seconds: for how long the curve maps of one frame of a video are reused, unless
+            a cut comes before; 0 estimates every frame.
+        max_level: mean level, above 0 and up to 1 of the gamma-encoded range, that no image is
+            lifted above, so that a well-lit one stays as it is; 1 is off. Default: 0.5, but off
+            for the working sizes of the published programs (``"full"`` and fractions).
+        fps: frame rate of images that carry no time of their own; needed only with
+            ``smoothing_seconds`` or ``estimate_seconds``, and only if calls give no ``seconds``.
+        applier: ``"cpu"`` or ``"reference"`` (float64, slow); for backends on the CPU.
+        threads: threads of the applier; default: the usable cores, eight at most.
 
     Raises:
-        ZeroDCEError: weights that cannot be read, a backend that is not available, and from
-            all methods a GPU that gives up (``DeviceError``) if it was asked for by name.
+        ZeroDCEError: weights that cannot be read, a backend that is not available; and from all
+            methods a GPU that fails (``DeviceError``) if it was asked for by name.
         ValueError: a setting outside its range.
     """
+
+    __slots__ = (
+        "_backend_choice",
+        "_checkpoint",
+        "_closed",
+        "_exact",
+        "_fps",
+        "_lock",
+        "_make_applier",
+        "_next_seconds",
+        "_options",
+        "_process",
+        "_runner",
+        "_settings",
+        "_working_size",
+    )
 
     def __init__(
         self,
@@ -76,34 +106,302 @@ class Enhancer:
         smoothing_seconds: float = 0.0,
         estimate_seconds: float = 0.0,
         max_level: float | None = None,
+        fps: float | Fraction | None = None,
         applier: str = "cpu",
         threads: int | None = None,
     ) -> None:
-        self.working_size = WorkingSize.parse(working_size)
+        self._options: dict[str, Any] = {
+            "model": model, "weights": weights, "backend": backend, "fps": fps,
+            "working_size": working_size, "applier": applier, "threads": threads,
+        }  # fmt: skip
+        self._working_size = WorkingSize.parse(working_size)
         if max_level is None:
-            max_level = 1.0 if self.working_size.published else DEFAULT_MAX_LEVEL
-        self.settings = ControlSettings(
+            max_level = 1.0 if self._working_size.published else DEFAULT_MAX_LEVEL
+        self._settings = ControlSettings(
             strength=strength,
             smoothing_seconds=smoothing_seconds,
             estimate_seconds=estimate_seconds,
             max_level=max_level,
         )
+        if fps is not None and not 0 < fps < math.inf:
+            raise ValueError(f"`fps` must be above 0, not {fps}")
+        self._fps = fps
+        self._next_seconds = 0.0
         self._checkpoint = load_network(model, weights)
-        self.model = self._checkpoint.model
         # What a faster precision does to our own weights is known and small.
         self._exact = weights is not None
         self._make_applier = partial(create_applier, applier, threads=threads)
-        self._backend = backend
+        self._backend_choice = backend
         self._lock = threading.Lock()
-        self.runner = self._first_that_works()
+        self._process = os.getpid()
+        self._closed = False
+        self._runner = self._first_that_works()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._options, **asdict(self._settings)), ()
+
+    @classmethod
+    def for_video(cls, *, fps: float | Fraction | None = None, **options: Any) -> Enhancer:
+        """An enhancer whose curve follows a video smoothly instead of flickering with its noise.
+
+        The curve is estimated ten times a second and at every cut, and followed with a time
+        constant of a quarter of a second.
+
+        >>> import numpy as np
+        >>> enhancer = Enhancer.for_video(fps=30)
+        >>> clip = np.full((3, 90, 160, 3), 20, np.uint8)
+        >>> bright = [enhancer(frame) for frame in clip]
+
+        Args:
+            fps: for frames without a time of their own, such as OpenCV's; calls may give
+                ``seconds`` instead. PyAV's frames have their time.
+            options: those of ``Enhancer``.
+        """
+        video: dict[str, Any] = {
+            "smoothing_seconds": _VIDEO_SMOOTHING_SECONDS,
+            "estimate_seconds": _VIDEO_ESTIMATE_SECONDS,
+        }
+        return cls(fps=fps, **(video | options))
+
+    @property
+    def model(self) -> str:
+        """``"plus"`` or ``"dcenet"``."""
+        return self._checkpoint.model
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that runs; another than before if ``"auto"`` had to fall back."""
+        return self._runner.name
+
+    @property
+    def working_size(self) -> WorkingSize:
+        """How large the copy of an image is that the network sees."""
+        return self._working_size
+
+    @property
+    def strength(self) -> float:
+        """0 (unchanged) to 1 (full curve); may be changed between images."""
+        return self._settings.strength
+
+    @strength.setter
+    def strength(self, value: float) -> None:
+        self._settings = replace(self._settings, strength=value)
+
+    @property
+    def max_level(self) -> float:
+        """Mean level that no image is lifted above; may be changed between images.
+
+        On a GPU, a change starts a new scene.
+        """
+        return self._settings.max_level
+
+    @max_level.setter
+    def max_level(self, value: float) -> None:
+        self._settings = replace(self._settings, max_level=value)
+
+    @property
+    def smoothing_seconds(self) -> float:
+        """Time constant over which the curve follows a video; may be changed between frames."""
+        return self._settings.smoothing_seconds
+
+    @smoothing_seconds.setter
+    def smoothing_seconds(self, value: float) -> None:
+        self._settings = replace(self._settings, smoothing_seconds=value)
+
+    @property
+    def estimate_seconds(self) -> float:
+        """For how long curve maps are reused in a video; may be changed between frames."""
+        return self._settings.estimate_seconds
+
+    @estimate_seconds.setter
+    def estimate_seconds(self, value: float) -> None:
+        self._settings = replace(self._settings, estimate_seconds=value)
+
+    @property
+    def settings(self) -> ControlSettings:
+        """All that may be changed between images, as one value."""
+        return self._settings
+
+    @property
+    def fps(self) -> float | Fraction | None:
+        """Frame rate of images that carry no time of their own."""
+        return self._fps
+
+    @property
+    def runner(self) -> Runner:
+        """What does the work, on the CPU or on a GPU; for benchmarks."""
+        return self._runner
+
+    @property
+    def device(self) -> Any:
+        """The ``torch.device`` on which frames are enhanced and may lie; None on the CPU."""
+        return self._runner.device
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether frames are enhanced on a GPU, and may lie there."""
+        return self._runner.device is not None
+
+    def __repr__(self) -> str:
+        shown = {
+            "model": self.model,
+            "backend": self.backend,
+            "working_size": str(self.working_size),
+            "strength": self.strength,
+            "max_level": self.max_level,
+        }
+        if self._follows:
+            shown["smoothing_seconds"] = self.smoothing_seconds
+            shown["estimate_seconds"] = self.estimate_seconds
+            shown["fps"] = self.fps
+        settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        return f"{'closed ' if self._closed else ''}{type(self).__name__}({settings})"
+
+    def __enter__(self) -> Enhancer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release threads and GPU memory; the enhancer cannot be used afterwards."""
+        if not self._closed:
+            self._closed = True
+            self._runner.close()
+
+    def __call__(
+        self,
+        image: ImageT,
+        *,
+        order: str = "rgb",
+        seconds: float | Sequence[float] | None = None,
+        out: ImageT | None = None,
+    ) -> ImageT:
+        """Enhance an image, or a batch of them, in turn.
+
+        >>> import numpy as np
+        >>> batch = np.full((2, 90, 160, 3), 20, np.uint8)
+        >>> Enhancer()(batch, order="bgr", out=batch) is batch
+        True
+
+        Args:
+            image: one of
+
+                - a NumPy array ``(H, W, 3)`` or ``(N, H, W, 3)`` of uint8, uint16, or float32 in
+                  [0, 1], gamma-encoded;
+                - a torch tensor ``(3, H, W)`` or ``(N, 3, H, W)`` of uint8, uint16, or float in
+                  [0, 1], on any device; no gradient flows back;
+                - a PIL image of mode RGB, RGBA, L or LA;
+                - an ``av.VideoFrame`` of any pixel format, with its tags and its time;
+                - whatever has ``__dlpack__``, in the shapes of a NumPy array.
+            order: ``"rgb"`` or ``"bgr"`` (OpenCV's), for arrays and tensors.
+            seconds: when the image is to be seen, in the time of its video, for enhancers that
+                follow one; for a batch, as many times. Default: the frame's own time, or the
+                next by ``fps``.
+            out: an array or tensor of the image's kind, shape and dtype to write to; may be
+                ``image`` itself.
+
+        Returns:
+            ``out``, or a new image of the same kind: shape, dtype, order and device, or mode, or
+            pixel format, tags and pts.
+
+        Raises:
+            TypeError: for another kind of image.
+            ValueError: for a shape, dtype, range or mode that is not taken, or no time where one
+                is needed.
+        """
+        return enhance_image(self, image, order=order, seconds=seconds, out=out)
+
+    def enhance(self, source: Frame, target: Frame, *, seconds: float | None = None) -> None:
+        """Enhance the planes of one frame into those of another, of the same format and size.
+
+        Args:
+            seconds: the frame's time in its video; None for one that stands alone, which neither
+                follows other frames nor is followed.
+        """
+        self.begin(source, target, seconds=seconds)()
+
+    def begin(
+        self, source: Frame, target: Frame, *, seconds: float | None = None
+    ) -> Callable[[], None]:
+        """Begin to enhance planes, so that a GPU may have several frames in flight.
+
+        Args:
+            source: must not change until the frame is done, unless it is on the GPU.
+            target: of the same size, and with the same samples if in another layout.
+            seconds: as for ``enhance``.
+
+        Returns:
+            What waits until ``target`` is filled; to be called once, from any thread. On the
+            CPU there is nothing left to wait for.
+        """
+        if self._closed:
+            raise RuntimeError("this enhancer is closed; make another one")
+        if self._process != os.getpid():
+            # A fork has its parent's memory, but not the threads that it would wait for.
+            raise RuntimeError("this enhancer was made before a fork; make one in each process")
+        runner, settings = self._runner, self._settings
+        try:
+            finish = runner.begin(source, target, settings, seconds)
+        except DeviceError as error:
+            self._fall_back(runner, source, error)
+            return self.begin(source, target, seconds=seconds)
+        if runner.device is None or not _on_host(source):
+            return finish
+
+        def finish_or_repeat() -> None:
+            try:
+                finish()
+            except DeviceError as error:
+                self._fall_back(runner, source, error)
+                self._runner.begin(source, target, settings, seconds)()
+
+        return finish_or_repeat
+
+    def reset(self) -> None:
+        """Forget the past of a video; the next frame starts a new scene, at time 0 by ``fps``."""
+        self._next_seconds = 0.0
+        self._runner.reset()
+
+    def time_of(self, seconds: float | None) -> float | None:
+        """The time that an image is taken to have.
+
+        Args:
+            seconds: its own, if it has one; default: the next by ``fps``.
+
+        Returns:
+            None if every image stands alone.
+
+        Raises:
+            ValueError: if there is none and it is needed, or it is not finite.
+        """
+        if seconds is None and self._fps is not None:
+            seconds = self._next_seconds
+        if seconds is None:
+            if self._follows:
+                raise ValueError(
+                    "this enhancer follows a video over time, and this image has none: give "
+                    "seconds=, or make the enhancer with fps="
+                )
+            return None
+        if not math.isfinite(seconds):
+            raise ValueError(f"seconds must be a finite number, not {seconds}")
+        if self._fps is not None:
+            self._next_seconds = float(seconds + 1 / self._fps)
+        return float(seconds)
+
+    @property
+    def _follows(self) -> bool:
+        """Whether an image's time matters."""
+        return self._settings.smoothing_seconds > 0 or self._settings.estimate_seconds > 0
 
     def _first_that_works(self, failed: Collection[str] = ()) -> Runner:
         """What runs on the chosen backend; if the choice is free, on the next if one fails.
 
         Args:
-            failed: names of backends that have.
+            failed: names of backends that have failed.
         """
-        backend = choose_backend(self._backend, skip=failed)
+        backend = choose_backend(self._backend_choice, skip=failed)
         try:
             return self._run_on(backend)
         except DeviceError as error:
@@ -113,92 +411,26 @@ class Enhancer:
         if backend.on_gpu:
             from zerodce_rt.backends.cuda.check import checked_runner
 
-            return checked_runner(backend, self._checkpoint, self.working_size)
+            return checked_runner(backend, self._checkpoint, self._working_size)
         estimator = backend.create(self._checkpoint, exact=self._exact)
-        return CPURunner(estimator, self._make_applier(), self.working_size)
+        return CPURunner(estimator, self._make_applier(), self._working_size)
 
     def _instead(self, error: DeviceError, failed: Collection[str]) -> Runner:
         """Another backend in the place of those that failed, if none was asked for by name."""
-        if self._backend != "auto":
+        if self._backend_choice != "auto":
             raise error
         runner = self._first_that_works(failed)
-        log.warning("%s; going on with backend %s", error, runner.name)
+        log.warning("%s; falling back to backend %s", error, runner.name)
         return runner
 
-    def __call__(
-        self, frame: FrameT, *, order: str = "rgb", seconds: float | None = None
-    ) -> FrameT:
-        """Enhance one frame.
-
-        Args:
-            frame: ``(H, W, 3)`` array of uint8, uint16, or float32 in [0, 1], gamma-encoded; or
-                an ``av.VideoFrame`` in any format, with its tags.
-            order: ``"rgb"`` or ``"bgr"`` (OpenCV's) for arrays.
-            seconds: the time of an array's frame, for smoothing; a video frame has its own.
-
-        Returns:
-            A new frame of the same kind: shape, dtype and order, or format, tags and pts.
-        """
-        if isinstance(frame, np.ndarray):
-            source = from_array(frame, order=order)
-            target = source.empty_like()
-            self.enhance(source, target, seconds=seconds)
-            return target.planes[0].reshape(frame.shape)
-        from zerodce_rt.media.frames import enhanced_video_frame
-
-        return enhanced_video_frame(self, frame)
-
-    def enhance(self, source: Frame, target: Frame, *, seconds: float | None = None) -> None:
-        """Enhance planes into planes of the same format and size."""
-        self.begin(source, target, seconds=seconds)()
-
-    def begin(
-        self, source: Frame, target: Frame, *, seconds: float | None = None
-    ) -> Callable[[], None]:
-        """Begin to enhance planes, so that a GPU may work on several frames at once.
-
-        Args:
-            source: must stay as it is until the frame is done, unless it is on the GPU.
-
-        Returns:
-            What waits until ``target`` is filled; to be called once, from any thread. On the
-            processor there is nothing left to wait for.
-        """
-        runner, settings = self.runner, self.settings
-        try:
-            finish = runner.begin(source, target, settings, seconds)
-        except DeviceError as error:
-            self._fall_back(runner, source, error)
-            return self.begin(source, target, seconds=seconds)
-        if isinstance(runner, CPURunner) or not _within_reach(source):
-            return finish
-
-        def finish_or_repeat() -> None:
-            try:
-                finish()
-            except DeviceError as error:
-                self._fall_back(runner, source, error)
-                self.runner.begin(source, target, settings, seconds)()
-
-        return finish_or_repeat
-
     def _fall_back(self, failed: Runner, frame: Frame, error: DeviceError) -> None:
-        """Go on without the GPU, if the frame is within the processor's reach."""
-        if not _within_reach(frame):
+        """Go on without the GPU, if the CPU can read the frame."""
+        if not _on_host(frame):
             raise error
         with self._lock:
-            if self.runner is failed:  # no other frame has failed before
+            if self._runner is failed:  # no other frame has failed before
                 # Whatever else runs there has the same device.
-                self.runner = self._instead(error, gpu_backends())
-
-    @property
-    def on_gpu(self) -> bool:
-        """Whether frames may lie on the GPU, which is where they are enhanced."""
-        return not isinstance(self.runner, CPURunner)
-
-    def reset(self) -> None:
-        """Forget the past of a video; the next frame starts a new scene."""
-        self.runner.reset()
+                self._runner = self._instead(error, gpu_backends())
 
 
 def load_network(model: str | None, weights: Path | str | None) -> Checkpoint:
@@ -211,11 +443,11 @@ def load_network(model: str | None, weights: Path | str | None) -> Checkpoint:
     if model is not None and checkpoint.model != model:
         raise ZeroDCEError(
             f"{checkpoint.source}: holds weights of model {checkpoint.model!r}, "
-            f"not {model!r}; leave --model out"
+            f"not {model!r}; leave `model` out"
         )
     return checkpoint
 
 
-def _within_reach(frame: Frame) -> bool:
-    """Whether the processor can read a frame."""
+def _on_host(frame: Frame) -> bool:
+    """Whether the CPU can read a frame."""
     return isinstance(frame.planes[0], np.ndarray)

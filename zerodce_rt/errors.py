@@ -8,14 +8,15 @@ EXIT_INTERRUPTED = 130
 class ZeroDCEError(Exception):
     """What was wrong, with which file or device, and what to do, in one line.
 
-    The command line prints the message and exits with 1; anything else that
-    escapes is a defect and shows where it came from with ``--debug``.
+    Messages name settings as in Python, in backquotes: "exists already; use `overwrite=True` to
+    replace it". The command line shows them as its options, prints the message, and exits with 1;
+    any other exception is a defect and shows where it came from with ``--debug``.
     """
 
 
 class UsageError(ZeroDCEError):
-    """An option's value is wrong; ends with exit code 2."""
+    """An option's value is wrong; the command line exits with 2."""
 
 
 class DeviceError(ZeroDCEError):
-    """A GPU that worked before is out of memory, or lost."""
+    """A GPU is out of memory, was lost, or computes something wrong."""

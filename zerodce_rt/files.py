@@ -1,4 +1,4 @@
-"""Enhancing files: one video, one picture, or a folder of either."""
+"""Enhancing files: a video with everything else that is in it, or a picture."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+import av
 import numpy as np
 
 from zerodce_rt.atomic import finished_file
@@ -15,31 +15,38 @@ from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.frame import Frame, from_array, same_samples
 from zerodce_rt.media import compare as comparing
 from zerodce_rt.media import pictures
+from zerodce_rt.media.encoders import EncoderSettings
+from zerodce_rt.media.frames import (
+    blank_like,
+    convert,
+    display_matrix,
+    downloaded,
+    samples_of,
+    wrap,
+    wrap_on_gpu,
+)
+from zerodce_rt.media.hwaccel import nvdec
 from zerodce_rt.media.paths import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output
+from zerodce_rt.media.reader import Span, VideoReader
+from zerodce_rt.media.writer import VideoWriter
 from zerodce_rt.names import COMPARE_MODES
 from zerodce_rt.pipeline import run_in_order
 
-if TYPE_CHECKING:
-    import av
-
-    from zerodce_rt.media.reader import Span
-    from zerodce_rt.media.writer import EncoderSettings, VideoWriter
-
-# Time constant of the curve maps' smoothing in video, in seconds.
-VIDEO_SMOOTHING_SECONDS = 0.25
-# Light changes slowly, and smoothing bridges the steps: a third of the estimates at 30 frames/s.
-VIDEO_ESTIMATE_SECONDS = 0.1
-
-PendingFrame = Callable[[], "av.VideoFrame"]
+PendingFrame = Callable[[], av.VideoFrame]
 """Waits for an enhanced frame."""
 
 Progress = Callable[[int, "int | None"], None]
-"""Called with the frames done and the frames expected."""
+"""Called with the frames done and the frames expected, if the file says how many."""
 
 
 @dataclass(frozen=True)
 class VideoResult:
-    """What became of a video: its output and the number of frames in it."""
+    """What became of a video.
+
+    Attributes:
+        output: the new file.
+        frames: how many there are in it.
+    """
 
     output: Path
     frames: int
@@ -51,6 +58,11 @@ def enhance_video(
     *,
     enhancer: Enhancer | None = None,
     strength: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    codec: str | None = None,
+    crf: float | None = None,
+    preset: str | None = None,
     encoder: EncoderSettings | None = None,
     span: Span | None = None,
     compare: str | None = None,
@@ -60,40 +72,48 @@ def enhance_video(
 ) -> VideoResult:
     """Enhance a video file; all its other streams, tags and times are kept.
 
+    >>> enhance_video("night.mp4", "bright.mp4", end=10.0, crf=16)  # doctest: +SKIP
+    VideoResult(output=PosixPath('bright.mp4'), frames=300)
+
     Args:
-        enhancer: default: one with our weights and smoothing for video.
+        source: a file that FFmpeg reads.
+        output: a file name; its ending chooses the container (.mp4, .mkv, .mov, .webm, ...).
+        enhancer: default: ``Enhancer.for_video()``.
         strength: 0 (unchanged) to 1 (default) of the default enhancer.
-        encoder: codec, quality and preset of the new video.
-        span: the part to keep, in seconds.
+        start, end: the part to keep, in seconds from the beginning; default: all of it.
+        codec: ``"h264"`` (default), ``"h265"`` (default from 10 bits), ``"av1"``, ``"vp9"``
+            (default in .webm), or the name of an FFmpeg encoder.
+        crf: constant quality, 0 (best) to 63, in the encoder's own scale; default: 18 for H.264.
+        preset: the encoder's speed preset; default: ``"veryfast"`` for H.264 and HEVC.
+        encoder, span: the same as settings, instead of ``codec``, ``crf`` and ``preset``, and of
+            ``start`` and ``end``.
         compare: ``"split"`` or ``"side"`` puts before and after in one picture.
-        hwaccel: decode with NVDEC and encode with NVENC, where the GPU can; what it cannot is
-            said in the log, and done on the CPU.
+        hwaccel: decode with NVDEC and encode with NVENC where the GPU can; what it cannot is
+            reported in the log, and done on the CPU.
         overwrite: replace an existing output.
         progress: called from a worker thread after each frame.
 
+    Returns:
+        The output's path and number of frames.
+
     Raises:
         ZeroDCEError: anything about the files that a person can mend. No output is left then.
-        ValueError: a setting outside its range, or a strength beside an enhancer of its own.
+        ValueError: a setting outside its range, or given twice.
     """
-    import av
-
-    from zerodce_rt.media.hwaccel import nvdec
-    from zerodce_rt.media.reader import VideoReader
-    from zerodce_rt.media.writer import EncoderSettings, VideoWriter
-
     source, output = Path(source), Path(output)
+    if compare is not None and compare not in COMPARE_MODES:
+        raise ValueError(f"compare must be one of {', '.join(COMPARE_MODES)}, not {compare!r}")
+    encoder = _encoder_settings(encoder, codec, crf, preset, hwaccel=hwaccel)
+    span = _span(span, start, end)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
-    enhancer = _enhancer(enhancer, strength)
+    enhancer = _enhancer(enhancer, strength, Enhancer.for_video)
     decoding = nvdec(source, shared=enhancer.on_gpu) if hwaccel else None
-    encoder = encoder or EncoderSettings()
-    if hwaccel:
-        encoder = replace(encoder, gpu=True)
     with VideoReader(source, span, decoding) as reader:
         width = reader.stream.codec_context.width
         if compare is not None:
             width = comparing.width_of(compare, width)
-        with finished_file(output) as partial:
-            writer = VideoWriter(partial, output, reader, encoder, width=width)
+        with finished_file(output) as unfinished:
+            writer = VideoWriter(unfinished, output, reader, encoder, width=width)
             stage = _FrameStage(enhancer, writer, compare)
             expected = reader.frame_count
 
@@ -114,52 +134,95 @@ def enhance_video(
     return VideoResult(output, writer.frames)
 
 
-def _enhancer(given: Enhancer | None, strength: float | None) -> Enhancer:
-    """The enhancer that was given, or the default one of a strength."""
+def enhance_picture(
+    source: Path | str,
+    output: Path | str,
+    *,
+    enhancer: Enhancer | None = None,
+    strength: float | None = None,
+    compare: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Enhance a JPEG, PNG, WebP or TIFF; depth, alpha, EXIF and ICC profile are kept.
+
+    >>> enhance_picture("photo.jpg", "bright.png")  # doctest: +SKIP
+
+    Args:
+        source: a file whose name ends in .jpg, .jpeg, .png, .webp, .tif or .tiff.
+        output: a file name with one of these endings, which chooses the format.
+        enhancer: default: ``Enhancer()``.
+        strength: 0 (unchanged) to 1 (default) of the default enhancer.
+        compare: ``"split"`` or ``"side"`` puts before and after in one picture.
+        overwrite: replace an existing output.
+
+    Raises:
+        ZeroDCEError: anything about the files that a person can mend. No output is left then.
+        ValueError: a setting outside its range, or a strength beside an enhancer of its own.
+    """
+    source, output = Path(source), Path(output)
+    check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
+    picture = pictures.read_picture(source)
+    before = from_array(picture.rgb)
+    after = before.empty_like()
+    # A picture has no time, whatever the enhancer follows.
+    _enhancer(enhancer, strength, Enhancer).enhance(before, after)
+    alpha = picture.alpha
+    if compare is not None:
+        both = np.empty(
+            (before.height, comparing.width_of(compare, before.width), 3), picture.rgb.dtype
+        )
+        comparing.compose(before, after, compare, from_array(both))
+        if alpha is not None and compare == "side":
+            half = both.shape[1] // 2
+            alpha = np.concatenate([alpha[:, :half], alpha[:, :half]], axis=1)
+    else:
+        both = after.planes[0].reshape(picture.rgb.shape)
+    pictures.write_picture(output, pictures.Picture(both, alpha, picture.grey, picture.header))
+
+
+def _enhancer(
+    given: Enhancer | None, strength: float | None, make: Callable[..., Enhancer]
+) -> Enhancer:
+    """The enhancer that was given, or a default one of a strength."""
     if given is not None and strength is not None:
         raise ValueError("give the strength to the enhancer, or no enhancer")
     if given is not None:
         return given
-    # A picture has no time, and is not smoothed.
-    return video_enhancer(strength=1.0 if strength is None else strength)
+    return make(strength=1.0 if strength is None else strength)
 
 
-def video_enhancer(**options: Any) -> Enhancer:
-    """An enhancer whose maps follow a video smoothly; ``options`` are those of ``Enhancer``."""
-    return Enhancer(
-        smoothing_seconds=VIDEO_SMOOTHING_SECONDS,
-        estimate_seconds=VIDEO_ESTIMATE_SECONDS,
-        **options,
-    )
+def _encoder_settings(
+    given: EncoderSettings | None, codec: str | None, crf: float | None, preset: str | None,
+    *, hwaccel: bool,
+) -> EncoderSettings:  # fmt: skip
+    if given is None:
+        given = EncoderSettings(codec=codec, crf=crf, preset=preset)
+    elif (codec, crf, preset) != (None, None, None):
+        raise ValueError("give codec, crf and preset, or encoder, not both")
+    return replace(given, gpu=True) if hwaccel else given
+
+
+def _span(given: Span | None, start: float | None, end: float | None) -> Span:
+    if given is not None and (start, end) != (None, None):
+        raise ValueError("give start and end, or span, not both")
+    if given is not None:
+        return given
+    bounds = {"start": start, "end": end}
+    return Span(**{name: value for name, value in bounds.items() if value is not None})
 
 
 class _FrameStage:
-    """The middle of the pipeline: frames begin to become bright, packets pass.
+    """The middle of the pipeline: frames begin to be enhanced, packets pass.
 
-    Frames are waited for in the next stage, so that a GPU may work on several.
+    Frames are waited for in the next stage, so that a GPU may have several in flight.
     """
 
     def __init__(self, enhancer: Enhancer, writer: VideoWriter, compare: str | None) -> None:
-        if compare is not None and compare not in COMPARE_MODES:
-            valid = ", ".join(COMPARE_MODES)
-            raise ValueError(f"compare must be one of {valid}, not {compare!r}")
         self._enhancer, self._writer, self._compare = enhancer, writer, compare
         self._size: tuple[int, int] | None = None
         enhancer.reset()
 
     def __call__(self, item: av.VideoFrame | av.Packet) -> PendingFrame | av.Packet:
-        import av
-
-        from zerodce_rt.media.frames import (
-            blank_like,
-            convert,
-            display_matrix,
-            downloaded,
-            samples_of,
-            wrap,
-            wrap_on_gpu,
-        )
-
         if isinstance(item, av.Packet):
             return item
         if self._size is None:
@@ -182,8 +245,6 @@ class _FrameStage:
 
     def _both(self, before: Frame, finished: PendingFrame) -> av.VideoFrame:
         """A comparison of a frame with itself enhanced."""
-        from zerodce_rt.media.frames import blank_like, wrap
-
         assert self._compare is not None
         enhanced = finished()
         both = blank_like(enhanced, width=comparing.width_of(self._compare, enhanced.width))
@@ -194,39 +255,3 @@ class _FrameStage:
         """Whether nothing but the enhancer must see a frame that is on the GPU."""
         same_size = (item.width, item.height) == self._size
         return self._enhancer.on_gpu and self._compare is None and same_size
-
-
-def enhance_picture(
-    source: Path | str,
-    output: Path | str,
-    *,
-    enhancer: Enhancer | None = None,
-    strength: float | None = None,
-    compare: str | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Enhance a JPEG, PNG, WebP or TIFF; depth, alpha, EXIF and ICC profile are kept.
-
-    Args:
-        enhancer, strength, compare, overwrite: as for ``enhance_video``.
-
-    Raises:
-        ZeroDCEError: anything about the files that a person can mend. No output is left then.
-        ValueError: a setting outside its range, or a strength beside an enhancer of its own.
-    """
-    source, output = Path(source), Path(output)
-    check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
-    picture = pictures.read_picture(source)
-    bright = _enhancer(enhancer, strength)(picture.rgb)
-    alpha = picture.alpha
-    if compare is not None:
-        before, after = from_array(picture.rgb), from_array(bright)
-        height, width = bright.shape[:2]
-        both = np.empty((height, comparing.width_of(compare, width), 3), bright.dtype)
-        comparing.compose(before, after, compare, from_array(both))
-        bright = both
-        if alpha is not None and compare == "side":
-            half = both.shape[1] // 2
-            alpha = np.concatenate([alpha[:, :half], alpha[:, :half]], axis=1)
-    changed = pictures.Picture(bright, alpha, picture.grey, picture.header)
-    pictures.write_picture(output, changed)

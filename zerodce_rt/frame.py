@@ -1,4 +1,4 @@
-"""A frame as plain data: planes in the pixel format they came in, and how to read them."""
+"""Frames as plain data: planes of samples in a pixel format, and how they stand for colours."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ Layout = Literal["planar", "semiplanar", "packed", "yuyv"]
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How a frame's samples lie in memory; names are FFmpeg's.
+    """How the samples of a frame lie in memory. Those that are supported are in ``FORMATS``.
 
     Attributes:
-        layout: planar Y, U, V; semiplanar Y and interleaved UV; packed RGB triples; yuyv, as many
-            cameras send: Y, U, Y, V for two pixels.
-        bits: significant bits of a sample; 32 stands for float32 in [0, 1].
-        chroma_shift: log2 of the chroma subsampling, horizontally and vertically.
-        bgr: packed samples run blue, green, red.
-        dropped_bits: low bits of each sample's 16 that carry nothing.
+        name: FFmpeg's name of the format, such as ``"yuv420p"``.
+        layout: ``"planar"``: Y, U and V in a plane each; ``"semiplanar"``: Y, and U and V
+            interleaved; ``"packed"``: RGB triples in one plane; ``"yuyv"``: Y, U, Y, V for two
+            pixels in one plane.
+        bits: significant bits of a sample: 8 to 16, or 32 for float32 in [0, 1].
+        chroma_shift: log2 of the chroma subsampling, horizontal and vertical.
+        bgr: packed samples are in the order blue, green, red.
+        dropped_bits: number of low bits of a 16-bit sample that are not significant.
     """
 
     name: str
@@ -33,6 +35,7 @@ class PixelFormat:
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Of the planes: uint8, uint16 (native byte order) or float32."""
         if self.bits == 32:
             return np.dtype(np.float32)
         return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
@@ -59,24 +62,28 @@ def _formats() -> dict[str, PixelFormat]:
 
 
 FORMATS = _formats()
-"""Every pixel format that the appliers read and write, by name."""
+"""The supported pixel formats by name: 8-bit and 16-bit integer and float RGB and BGR; YUV 4:2:0,
+4:2:2 and 4:4:4 of 8, 10, 12 and 16 bits; NV12, P010 and YUYV."""
 
-# Weights of red and blue in luma: ITU-R BT.601, BT.709, BT.2020 and SMPTE 240M.
 LUMA_WEIGHTS: dict[str, tuple[float, float]] = {
     "bt601": (0.299, 0.114),
     "bt709": (0.2126, 0.0722),
     "bt2020": (0.2627, 0.0593),
     "smpte240m": (0.212, 0.087),
 }
+"""Weights of red and blue in luma, by matrix: ITU-R BT.601, BT.709, BT.2020 and SMPTE 240M."""
 
 
 @dataclass(frozen=True)
 class Colour:
-    """How Y, Cb, Cr samples stand for RGB.
+    """How the samples of a YUV frame stand for RGB.
 
     Attributes:
-        matrix: a key of ``LUMA_WEIGHTS``.
-        full_range: samples use all codes (0..255) instead of 16..235 and 16..240.
+        matrix: ``"bt601"``, ``"bt709"``, ``"bt2020"`` or ``"smpte240m"``.
+        full_range: samples use all codes; else, of 8 bits, luma 16 to 235 and chroma 16 to 240.
+
+    Raises:
+        ValueError: for another matrix.
     """
 
     matrix: str = "bt709"
@@ -88,7 +95,14 @@ class Colour:
             raise ValueError(f"matrix must be one of {valid}, not {self.matrix!r}")
 
     def levels(self, bits: int) -> tuple[float, float, float, float]:
-        """Offset and span of luma, then of chroma, in sample codes of ``bits`` bits."""
+        """Codes of samples: luma's black and its distance to white, chroma's zero and its span.
+
+        >>> Colour().levels(8)
+        (16.0, 219.0, 128.0, 224.0)
+
+        Args:
+            bits: of a sample.
+        """
         if self.full_range:
             return 0.0, 2.0**bits - 1, 2.0 ** (bits - 1), 2.0**bits - 1
         unit = 2.0 ** (bits - 8)
@@ -97,13 +111,23 @@ class Colour:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture in its own format.
+    """A picture in a pixel format, gamma-encoded.
+
+    >>> format = FORMATS["nv12"]
+    >>> planes = tuple(np.zeros(s, format.dtype) for s in plane_shapes(format, 640, 360))
+    >>> [plane.shape for plane in Frame(format, planes, 640, 360).planes]
+    [(360, 640), (180, 640)]
 
     Attributes:
-        planes: C-contiguous 2-D arrays ``(rows, samples)`` of the format's dtype; a row may
-            be longer than the picture is wide (padding, never touched).
-        width, height: picture size in pixels; odd sizes are fine.
-        colour: meaningful for YUV formats only.
+        format: one of ``FORMATS``.
+        planes: C-contiguous arrays ``(rows, samples)`` of ``format.dtype``, as many and as large
+            as ``plane_shapes`` says; rows may be longer (padding, which is never touched). On a
+            GPU, PyTorch tensors.
+        width, height: in pixels; may be odd.
+        colour: for YUV formats.
+
+    Raises:
+        ValueError: if the planes are too few, too many or too small.
     """
 
     format: PixelFormat
@@ -124,18 +148,22 @@ class Frame:
             )
 
     def empty_like(self) -> Frame:
-        """A frame of the same kind with planes of its own, not filled."""
+        """A new frame of the same format, size and colour, whose planes are not filled."""
         return replace(self, planes=tuple(np.empty_like(p) for p in self.planes))
 
     def copy_to(self, target: Frame) -> None:
-        """Copy the picture, without its padding, to a frame of the same format and size."""
+        """Copy the picture, but not its padding, to a frame of the same format and size."""
         shapes = plane_shapes(self.format, self.width, self.height)
         for source, out, (_, samples) in zip(self.planes, target.planes, shapes, strict=True):
             out[:, :samples] = source[:, :samples]
 
 
 def plane_shapes(format: PixelFormat, width: int, height: int) -> list[tuple[int, int]]:
-    """Rows and samples per row of each plane, without padding."""
+    """Rows and samples in a row of each plane, without padding.
+
+    >>> plane_shapes(FORMATS["yuv420p"], 5, 3)
+    [(3, 5), (2, 3), (2, 3)]
+    """
     if format.layout == "packed":
         return [(height, 3 * width)]
     if format.layout == "yuyv":
@@ -148,14 +176,18 @@ def plane_shapes(format: PixelFormat, width: int, height: int) -> list[tuple[int
 
 
 def same_samples(a: PixelFormat, b: PixelFormat) -> bool:
-    """Whether two YUV formats differ in nothing but where their samples lie."""
+    """Whether two formats hold the same samples, if in another layout (as NV12 and yuv420p)."""
     if "packed" in (a.layout, b.layout):
         return a == b
     return (a.bits, a.chroma_shift) == (b.bits, b.chroma_shift)
 
 
 def from_array(image: NDArray[Any], *, order: str = "rgb") -> Frame:
-    """Wrap an ``(H, W, 3)`` array of uint8, uint16 or float32 (in [0, 1]); copied only if strided.
+    """A frame in the memory of an array, or in a copy if that is not C-contiguous and native.
+
+    Args:
+        image: ``(H, W, 3)`` uint8, uint16 or float32 (in [0, 1]), gamma-encoded.
+        order: of the channels: ``"rgb"`` or ``"bgr"``.
 
     Raises:
         ValueError: for another shape, dtype or channel order.

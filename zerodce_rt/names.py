@@ -1,23 +1,25 @@
-"""What people choose by name, and what is chosen for them if they do not.
+"""Names that people choose from, and defaults.
 
-Imports nothing heavy, so that ``--help`` is immediate: the command line lists these names, and the
-modules that do the work are held to them.
+Imports nothing, so that the command line can list the names without loading the modules behind
+them; those modules take their names from here, or tests compare them.
 """
 
 MODELS = ("plus", "dcenet")
-"""Networks: 3 curve maps shared by all iterations (TPAMI 2021), 24 maps (CVPR 2020)."""
+"""Networks: ``plus`` has 3 curve maps shared by all iterations (TPAMI 2021), ``dcenet`` has 24
+(CVPR 2020)."""
 
 DEFAULT_MODEL = "plus"
 
-# Larger ones cost more and score no better on held-out photographs (see weights/README.md).
 DEFAULT_WORKING_SIZE = 64
+"""Long side in pixels of what the network sees. Larger ones cost more and score no better on
+held-out photographs (see ``network/weights/README.md``)."""
 
-# Above the middle of the range nothing needs to be brightened. On held-out photographs, 0.45 is
-# better for slightly dark ones and worse for very dark ones; 0.55 the other way round.
 DEFAULT_MAX_LEVEL = 0.5
+"""Mean level in [0, 1] above which no frame is lifted. On held-out photographs, 0.45 is better for
+slightly dark ones and worse for very dark ones; 0.55 the other way round."""
 
 COMPARE_MODES = ("split", "side")
-"""Before and after in one picture: two halves, or side by side."""
+"""Before and after in one picture: ``split`` shows half of each, ``side`` both side by side."""
 
 VIEWS = ("enhanced", "original", *COMPARE_MODES)
 """What the live window shows."""
@@ -29,10 +31,10 @@ CODECS = {
     "av1": "libsvtav1",
     "vp9": "libvpx-vp9",
 }
-"""Short names of video codecs and FFmpeg's encoder for each; its own names are taken as well."""
+"""Short names of video codecs, with FFmpeg's encoder for each. FFmpeg's own names work as well."""
 
 LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
-"""Terms of the training loss, each with a weight."""
+"""Terms of the training loss; each has a weight (see ``training.LossWeights``)."""
 
 FRAME_SIZES = {
     "480p": (640, 480),
@@ -41,4 +43,4 @@ FRAME_SIZES = {
     "1440p": (2560, 1440),
     "4K": (3840, 2160),
 }
-"""Width and height in pixels of the sizes that ``zerodce-rt bench`` knows by name."""
+"""Width and height in pixels of the frame sizes that ``zerodce-rt bench`` knows by name."""

@@ -1,8 +1,8 @@
-"""Threads between a source and its results, under one of two policies. Knows nothing of video.
+"""Threads from a source to its results, with one of two policies. Knows nothing of video.
 
-``run_in_order``: source -> work -> sink over bounded queues, in order, nothing lost: for files.
-``Newest``: between two stages waits one item at most, and a newer one replaces it: for what is
-live. The caller takes the results in a thread of its own choice (windows insist on one).
+``run_in_order``, for files: source -> work -> sink over bounded queues, in order, nothing is lost.
+``Newest``, for live sources: at most one item waits between two stages, and a newer one replaces
+it. The caller takes the results in its own thread, since windows need a certain one.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ T = TypeVar("T")
 U = TypeVar("U")
 T_co = TypeVar("T_co", covariant=True)
 
-# How long a blocked thread takes to notice that it should stop.
+# After so long, a blocked thread looks whether it should stop.
 _POLL_SECONDS = 0.05
-# How long a live source may take to end; a driver that does not answer is left behind.
+# How long a live source may take to end; the thread of a driver that hangs is abandoned.
 _GRACE_SECONDS = 1.0
 
 
 class _End:
-    """Marks the end of a queue."""
+    """The last item of a queue."""
 
 
 _END = _End()
@@ -39,7 +39,7 @@ class Stopped(Exception):
 
 
 class _Threads:
-    """Threads that stop together; the first failure is kept."""
+    """Threads that stop together when one fails; keeps the failures."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
@@ -69,20 +69,21 @@ class _Threads:
             self._ended.release()
 
     def wait(self) -> None:
-        """Until every thread has ended by itself; raises what failed."""
-        # Not Thread.join: before Python 3.13, one that Ctrl-C interrupts takes a thread that
-        # still runs for ended, and the source would be closed under its reader.
+        """Wait until every thread has ended by itself; raise the first failure."""
+        # Not Thread.join: before Python 3.13, if Ctrl-C interrupts it, it takes a running thread
+        # for ended, and the source would be closed while it is read.
         for _ in self._threads:
             while not self._ended.acquire(timeout=_POLL_SECONDS):
                 pass
         self.check()
 
     def check(self) -> None:
+        """Raise the first failure, if there is one."""
         if self.failures:
             raise self.failures[0]
 
     def join(self, timeout_seconds: float | None = None) -> bool:
-        """Wait for threads that were told to stop; False if one did not in that time."""
+        """Wait for the threads after ``stop`` was set; False if one still runs after that time."""
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         for thread in self._threads:
             thread.join(None if until is None else max(0.0, until - time.monotonic()))
@@ -90,7 +91,7 @@ class _Threads:
 
 
 class _Queue(Generic[T]):
-    """A bounded FIFO whose blocked ends give up when the pipeline stops."""
+    """A bounded FIFO; ``put`` and ``get`` raise ``Stopped`` when the pipeline stops."""
 
     def __init__(self, size: int, stop: threading.Event) -> None:
         self._queue: queue.Queue[T | _End] = queue.Queue(size)
@@ -114,7 +115,7 @@ class _Queue(Generic[T]):
 
 
 class _Slot(Generic[T]):
-    """Room for one item; a newer one replaces it and is counted."""
+    """Holds the newest item. One that is replaced before it was taken counts as dropped."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
@@ -137,7 +138,7 @@ class _Slot(Generic[T]):
             self._changed.notify()
 
     def get(self, timeout_seconds: float) -> T | _End | None:
-        """The newest item, None if none came in that time, or the mark of the end."""
+        """The newest item; None if none came in that time, ``_END`` after the last."""
         with self._changed:
             if not self._items and not self._ended:
                 self._changed.wait(timeout_seconds)
@@ -154,7 +155,7 @@ class _Slot(Generic[T]):
 
 
 def _close(close: Callable[[], None]) -> None:
-    """Close a source; its failure must not hide what went wrong before."""
+    """Close a source; a failure to do so must not hide an earlier error."""
     failing = sys.exc_info()[0] is not None
     try:
         close()
@@ -174,10 +175,11 @@ def run_in_order(
     """Pass every item of ``source`` through ``work`` to ``sink``, each in its own thread.
 
     Returns when the last item has left ``sink``. An exception in any of the three, or in the
-    waiting caller (Ctrl-C), stops the others, joins the threads and is raised here.
+    waiting caller (Ctrl-C), stops the others and is raised here after the threads were joined.
 
     Args:
-        queue_size: items waiting between two stages; bounds the memory.
+        source: closed at the end, if it has a method ``close``.
+        queue_size: how many items may wait between two stages; bounds the memory.
     """
     threads = _Threads()
     first: _Queue[T] = _Queue(queue_size, threads.stop)
@@ -209,19 +211,22 @@ def run_in_order(
 
 
 class LiveSource(Protocol[T_co]):
-    """Items that come in their own time, and not again."""
+    """Gives items at a rate of its own."""
 
     def __iter__(self) -> Iterator[T_co]: ...
 
     def close(self) -> None:
-        """End the iteration soon; called from another thread than the one that iterates."""
+        """End the iteration soon. Called from another thread than the one that iterates."""
 
 
 class Newest(Generic[T, U]):
     """Passes the newest item of a live source through ``work``; older ones are dropped.
 
-    A context manager: its threads run inside the ``with`` block. What fails in a thread is
-    raised by ``get``. Items and results are never None.
+    A context manager: its threads run inside the ``with`` block, and the source is closed at its
+    end. What fails in a thread is raised by ``get``. Items and results must not be None.
+
+    Attributes:
+        ended: whether the source has ended and its last result was taken.
     """
 
     def __init__(self, source: LiveSource[T], work: Callable[[T], U]) -> None:
@@ -230,11 +235,10 @@ class Newest(Generic[T, U]):
         self._waiting: _Slot[T] = _Slot(self._threads.stop)
         self._results: _Slot[U] = _Slot(self._threads.stop)
         self.ended = False
-        """Whether the source has ended and its last result was taken."""
 
     @property
     def dropped(self) -> int:
-        """Items so far for which there was no time."""
+        """Number of items so far that a newer one replaced."""
         return self._waiting.dropped + self._results.dropped
 
     def __enter__(self) -> Newest[T, U]:
@@ -252,7 +256,7 @@ class Newest(Generic[T, U]):
         self._results.end()
 
     def get(self, timeout_seconds: float) -> U | None:
-        """The newest result that was not taken yet; None if none came in that time."""
+        """Take the newest result; None if no new one came in that time."""
         if self.ended:
             time.sleep(timeout_seconds)
             return None
@@ -267,4 +271,4 @@ class Newest(Generic[T, U]):
         self._threads.stop.set()
         _close(self._source.close)
         if not self._threads.join(_GRACE_SECONDS):
-            log.debug("the source does not answer and is left behind")
+            log.debug("the source does not answer; its thread is abandoned")

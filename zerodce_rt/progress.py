@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
-# Seconds between two updates: a terminal redraws its line, a log file would get a new one.
+# Seconds between two updates: a terminal redraws its line, a log file gets a new one each time.
 _TERMINAL_INTERVAL, _LOG_INTERVAL = 0.1, 30.0
-# What is done sooner needs no sign of life.
+# What is done sooner shows nothing.
 _PATIENCE_SECONDS = 1
 
 
@@ -33,8 +33,13 @@ def progress_bar(
     """A ``tqdm`` bar on stderr, around ``items`` if given.
 
     Args:
+        what: shown before the bar.
+        unit: of what is counted.
+        total: how many there will be; None where it is not known.
+        initial: how many are done already.
+        show: False shows nothing.
         keep: leave the finished bar on the screen.
-        delay_seconds: show nothing before that.
+        delay_seconds: show nothing before that time.
     """
     return tqdm(
         items,
@@ -55,13 +60,14 @@ def frame_progress(name: str, *, show: bool = True) -> Iterator[Callable[[int, i
     """A bar with frame rate and ETA around the enhancement of a video.
 
     Yields:
-        what to call after each frame, with the frames done and the frames expected, if known.
+        A function to call after each frame, with the frames done and the frames expected, or
+        None where that is not known.
     """
     bar: Any = None
 
     def update(done: int, expected: int | None) -> None:
         nonlocal bar
-        if bar is None:  # not before the first frame: a failure shows its line alone
+        if bar is None:  # not earlier: if there is no first frame, only the error is shown
             bar = progress_bar(name, unit="frame", show=show)
         bar.total = max(expected, done) if expected else None
         bar.update(done - bar.n)
@@ -75,11 +81,15 @@ def frame_progress(name: str, *, show: bool = True) -> Iterator[Callable[[int, i
 
 @contextmanager
 def working(what: str, *, usually_seconds: float, show: bool = True) -> Iterator[None]:
-    """A sign of life around something that cannot tell how far it is: moving, or a line in a log.
+    """Show that something is being done whose progress is not known.
+
+    In a terminal, a bar moves with the time; elsewhere, there is a line in the log. Nothing is
+    shown in the first second.
 
     Args:
-        usually_seconds: what it takes most of the time; the bar ends there.
-        show: False, or a thing of less than a second, shows nothing.
+        what: is being done.
+        usually_seconds: how long it takes most of the time; the length of the bar.
+        show: False shows nothing.
     """
     text, done = f"{what} (usually {usually_seconds:.0f} s)", threading.Event()
     with progress_bar(

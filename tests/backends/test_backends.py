@@ -1,8 +1,9 @@
-"""The runtimes agree; a missing one says why; none is replaced silently."""
+"""The backends agree; a missing one says why; none is replaced silently."""
 
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
@@ -75,16 +76,16 @@ def test_the_fast_precision_moves_no_pixel_by_more_than_a_level(model: str) -> N
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_maps_survive_the_next_frame(backend: str) -> None:
-    estimator = choose_backend(backend).create(load_bundled("plus"))
-    first = estimator.estimate(thumbnail(8, 8, seed=1))
+    network = choose_backend(backend).create(load_bundled("plus"))
+    first = network.estimate(thumbnail(8, 8, seed=1))
     kept = first.copy()
-    second = estimator.estimate(thumbnail(8, 8, seed=2))
+    second = network.estimate(thumbnail(8, 8, seed=2))
     np.testing.assert_array_equal(first, kept)
     assert not np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
-def test_an_estimator_knows_its_name(backend: str) -> None:
+def test_a_network_has_the_name_of_its_backend(backend: str) -> None:
     assert choose_backend(backend).create(load_bundled("plus")).name == backend
     assert BACKENDS[backend].probe()
 
@@ -128,7 +129,7 @@ def test_cuda_with_a_cuda_build_says_what_is_missing(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="triton-windows brings a compiler")
-def test_what_triton_needs_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_triton_needs_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("triton")
     monkeypatch.setattr(driver, "nvidia_driver_present", lambda: True)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
@@ -147,7 +148,7 @@ def test_what_triton_needs_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "a C compiler" in cuda_refusal()
 
 
-def test_cuda_without_a_driver_is_found_out_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_noticed_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "nvidia_driver_present", lambda: False)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert "no NVIDIA driver" in cuda_refusal()
@@ -166,9 +167,6 @@ def test_a_missing_package_is_named(
 class StubEstimator:
     def __init__(self, name: str) -> None:
         self.name = name
-
-    def estimate(self, thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
-        return thumbnail
 
 
 def install_stubs(monkeypatch: pytest.MonkeyPatch, **reasons: str | None) -> list[str]:
@@ -190,21 +188,21 @@ def install_stubs(monkeypatch: pytest.MonkeyPatch, **reasons: str | None) -> lis
         module.probe, module.create = probe, create
         return module
 
-    backends = {}
+    stubs = {}
     for name, reason in reasons.items():
         monkeypatch.setitem(sys.modules, f"stub_{name}", stub(name, reason))
-        backends[name] = Backend(name, f"stub_{name}")
-    monkeypatch.setattr(backends, "BACKENDS", backends)
+        stubs[name] = Backend(name, f"stub_{name}")
+    monkeypatch.setattr(backends, "BACKENDS", stubs)
     return calls
 
 
-def test_auto_takes_the_first_that_works_and_logs_the_way(
+def test_auto_takes_the_first_that_works_and_logs_each(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = install_stubs(monkeypatch, one="no such device", two="too old", three=None, four=None)
     with caplog.at_level(logging.DEBUG, logger="zerodce_rt"):
-        estimator = choose_backend().create(load_bundled("plus"))
-    assert estimator.name == "three"
+        network = choose_backend().create(load_bundled("plus"))
+    assert network.name == "three"
     assert calls == ["probe one", "probe two", "probe three", "create three"]
     messages = [r.getMessage() for r in caplog.records]
     assert messages == [
@@ -252,6 +250,18 @@ def test_an_explicit_choice_is_used_even_if_another_comes_first(
 ) -> None:
     install_stubs(monkeypatch, one=None, two=None)
     assert choose_backend("two").create(load_bundled("plus")).name == "two"
+
+
+def test_backends_can_be_listed_without_numpy() -> None:
+    program = (
+        "import sys; from zerodce_rt.backends import BACKENDS; "
+        "print(*BACKENDS); assert not {'numpy', 'torch', 'numba'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == list(BACKENDS)
 
 
 def test_the_order_of_auto() -> None:

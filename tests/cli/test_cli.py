@@ -18,8 +18,6 @@ from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
 from tests.support.media import Probe, dark_scene
 from zerodce_rt import __version__
 from zerodce_rt.backends.cuda.driver import nvidia_driver_present
-from zerodce_rt.cli import build_parser
-from zerodce_rt.live.keys import KEYS
 
 ROOT = Path(__file__).parents[2]
 
@@ -269,27 +267,6 @@ def test_doctor_lists_backends_and_reasons(capfd: pytest.CaptureFixture[str]) ->
     assert re.search(r"(yes|no) +window", text)
     assert re.search(r"(yes|no) +camera +\S+", text)
     assert re.search(r"(yes|no) +virtual camera +\S+", text)
-
-
-def test_readme_names_every_command_and_option() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    parser = build_parser()
-    commands = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
-    assert isinstance(commands, dict)
-    for name, command in commands.items():
-        assert f"zerodce-rt {name}" in readme, name
-        for action in command._actions:
-            for option in action.option_strings:
-                if option.startswith("--") and option != "--help":
-                    assert f"`{option}" in readme, f"{name} {option} is missing in README.md"
-
-
-def test_readme_names_every_key_of_the_live_window() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for key in KEYS:
-        for label in key.label.split():
-            row = rf"^\| (.*[ ,])?{re.escape(label)}[ ,].*\|$"
-            assert re.search(row, readme, re.MULTILINE), f"{label} is missing in README.md"
 
 
 def test_train_writes_weights_that_enhance(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Strength, and maps over time."""
+"""The brightness limit, smoothing over time, and strength."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def level_after(maps: CurveMaps, thumbnail: NDArray[np.float32]) -> float:
 @pytest.mark.parametrize("k", [1, 8])
 @pytest.mark.parametrize("size", [(6, 8), (90, 160), (160, 90), (1, 200), (1, 1)])
 @pytest.mark.parametrize("max_level", [0.3, 0.5, 0.8])
-def test_the_mean_is_kept_within_the_level(k: int, size: tuple[int, int], max_level: float) -> None:
+def test_the_mean_is_limited_to_the_level(k: int, size: tuple[int, int], max_level: float) -> None:
     random = np.random.default_rng(0)
     y, x = np.mgrid[0 : size[0], 0 : size[1]]
     slope = (0.05 + 0.2 * (y / size[0] + x / size[1]) / 2).astype(np.float32)
@@ -61,11 +61,11 @@ def test_the_mean_is_kept_within_the_level(k: int, size: tuple[int, int], max_le
     assert level_after(estimate, thumbnail) > 0.85
     held = within_level(estimate, thumbnail, max_level)
     assert level_after(held, thumbnail) == pytest.approx(max_level, abs=0.012)
-    # One factor for all of them, so that colours and structure are kept.
+    # All maps are scaled alike, so that colours and structure are kept.
     np.testing.assert_allclose(np.ptp(held.values / estimate.values), 0, atol=1e-6)
 
 
-def test_what_stays_within_the_level_is_untouched() -> None:
+def test_maps_that_stay_within_the_level_are_returned_as_they_are() -> None:
     estimate, thumbnail = maps(-0.5), picture(0.1)
     reached = level_after(estimate, thumbnail)
     assert within_level(estimate, thumbnail, reached + 1e-3) is estimate
@@ -93,7 +93,7 @@ def test_maps_that_darken_a_bright_picture_are_kept() -> None:
     assert within_level(estimate, picture(0.6), 0.5) is estimate
 
 
-def test_the_level_is_followed_in_time_and_strength_comes_on_top() -> None:
+def test_limited_maps_are_smoothed_then_scaled_by_strength() -> None:
     settings = ControlSettings(strength=0.5, smoothing_seconds=0.5, max_level=0.5)
     calm, thumbnail = CurveControl(settings), picture(0.4)
     limit = value(within_level(maps(-0.9), thumbnail, 0.5))
@@ -103,20 +103,20 @@ def test_the_level_is_followed_in_time_and_strength_comes_on_top() -> None:
     assert result == pytest.approx(0.5 * (1 - math.exp(-1)) * limit, abs=1e-5)
 
 
-def test_strength_does_not_pile_up_over_time() -> None:
+def test_strength_does_not_accumulate_over_time() -> None:
     calm = control(0.5, strength=0.5)
     for i in range(20):
         result = step(calm, maps(-0.8), picture(0.1), i / 30)
     assert value(result) == pytest.approx(-0.4)
 
 
-def test_the_first_frame_is_taken_as_it_is() -> None:
+def test_the_first_frame_is_not_smoothed() -> None:
     assert value(step(control(), maps(-0.8), picture(0.1), 5.0)) == pytest.approx(-0.8)
 
 
 @pytest.mark.parametrize("steps", [1, 10])
 def test_a_step_is_followed_with_the_time_constant(steps: int) -> None:
-    # From 0 towards 1 with time constant T: 1 - exp(-t / T), however t is divided in frames.
+    # From 0 to 1 with time constant T: 1 - exp(-t / T), however t is divided into frames.
     calm = control(0.5)
     step(calm, maps(0), picture(0.1), 2.0)
     for i in range(1, steps + 1):
@@ -124,7 +124,7 @@ def test_a_step_is_followed_with_the_time_constant(steps: int) -> None:
     assert value(result) == pytest.approx(1 - math.exp(-1), abs=1e-5)
 
 
-def test_uneven_frame_times_follow_the_same_law() -> None:
+def test_uneven_frame_times_give_the_same_result() -> None:
     calm = control(0.2)
     step(calm, maps(0), picture(0.1), 0.0)
     for seconds in (0.01, 0.011, 0.15, 0.3):
@@ -133,15 +133,16 @@ def test_uneven_frame_times_follow_the_same_law() -> None:
 
 
 def test_trembling_is_damped() -> None:
-    # Estimates of -.5 +- .1 at 30 frames/s with T = .5 s: each step follows 1 - exp(-1/15) = 6.4 %
-    # of the way, so the maps tremble by f / (2 - f) = 3.3 % of it in the end.
+    # Estimates of -.5 +- .1 at 30 frames/s with T = .5 s: each frame moves the maps by
+    # f = 1 - exp(-1/15) = 6.4 % of the difference, so in the end they tremble by
+    # f / (2 - f) = 3.3 % of what the estimates do.
     calm, results = control(0.5), []
     for i in range(200):
         results.append(value(step(calm, maps(-0.5 + 0.1 * (-1) ** i), picture(0.1), i / 30)))
     assert max(np.abs(np.array(results[150:]) + 0.5)) == pytest.approx(0.1 * 0.0333, rel=0.05)
 
 
-def test_a_cut_starts_afresh() -> None:
+def test_a_cut_is_not_smoothed() -> None:
     calm = control()
     step(calm, maps(-0.8), picture(0.1), 0.0)
     assert value(step(calm, maps(0.2), picture(0.5), 1 / 30)) == pytest.approx(0.2)
@@ -152,8 +153,8 @@ def test_a_cut_starts_afresh() -> None:
 
 
 @pytest.mark.parametrize(("share", "cut"), [(0.9, False), (1.1, True)])
-def test_the_threshold_is_relative_to_the_level(share: float, cut: bool) -> None:
-    # Half of the pixels +d, half -d around .2: mean difference d, level unchanged.
+def test_the_cut_threshold_is_relative_to_the_level(share: float, cut: bool) -> None:
+    # Half of the pixels change by +d, half by -d: mean difference d, mean level unchanged.
     before = picture(0.2)
     change = CUT_THRESHOLD * 0.2 * share
     after = before + np.float32(change) * np.array([1, -1] * 4, np.float32)
@@ -181,7 +182,7 @@ def test_noise_is_no_cut(level: float) -> None:
 
 
 def test_a_slow_fade_is_no_cut() -> None:
-    # From .02 to .8 over 60 frames: forty times brighter, but never at once.
+    # From .02 to .8 over 60 frames: forty times brighter, but by little from frame to frame.
     calm = control()
     levels = np.geomspace(0.02, 0.8, 60)
     for i, level in enumerate(levels):
@@ -189,7 +190,7 @@ def test_a_slow_fade_is_no_cut() -> None:
         assert result == pytest.approx(1 - math.exp(-i / 15), abs=1e-4)
 
 
-def test_time_going_backwards_starts_afresh() -> None:
+def test_a_step_back_in_time_is_not_smoothed() -> None:
     calm = control()
     step(calm, maps(-0.8), picture(0.1), 10.0)
     assert value(step(calm, maps(0.2), picture(0.1), 3.0)) == pytest.approx(0.2)
@@ -204,7 +205,7 @@ def test_a_repeated_time_changes_nothing() -> None:
     assert value(step(calm, maps(0.2), picture(0.1), 1.0)) == pytest.approx(-0.8)
 
 
-def test_an_estimate_is_used_for_its_time_and_until_a_cut() -> None:
+def test_an_estimate_is_used_until_it_is_old_or_a_cut_comes() -> None:
     calm = CurveControl(ControlSettings(smoothing_seconds=0.5, estimate_seconds=0.1))
     asked: list[int] = []
 
@@ -213,7 +214,7 @@ def test_an_estimate_is_used_for_its_time_and_until_a_cut() -> None:
             asked.append(number)
             return maps(estimate)
 
-        # Times as MP4 rounds them.
+        # Rounded to milliseconds, as some containers do.
         return value(calm.update(ask, thumbnail, round(number / 30, 3)))
 
     results = [frame(i, picture(0.1), 0 if i == 0 else -1) for i in range(8)]
@@ -223,20 +224,20 @@ def test_an_estimate_is_used_for_its_time_and_until_a_cut() -> None:
     assert results[3:] == pytest.approx([math.exp(-i / 15) - 1 for i in range(1, 6)], abs=1e-2)
     assert frame(8, picture(0.5), -0.3) == pytest.approx(-0.3)
     assert asked == [0, 3, 6, 8]
-    # Back in time, and without a time, nothing is known.
+    # A step back in time needs an estimate of its own; so does a picture without a time.
     assert frame(4, picture(0.5), -0.4) == pytest.approx(-0.4)
     alone = calm.update(lambda: maps(-0.6), picture(0.5), None)
     assert value(alone) == pytest.approx(-0.6)
     assert frame(5, picture(0.5), 0) == pytest.approx(-0.4)
 
 
-def test_estimates_are_rare_without_smoothing_too() -> None:
+def test_estimates_are_reused_without_smoothing_too() -> None:
     calm = CurveControl(ControlSettings(estimate_seconds=0.1))
     results = [value(step(calm, maps(-i / 10), picture(0.1), i / 20)) for i in range(5)]
     assert results == pytest.approx([0, 0, -0.2, -0.2, -0.4])
 
 
-def test_reset_starts_afresh() -> None:
+def test_reset_starts_a_new_scene() -> None:
     calm = control()
     step(calm, maps(-0.8), picture(0.1), 1.0)
     calm.reset()
@@ -262,7 +263,7 @@ def test_the_estimate_is_not_written_to() -> None:
     assert value(first) == pytest.approx(-0.8)
 
 
-def test_the_grid_is_kept() -> None:
+def test_align_corners_is_kept() -> None:
     calm = control(0.5, strength=0.5)
     for seconds in (0.0, 0.1):
         estimate = CurveMaps(maps(-0.8).values, align_corners=True)
@@ -280,5 +281,5 @@ def test_the_grid_is_kept() -> None:
     ],
 )  # fmt: skip
 def test_settings_are_validated(setting: str, bad: float) -> None:
-    with pytest.raises(ValueError, match=f"{setting} must be .*not {bad}"):
+    with pytest.raises(ValueError, match=f"`{setting}` must be .*not {bad}"):
         ControlSettings(**{setting: bad})

@@ -1,4 +1,4 @@
-"""The curve and the bilinear resize, against hand-worked values and against torch."""
+"""The curve and the bilinear resize, against values worked out by hand and against PyTorch."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def torch_resize(image: NDArray[Any], **options: Any) -> NDArray[Any]:
 
 
 def test_one_step_by_hand() -> None:
-    # x + A (x^2 - x) with x = 0.5, x^2 - x = -0.25, for A = -1, 0.5, 1. The second step's
-    # maps are zero, so that the first can be seen alone.
+    # x + A (x^2 - x) with x = 0.5, x^2 - x = -0.25, for A = -1, 0.5, 1. The maps of a second
+    # step are zero: with k = 1 there would be eight.
     maps = np.concatenate([plane(-1, 0.5, 1), plane(0, 0, 0)])
     np.testing.assert_allclose(iterate(plane(0.5, 0.5, 0.5), maps), plane(0.75, 0.375, 0.25))
 
@@ -161,13 +161,13 @@ def test_maps_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("channels", "shared", "iterations"), [(3, True, 8), (6, False, 2), (24, False, 8)]
 )
-def test_maps_know_their_iterations(channels: int, shared: bool, iterations: int) -> None:
+def test_channels_decide_the_iterations(channels: int, shared: bool, iterations: int) -> None:
     maps = CurveMaps(np.zeros((channels, 2, 5), np.float32))
     assert maps.shared is shared
     assert maps.iterations == iterations
 
 
-def test_maps_are_not_changed_in_place() -> None:
+def test_scaling_does_not_change_the_maps() -> None:
     maps = CurveMaps(np.full((3, 1, 1), -0.8, np.float32), align_corners=True)
     half = maps.scaled(0.5)
     np.testing.assert_allclose(half.values, -0.4)

@@ -1,4 +1,4 @@
-"""The film of the demo: a lit room, the same in the dark, a camera that moves."""
+"""The film of the demo: a room with and without light, and a camera that moves."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def clip() -> Clip:
 
 
 def linear(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Light, from codes with gamma 1/2.2."""
+    """Linear light of codes with gamma 1/2.2."""
     return (codes / 255) ** 2.2
 
 
-def test_frames_have_the_size_that_was_asked_for(clip: Clip) -> None:
+def test_frames_have_the_requested_size(clip: Clip) -> None:
     assert len(clip) == FRAMES
     for pair in clip:
         for frame in pair:
@@ -41,7 +41,7 @@ def test_a_film_is_the_same_every_time_and_frames_do_not_depend_on_its_length(cl
 
 def test_dark_frames_are_darker_by_the_stops(clip: Clip) -> None:
     for dark, well_lit in islice(clip, 0, None, 20):
-        # Neither clipped nor so dark that the noise is cut off at black.
+        # Neither clipped at white nor so dark that noise is clipped at black.
         usable = (well_lit < 255) & (linear(well_lit) > 0.02)
         assert usable.mean() > 0.5
         ratio = linear(dark)[usable].mean() / linear(well_lit)[usable].mean()
@@ -49,7 +49,7 @@ def test_dark_frames_are_darker_by_the_stops(clip: Clip) -> None:
 
 
 def test_only_dark_frames_are_noisy(clip: Clip) -> None:
-    # The first frames hardly differ but for the noise: the camera starts slowly.
+    # The camera starts slowly: the first frames hardly differ in anything but noise.
     first, second = clip[:2]
     dark, well_lit = (
         np.abs(linear(a) - linear(b)).mean() / linear(a).mean()
@@ -59,12 +59,12 @@ def test_only_dark_frames_are_noisy(clip: Clip) -> None:
 
 
 def test_the_camera_pans(clip: Clip) -> None:
-    # The upper half, where no ball rolls; the camera pans to the right at first.
+    # The upper half, where there is no ball; the camera pans to the right at first.
     first, last = (clip[i][1][: HEIGHT // 2].astype(float) for i in (0, FRAMES - 1))
     errors = [np.abs(first[:, s:] - last[:, : WIDTH - s]).mean() for s in range(12)]
     shift = int(np.argmin(errors))
     assert 4 <= shift <= 8
-    # It pans a little downwards as well, so that they cannot match fully.
+    # It pans a little downwards as well, so that the frames do not match exactly.
     assert errors[shift] < 0.75 * errors[0]
 
 

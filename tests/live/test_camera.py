@@ -1,4 +1,4 @@
-"""Cameras, with a fake at OpenCV's VideoCapture only, and one at the V4L2 driver."""
+"""Cameras, with fakes of OpenCV's VideoCapture and of the V4L2 driver only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMAGE = np.full((48, 64, 3), 7, np.uint8)
 
 
 class Driver:
-    """What a camera and its driver do; stands behind ``cv2.VideoCapture``."""
+    """A camera and its driver, behind ``cv2.VideoCapture``."""
 
     def __init__(self) -> None:
         self.has_mjpg = True
@@ -85,7 +85,9 @@ def test_mjpg_is_asked_for_before_the_size(driver: Driver) -> None:
         ("set", cv2.CAP_PROP_FRAME_HEIGHT, 1080),
         ("set", cv2.CAP_PROP_FPS, 60),
     ]
-    assert camera.description == "asked for 1920x1080 at 60 fps, promised 640x480 MJPG at 30 fps"
+    assert camera.description == (
+        "asked for 1920x1080 at 60 fps, driver reports 640x480 MJPG at 30 fps"
+    )
     camera.close()
     assert driver.released == 1
 
@@ -97,13 +99,13 @@ def test_a_camera_without_mjpg_is_opened_plainly(driver: Driver) -> None:
     assert [c for c in driver.calls if c[0] == "open"] == [
         ("open", "/dev/video3", cv2.CAP_PROP_FOURCC, MJPG), ("open", "/dev/video3"),
     ]  # fmt: skip
-    assert camera.description == "asked for 1280x720 at 30 fps, promised 640x480"
-    assert driver.released == 1, "the first attempt is let go of"
+    assert camera.description == "asked for 1280x720 at 30 fps, driver reports 640x480"
+    assert driver.released == 1, "the first attempt"
 
 
 def test_a_camera_that_is_not_there(driver: Driver) -> None:
     driver.present = False
-    with pytest.raises(SourceLost, match=r"camera 4 cannot be opened; .*--list-cameras"):
+    with pytest.raises(SourceLost, match=r"camera 4 cannot be opened; .*`list_cameras`"):
         Camera(4, CameraSettings())
     assert driver.released == 2
 
@@ -119,8 +121,7 @@ def test_an_error_of_opencv_while_opening(driver: Driver, monkeypatch: pytest.Mo
 
 def test_pictures_and_the_unplugged_camera(driver: Driver) -> None:
     camera = Camera(0, CameraSettings())
-    picture = camera.read()
-    assert np.array_equal(picture.image, IMAGE)
+    assert np.array_equal(camera.read().image, IMAGE)
     with pytest.raises(SourceLost, match="camera 0 gives no picture; check that it is plugged in"):
         camera.read()
 
@@ -131,7 +132,7 @@ def test_a_damaged_picture_is_passed_over(driver: Driver, bad: NDArray[Any] | No
     assert np.array_equal(Camera(0, CameraSettings()).read().image, IMAGE)
 
 
-def test_a_camera_of_damaged_pictures_only_is_lost(driver: Driver) -> None:
+def test_a_camera_that_gives_only_damaged_pictures_is_lost(driver: Driver) -> None:
     driver.images = [None] * 1000
     with pytest.raises(SourceLost):
         Camera(0, CameraSettings()).read()
@@ -188,7 +189,7 @@ def test_list_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Control:
-    """A V4L2 device with the one control, behind ``ioctl``."""
+    """A V4L2 device with one control, behind ``ioctl``."""
 
     def __init__(self, value: int | None) -> None:
         self.value = value
@@ -233,7 +234,7 @@ def test_the_frame_rate_is_held_and_the_setting_put_back(
     camera = Camera(0, CameraSettings(), hold)
     assert camera.description.endswith(", rate held")
     assert control.value == 0
-    # Unplugged and back, it has forgotten.
+    # It was unplugged, and has forgotten the setting.
     control.value = 1
     Camera(0, CameraSettings(), hold)
     assert control.value == 0
@@ -253,7 +254,7 @@ def test_a_camera_that_holds_its_rate_already_is_left_alone(
     assert control.written == []
 
 
-def test_a_driver_without_the_setting_is_told(
+def test_a_driver_without_the_setting_is_reported(
     monkeypatch: pytest.MonkeyPatch, device: str, driver: Driver, caplog: pytest.LogCaptureFixture
 ) -> None:
     with_control(monkeypatch, None)
@@ -272,7 +273,7 @@ def test_holding_the_rate_elsewhere_than_on_linux(
     assert "not possible on win32" in caplog.text
 
 
-def test_an_unplugged_camera_needs_no_putting_back(
+def test_the_setting_of_an_unplugged_camera_is_not_restored(
     monkeypatch: pytest.MonkeyPatch, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -284,10 +285,10 @@ def test_an_unplugged_camera_needs_no_putting_back(
     assert caplog.messages == []
 
 
-def test_which_device_is_held() -> None:
+def test_the_device_whose_rate_is_held() -> None:
     assert frame_rate_hold("3").path == "/dev/video3"
     assert frame_rate_hold("/dev/video5").path == "/dev/video5"
-    with pytest.raises(ZeroDCEError, match="--keep-fps is for cameras only"):
+    with pytest.raises(ZeroDCEError, match="`keep_fps` is for cameras only"):
         frame_rate_hold("rtsp://host/x")
 
 
@@ -310,12 +311,14 @@ def test_sources_have_names_without_passwords(source: str, name: str) -> None:
         ("night.mp4", r"night.mp4: no such file; a camera is a number"),
         ("file:///etc/passwd", r"unknown kind of stream; valid: http, "),
         ("ftp://me:secret@host/x", r"^ftp://host/x: unknown kind"),
-        ("photo.JPG", "is no video; 'zerodce-rt enhance' takes pictures"),
-        ("tests", "is no video; 'zerodce-rt enhance' takes pictures and folders"),
-        ("/dev/video99", r"/dev/video99: no such camera; see .*--list-cameras"),
+        ("photo.JPG", "is not a video; 'zerodce-rt enhance' takes pictures"),
+        ("tests", "is not a video; 'zerodce-rt enhance' takes pictures and folders"),
+        ("/dev/video99", r"/dev/video99: no such camera; `list_cameras` shows those there are"),
     ],
 )
-def test_sources_that_are_none(source: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_that_cannot_be_opened(
+    source: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
     with pytest.raises(ZeroDCEError, match=message):
         open_feed(source)

@@ -1,4 +1,4 @@
-"""Recordings: real times, playable whatever happens, never in the way of the picture."""
+"""Recordings have real times, can be played whatever happens, and never delay the picture."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def test_times_are_real(tmp_path: Path, suffix: str) -> None:
     assert probe.size == SIZE
     assert probe.codec == "h264"
     assert recorder.frames == 6
-    # Colours: chroma is shared by four pixels, so single ones may differ.
+    # On average, since four pixels share a chroma sample.
     assert np.abs(probe.rgb(0)[..., ::-1].astype(int) - scene(0)).mean() < 6
     assert probe.tags[0] == 1, "limited range"
     assert probe.tags[1] in (5, 6), "BT.601, as for all small pictures"
 
 
-def test_times_grow_even_if_a_clock_does_not(tmp_path: Path) -> None:
+def test_times_grow_even_if_the_clock_does_not(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "live.mkv", 30)
     for at in (5.0, 5.0, 4.9, 5.1):
         recorder.write(scene(0), at)
@@ -95,15 +95,13 @@ def test_a_killed_program_leaves_a_file_that_plays(tmp_path: Path, suffix: str) 
     assert len(frames) >= 90
 
 
-def test_a_slow_encoder_leaves_pictures_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_encoder_drops_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     going_on = threading.Event()
     encode = Recorder._encode
 
-    def slow(self: Recorder, *picture: Any) -> None:
+    def slow(self: Recorder, *arguments: Any) -> None:
         going_on.wait(10)
-        encode(self, *picture)
+        encode(self, *arguments)
 
     monkeypatch.setattr(Recorder, "_encode", slow)
     recorder = Recorder(tmp_path / "live.mp4", 30)
@@ -137,14 +135,14 @@ def test_a_full_disk(tmp_path: Path, suffix: str) -> None:
     assert not any(t.name == "zerodce-record" for t in threading.enumerate())
 
 
-def test_a_defect_is_told_and_does_not_hang(tmp_path: Path) -> None:
+def test_an_unexpected_error_is_reported_and_does_not_hang(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "live.mp4", 30)
     recorder.write(np.zeros((4, 4), np.uint8), 0.0)
     with pytest.raises(ZeroDCEError, match="recording broke off"):
         recorder.close()
 
 
-def test_nothing_recorded_leaves_no_file(tmp_path: Path) -> None:
+def test_a_recording_without_frames_leaves_no_file(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "live.mp4", 30)
     recorder.close()
     assert list(tmp_path.iterdir()) == []

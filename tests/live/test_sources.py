@@ -1,4 +1,4 @@
-"""A feed brings lost sources back; meters measure what comes."""
+"""A feed reopens lost sources; meters measure rates and latencies."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ import pytest
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live import sources
 from zerodce_rt.live.meters import LatencyMeter, RateMeter
-from zerodce_rt.live.sources import Feed, Picture, SourceLost
+from zerodce_rt.live.sources import CapturedImage, Feed, SourceLost
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
 
 class Script:
-    """A source that gives so many pictures and then ends in one of the ways there are."""
+    """A source that gives a number of images, then ends or raises."""
 
-    def __init__(self, pictures: int, end: Exception | None = None) -> None:
-        self.pictures, self.end = pictures, end
+    def __init__(self, images: int, end: Exception | None = None) -> None:
+        self.images, self.end = images, end
         self.description = "4x4"
         self.closed = False
 
-    def read(self) -> Picture | None:
-        if self.pictures == 0:
+    def read(self) -> CapturedImage | None:
+        if self.images == 0:
             if self.end is not None:
                 raise self.end
             return None
-        self.pictures -= 1
-        return Picture(IMAGE, time.monotonic())
+        self.images -= 1
+        return CapturedImage(IMAGE, time.monotonic())
 
     def close(self) -> None:
         self.closed = True
 
 
 def opener(*results: Script | Exception) -> Callable[[], Script]:
-    """Gives or raises these, one a call."""
+    """A function that returns or raises these, one with each call."""
     waiting: Iterator[Script | Exception] = iter(results)
 
     def open_source() -> Script:
@@ -66,7 +66,7 @@ def test_a_file_ends() -> None:
     assert script.closed
 
 
-def test_what_cannot_be_opened_at_first_is_an_error() -> None:
+def test_a_source_that_cannot_be_opened_at_first_is_an_error() -> None:
     with pytest.raises(SourceLost, match="no such camera"):
         list(Feed("camera 7", opener(SourceLost("no such camera"))))
 
@@ -82,7 +82,7 @@ def test_a_lost_source_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     assert first.closed
     assert second.closed
     lost = [r.getMessage() for r in caplog.records if "trying again" in r.getMessage()]
-    # Pauses grow, and start afresh after there were pictures.
+    # Pauses grow, and start again from the shortest once there were images.
     assert lost == [
         "unplugged; trying again in 0.02 s",
         "cannot be opened; trying again in 0.04 s",
@@ -107,7 +107,7 @@ def test_the_longest_pause() -> None:
     assert [p for p in pauses if p] == [0.02, 0.04, 0.08, 0.1, 0.1, 0.1]
 
 
-def test_status_tells_why_there_is_no_picture_and_close_ends_the_pause() -> None:
+def test_status_says_why_there_is_no_image_and_close_ends_the_pause() -> None:
     feed = Feed("camera 0", opener(Script(1, SourceLost("unplugged"))))
     thread = threading.Thread(target=lambda: list(feed))
     thread.start()
@@ -122,21 +122,21 @@ def test_status_tells_why_there_is_no_picture_and_close_ends_the_pause() -> None
     assert time.monotonic() - started < 0.4
 
 
-def test_a_picture_waits_until_it_is_due() -> None:
+def test_an_image_waits_until_it_is_due() -> None:
     class Early(Script):
-        def read(self) -> Picture | None:
-            picture = super().read()
-            return picture and Picture(picture.image, picture.captured + 0.15)
+        def read(self) -> CapturedImage | None:
+            item = super().read()
+            return item and CapturedImage(item.image, item.captured + 0.15)
 
-    for picture in Feed("clip", opener(Early(2))):
-        assert time.monotonic() >= picture.captured
+    for item in Feed("clip", opener(Early(2))):
+        assert time.monotonic() >= item.captured
 
 
 def test_silence_is_measured() -> None:
     answer = threading.Event()
 
     class Silent(Script):
-        def read(self) -> Picture | None:
+        def read(self) -> CapturedImage | None:
             answer.wait(5)
             return super().read()
 

@@ -24,7 +24,7 @@ from tests.support.sender import SIZE, Sender
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live import sources, stream
 from zerodce_rt.live.feeds import open_feed
-from zerodce_rt.live.sources import Picture, SourceLost
+from zerodce_rt.live.sources import CapturedImage, SourceLost
 from zerodce_rt.live.stream import FilePlayer, Stream
 
 
@@ -35,7 +35,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def opened(open_source: Callable[[], Stream]) -> Stream:
-    """The stream, as soon as its sender listens."""
+    """Open a stream as soon as its sender listens."""
     until = time.monotonic() + 10
     while True:
         try:
@@ -61,12 +61,12 @@ def test_a_stream_is_received_as_it_is_sent() -> None:
             source.close()
     assert all(p.image.shape == (SIZE[1], SIZE[0], 3) for p in pictures)
     assert 10 < pictures[-1].image.mean() < 60
-    # Not paced by us: stamped when they came.
+    # Times of arrival, not due times.
     assert all(a.captured <= b.captured for a, b in itertools.pairwise(pictures))
 
 
 def test_rtsp(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FFmpeg has no RTSP server: it is the receiver that listens here, all else is as ever."""
+    """FFmpeg has no RTSP server, so here the receiver listens instead of the sender."""
     listening = {"rtsp_flags": "listen", "listen_timeout": "10"}
     options = stream._SCHEME_OPTIONS["rtsp"] | listening
     monkeypatch.setitem(stream._SCHEME_OPTIONS, "rtsp", options)
@@ -94,7 +94,7 @@ def test_udp() -> None:
 
 
 class MotionJpeg(BaseHTTPRequestHandler):
-    """What cheap network cameras send."""
+    """A cheap network camera; one of its images is damaged."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -121,7 +121,7 @@ def test_motion_jpeg_over_http() -> None:
         server.shutdown()
     assert {p.image.shape for p in pictures} == {(120, 160, 3)}
     assert 5 < pictures[-1].image.mean() < 60
-    # As it comes: JPEG streams have no clock of their own.
+    # Times of arrival: JPEG streams have no timestamps.
     assert pictures[-1].captured - pictures[4].captured > 0.2
 
 
@@ -133,7 +133,7 @@ def test_a_stream_that_its_sender_closes_is_lost_and_comes_back(
     url = f"tcp://127.0.0.1:{free_port()}"
     with Sender(url):
         source = opened(lambda: Stream(url, url))
-        # The feed's first source; the later ones it opens for itself.
+        # The feed gets this source first; later it opens its own.
         reopened = open_feed(url)
         again = reopened._open
         first: list[Stream] = [source]
@@ -198,7 +198,7 @@ def test_nobody_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in str(caught.value)
 
 
-def play(path: Path) -> list[Picture]:
+def play(path: Path) -> list[CapturedImage]:
     player = FilePlayer(path)
     pictures = []
     while (picture := player.read()) is not None:
@@ -222,7 +222,9 @@ def test_a_file_plays_at_its_own_speed(make_video: VideoMaker) -> None:
 
 
 @pytest.mark.parametrize("pause", [0.3, 1.2])
-def test_the_clock_waits_for_a_slow_decoder(make_video: VideoMaker, pause: float) -> None:
+def test_a_slow_decoder_delays_the_file_and_drops_nothing(
+    make_video: VideoMaker, pause: float
+) -> None:
     player = FilePlayer(make_video(frames=10))
     assert player.read() is not None
     time.sleep(pause)
@@ -232,7 +234,7 @@ def test_the_clock_waits_for_a_slow_decoder(make_video: VideoMaker, pause: float
     rest = [late.captured]
     while (picture := player.read()) is not None:
         rest.append(picture.captured)
-    assert len(rest) == 9, "none is left out"
+    assert len(rest) == 9, "none is dropped"
     assert np.diff(rest) == pytest.approx(1 / 30, abs=1e-3)
     player.close()
 
@@ -258,7 +260,7 @@ def test_pictures_are_upright_with_square_pixels(
 def test_the_direction_of_the_rotation(make_video: VideoMaker, rotation: int) -> None:
     image = play(make_video(rotation=rotation, level=0.9))[0].image
     plain = play(make_video("plain.mp4", level=0.9))[0].image
-    # As players turn it: by the display matrix, counterclockwise for positive angles.
+    # As in players, positive angles turn counterclockwise.
     expected = np.rot90(plain, rotation // 90)
     assert np.abs(image.astype(int) - expected).mean() < 3
 
@@ -284,7 +286,7 @@ def test_a_damaged_file_ends(make_video: VideoMaker, caplog: pytest.LogCaptureFi
     assert 5 < len(play(broken)) < 60
 
 
-def test_what_is_no_video_is_refused(tmp_path: Path, make_video: VideoMaker) -> None:
+def test_files_that_are_not_videos_are_refused(tmp_path: Path, make_video: VideoMaker) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("not a video")
     with pytest.raises(ZeroDCEError, match="not a video that can be read"):

@@ -1,4 +1,4 @@
-"""The live window on a real screen, with real keys and a real mouse."""
+"""The live window on an X server, with keys and mouse sent to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def desktop() -> None:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dark picture that gets lighter from left to right, with a patch that moves."""
+    """Dark, lighter from left to right, with a moving patch."""
     path = tmp_path_factory.mktemp("clip") / "night.mp4"
     write_video(
         path, frames=900, size=SIZE, time_base=Fraction(1, 15), options={"preset": "ultrafast"}
@@ -81,7 +81,7 @@ def test_views_and_the_divider(program: Program) -> None:
     moved = program.wait_for(lambda p: columns(p)[160:280].mean() > 50, "the dragged divider")
     assert abs(int(columns(moved).argmax()) + 20 - 160) <= 6
     assert columns(moved)[:120].mean() < 40
-    # Past the edge of the window.
+    # Beyond the edge of the window.
     program.drag((160, 200), (-200, 200))
     program.wait_for(lambda p: columns(p)[10:].mean() > 60 and columns(p)[20] > 40, "all enhanced")
 
@@ -108,7 +108,7 @@ def test_strength_toggle_and_freeze(program: Program) -> None:
     program.press("p")
     time.sleep(0.5)
     assert np.array_equal(program.look()[CALM], later(program)[CALM]), "it is frozen"
-    # A frozen picture follows the keys.
+    # Keys change a frozen picture.
     program.press("space")
     dark = program.wait_for(is_dark, "frozen and off")
     assert np.array_equal(dark[CALM], later(program)[CALM])
@@ -142,7 +142,7 @@ def test_mirror_overlay_help_and_full_screen(program: Program) -> None:
     program.press("f")
     screen = tuple(int(n) for n in xdotool("getdisplaygeometry").split())
     program.wait_for(lambda _: program.place()[2:] == screen, "full screen")
-    # The aspect is kept: bars, not a stretched picture.
+    # With black bars rather than a stretched picture.
     height = screen[0] * SIZE[1] // SIZE[0]
     bar = max(0, screen[1] - height) // 2
     program.wait_for(
@@ -175,7 +175,7 @@ def test_options_of_the_window(clip: Path, tmp_path: Path) -> None:
 
 def test_resizing_keeps_the_aspect(program: Program) -> None:
     xdotool("windowsize", "--sync", program.window, 500, 500)
-    # For a moment, the last picture fills the new window.
+    # At first, the last picture is stretched to the new window.
     picture = program.wait_for(
         lambda p: p.shape[:2] == (500, 500) and p[250].mean() > 40 and p[50, 300:].max() == 0,
         "the new size, with black above",
@@ -215,7 +215,7 @@ def test_snapshots_and_recording(program: Program, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["q", "Escape", "alt+F4", "SIGINT", "SIGTERM"])
-def test_every_way_to_end_is_quick(program: Program, way: str) -> None:
+def test_every_way_to_end_a_session_is_quick(program: Program, way: str) -> None:
     started = time.monotonic()
     if way.startswith("SIG"):
         program.process.send_signal(getattr(signal, way))
@@ -237,13 +237,13 @@ def test_the_window_of_a_file_closes_at_its_end(tmp_path: Path) -> None:
 
 BROKEN = """
 from zerodce_rt.enhancer import Enhancer
-calls, call = [], Enhancer.__call__
+calls, enhance = [], Enhancer.enhance
 def broken(self, *arguments, **options):
     calls.append(0)
     if len(calls) > 20:
         raise RuntimeError("the network has gone")
-    return call(self, *arguments, **options)
-Enhancer.__call__ = broken
+    enhance(self, *arguments, **options)
+Enhancer.enhance = broken
 """
 
 
@@ -256,7 +256,7 @@ def test_an_exception_inside_the_enhancer(clip: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_told_in_the_picture(clip: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_shown_in_the_picture(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "live.mp4"
     output.symlink_to("/dev/full")
     with Program(

@@ -35,7 +35,7 @@ def video_frame(format: str, width: int = 62, height: int = 46) -> av.VideoFrame
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [(62, 46), (61, 45)])
-def test_a_frame_of_any_format_comes_back_bright_in_it(
+def test_a_frame_of_any_format_is_enhanced_in_its_format(
     format: str, size: tuple[int, int], enhancer: Enhancer
 ) -> None:
     if format == "yuyv422" or format == "uyvy422":
@@ -53,7 +53,7 @@ def test_a_frame_of_any_format_comes_back_bright_in_it(
 
 
 @pytest.mark.parametrize("format", ["yuv420p", "nv12", "rgb24", "yuv420p10le"])
-def test_tags_come_back(format: str, enhancer: Enhancer) -> None:
+def test_tags_are_kept(format: str, enhancer: Enhancer) -> None:
     frame = video_frame(format)
     tags = {"color_range": 2, "colorspace": 9, "color_primaries": 9, "color_trc": 14}
     for name, value in tags.items():
@@ -81,13 +81,13 @@ def test_hdr_frames_are_refused(transfer: int, enhancer: Enhancer) -> None:
     [(480, 2, "bt601"), (720, 2, "bt709"), (480, 1, "bt709"), (1080, 5, "bt601"),
      (1080, 6, "bt601"), (1080, 9, "bt2020"), (480, 7, "smpte240m")],
 )  # fmt: skip
-def test_the_matrix_follows_the_tag_and_else_the_size(height: int, tag: int, expected: str) -> None:
+def test_the_matrix_follows_the_tag_or_else_the_size(height: int, tag: int, expected: str) -> None:
     frame = av.VideoFrame(16, height, "yuv420p")
     frame.colorspace = tag
     assert colour_of(frame).matrix == expected
 
 
-def test_the_range_follows_tag_and_format() -> None:
+def test_the_range_follows_the_tag_and_the_format() -> None:
     frame = av.VideoFrame(16, 16, "yuv420p")
     assert not colour_of(frame).full_range
     frame.color_range = 2

@@ -1,4 +1,4 @@
-"""``--hwaccel``: the GPU's decoder and encoder where they work, else the CPU's and a reason."""
+"""``hwaccel``: the GPU's decoder and encoder where they work, else the CPU's and a reason."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.files import enhance_video
 from zerodce_rt.frame import FORMATS, Frame
-from zerodce_rt.media import frames as video_frames
+from zerodce_rt.media.encoders import EncoderSettings
 from zerodce_rt.media.frames import colour_of, downloaded, tensors_of, wrap, wrap_on_gpu
 from zerodce_rt.media.hwaccel import gpu_encoder, nvdec
-from zerodce_rt.media.writer import EncoderSettings
 
 without_driver = pytest.mark.skipif(nvidia_driver_present(), reason="there is an NVIDIA driver")
 
 
 @without_driver
-def test_without_a_gpu_the_cpu_decodes_and_the_reason_is_said(
+def test_without_a_gpu_the_cpu_decodes_and_the_reason_is_reported(
     make_video: VideoMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     clip = make_video()
@@ -37,11 +36,11 @@ def test_without_a_gpu_the_cpu_decodes_and_the_reason_is_said(
     (record,) = caplog.records
     assert f"{clip}: NVDEC cannot decode it" in record.getMessage()
     assert any(reason in record.getMessage() for reason in ("libcuda", "CUDA", "PyAV"))
-    assert av.logging.get_level() is None, "FFmpeg is as quiet as before"
+    assert av.logging.get_level() is None, "FFmpeg's log level is as before"
 
 
 @without_driver
-def test_without_a_gpu_the_cpu_encodes_and_the_reason_is_said(
+def test_without_a_gpu_the_cpu_encodes_and_the_reason_is_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = EncoderSettings()
@@ -54,12 +53,12 @@ def test_without_a_gpu_the_cpu_encodes_and_the_reason_is_said(
         assert f"encoding with {encoder}" in record.getMessage()
 
 
-def test_a_codec_that_nvenc_has_not_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_codec_that_nvenc_does_not_have_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     assert gpu_encoder("libvpx-vp9", {}, FORMATS["yuv420p"], 64, 48) == "libvpx-vp9"
     assert "no such codec" in caplog.text
 
 
-def test_a_file_that_is_no_video_is_told_as_ever(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_reported_as_without(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")
     with pytest.raises(ZeroDCEError, match="not a video that can be read"):
@@ -68,7 +67,7 @@ def test_a_file_that_is_no_video_is_told_as_ever(tmp_path: Path) -> None:
 
 
 @without_driver
-def test_the_command_goes_on_without_a_gpu(
+def test_the_command_falls_back_to_the_cpu(
     make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = make_video(audio=1)
@@ -81,13 +80,6 @@ def test_the_command_goes_on_without_a_gpu(
     assert "NVDEC" in lines[0]
     assert "NVENC" in lines[1]
     assert asked.read_bytes() == plain.read_bytes()
-
-
-def test_nvenc_takes_the_quality_by_its_own_name() -> None:
-    options = EncoderSettings(crf=23).options("hevc_nvenc")
-    assert options["cq"] == "23"
-    assert options["rc"] == "vbr"
-    assert "crf" not in options
 
 
 # Frames that stay on the GPU
@@ -107,7 +99,7 @@ def test_planes_become_tensors_without_a_copy(name: str) -> None:
         assert plane[3, 5] == 201
 
 
-def test_a_frame_in_ordinary_memory_stays_there() -> None:
+def test_a_frame_in_host_memory_stays_there() -> None:
     frame = av.VideoFrame(64, 48, "nv12")
     assert wrap_on_gpu(frame) is None
     assert downloaded(frame) is frame
@@ -118,7 +110,7 @@ def test_a_frame_in_ordinary_memory_stays_there() -> None:
 def test_a_file_whose_frames_never_leave_the_gpu(
     make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
 ) -> None:
-    """With tensors of the same memory in the place of NVDEC's, and Triton's interpreter."""
+    """With tensors in host memory instead of NVDEC's, and Triton's interpreter."""
     from tests.support import agreement  # noqa: F401 - before Triton
 
     wrapped = 0
@@ -137,7 +129,7 @@ def test_a_file_whose_frames_never_leave_the_gpu(
     enhancer = Enhancer(backend="gpu", working_size=16)
     encoder = EncoderSettings(codec=codec, crf=1)
     enhance_video(source, tmp_path / "plain.mp4", enhancer=enhancer, encoder=encoder)
-    monkeypatch.setattr(video_frames, "wrap_on_gpu", stand_in)
+    monkeypatch.setattr("zerodce_rt.files.wrap_on_gpu", stand_in)
     enhance_video(source, tmp_path / "gpu.mp4", enhancer=enhancer, encoder=encoder)
     assert wrapped == 3
     plain, gpu = Probe(tmp_path / "plain.mp4"), Probe(tmp_path / "gpu.mp4")
@@ -145,7 +137,7 @@ def test_a_file_whose_frames_never_leave_the_gpu(
     assert gpu.level() > 1.5 * Probe(source).level()
     for index in range(3):
         assert np.abs(gpu.rgb(index).astype(int) - plain.rgb(index)).max() <= 3
-    # A comparison shows what was before as well, and is put together on the CPU.
+    # A comparison needs the frame before enhancement on the CPU.
     enhance_video(source, tmp_path / "both.mp4", enhancer=enhancer, compare="side")
     assert wrapped == 3
 

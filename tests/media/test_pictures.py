@@ -1,4 +1,4 @@
-"""Still pictures: what goes in comes out, with all that was written beside the samples."""
+"""Still pictures are written as they were read, with all their metadata."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def noise(
 
 
 def smooth() -> NDArray[np.uint8]:
-    """A picture that JPEG and WebP hold well, brighter to the right and to the bottom."""
+    """A picture that JPEG and WebP change little, brighter to the right and to the bottom."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     return np.dstack([40 + 3 * x, 30 + 4 * y, 60 + x + y]).astype(np.uint8)
 
@@ -66,7 +66,7 @@ def load(path: Path) -> Any:
 
 
 def refused(path: Path) -> str:
-    """The message with which reading is refused: one line that begins with the file."""
+    """The error of reading a file: one line that begins with its name."""
     with pytest.raises(ZeroDCEError) as caught:
         read_picture(path)
     message = str(caught.value)
@@ -147,7 +147,7 @@ def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_picture(path).rgb, samples)
 
 
-def test_palette_and_bilevel_become_rgb_and_need_no_palette_after(tmp_path: Path) -> None:
+def test_palette_and_bilevel_become_rgb_and_are_written_without_a_palette(tmp_path: Path) -> None:
     few = noise() // 128 * 255
     palette, bilevel = tmp_path / "palette.png", tmp_path / "bilevel.png"
     palette.write_bytes(vips(few).write_to_buffer(".png", palette=True, Q=100, dither=0))
@@ -186,7 +186,7 @@ def test_sixteen_bits_are_rounded_to_eight(
     assert abs(picture.rgb.mean() - 129) < (0.01 if suffix == ".jpg" else 1.1)
 
 
-def test_eight_bits_are_no_reason_to_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_eight_bits_give_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for suffix in PICTURE_SUFFIXES:
         write_picture(tmp_path / f"a{suffix}", Picture(smooth()))
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING and "zerodce" in r.name]
@@ -212,7 +212,7 @@ def test_alpha_is_exact_in_webp_and_dropped_with_a_warning_in_jpeg(
 
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
 def test_cmyk_becomes_srgb_without_the_cmyk_profile(tmp_path: Path, suffix: str) -> None:
-    colours = [(200, 120, 60), (60, 60, 60), (90, 140, 100)]  # all can be printed
+    colours = [(200, 120, 60), (60, 60, 60), (90, 140, 100)]  # CMYK can express all of them
     rgb = np.repeat(np.array(colours, np.uint8), 16, axis=0)[None].repeat(32, axis=0)
     cmyk = vips(rgb).colourspace("cmyk")
     (tmp_path / f"cmyk{suffix}").write_bytes(cmyk.write_to_buffer(suffix))
@@ -256,7 +256,7 @@ def test_icc_profile_is_kept_and_not_applied(tmp_path: Path, suffix: str) -> Non
 
 
 def camera_photo(path: Path, **fields: Any) -> None:
-    """A JPEG that must be turned to be looked at, by a camera that says so."""
+    """A JPEG with a camera's metadata, one of which says that it must be turned."""
     exif = {
         "exif-ifd0-Make": "Acme",
         "exif-ifd0-Artist": "Zoë",
@@ -305,7 +305,7 @@ def test_resolution_survives(tmp_path: Path) -> None:
     assert (written.xres, written.yres) == pytest.approx((20, 10))
 
 
-def test_tiff_keeps_orientation_and_says_that_it_has_no_exif(
+def test_tiff_keeps_the_orientation_and_warns_that_it_has_no_exif(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     camera_photo(tmp_path / "in.jpg")
@@ -339,7 +339,7 @@ def test_iptc_survives_in_jpeg_and_tiff_and_is_not_garbled_between_them(tmp_path
         assert load(tmp_path / name).get("iptc-data").rstrip(b"\0") == IPTC
 
 
-def test_the_preview_of_the_dark_picture_is_left_out(tmp_path: Path) -> None:
+def test_the_preview_from_before_enhancement_is_left_out(tmp_path: Path) -> None:
     preview = vips(smooth()[:16, :16].copy()).jpegsave_buffer(keep="none")
     tiff = b"II*\0" + struct.pack("<I", 8)
     tiff += struct.pack("<H", 1) + struct.pack("<HHI4s", 0x10F, 2, 4, b"Acm\0")
@@ -410,7 +410,7 @@ def test_interlaced_pictures_cut_short_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_tiff_with_its_directory_first_cut_short_is_refused(tmp_path: Path) -> None:
-    """Here all the geometry is there, and only strips are missing."""
+    """The directory is complete, and only strips are missing."""
     samples = noise(height=200, width=300)
     shorts = {258: 8, 259: 1, 262: 2, 277: 3}
     longs = {256: 300, 257: 200, 273: 8 + 2 + 9 * 12 + 4, 278: 200, 279: samples.nbytes}
@@ -425,7 +425,7 @@ def test_a_tiff_with_its_directory_first_cut_short_is_refused(tmp_path: Path) ->
     assert "cut short" in refused(tmp_path / "cut.tif")
 
 
-def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_pictures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("once upon a midnight dreary")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "folder.png").mkdir()
@@ -435,7 +435,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     assert "No such file" in refused(tmp_path / "missing.png")
 
 
-def test_the_reason_is_this_files_and_not_an_earlier_ones(tmp_path: Path) -> None:
+def test_the_reason_is_that_of_this_file_and_not_of_an_earlier_one(tmp_path: Path) -> None:
     data = bytearray(vips(noise(height=200, width=300)).jpegsave_buffer())
     middle = len(data) // 2
     data[middle : middle + 50] = b"\xff\xd9" * 25  # libjpeg complains, and goes on
@@ -474,7 +474,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     assert only(tmp_path, "file")
 
 
-def test_the_target_is_replaced_at_once_by_a_file_beside_it(
+def test_the_target_is_replaced_in_one_step_by_a_file_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moves = []

@@ -1,9 +1,11 @@
-"""Weights files: every layout that is about, refusals that help, and nothing executed."""
+"""Weights files: every known layout is read, others are refused and not executed."""
 
 from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,7 @@ def assert_same_weights(checkpoint: Checkpoint, model: str, state: State) -> Non
 
 
 def refusal(path: Path) -> str:
-    """The message with which a file is refused; one line that names the file."""
+    """The error message for a file, checked to be one line that names the file."""
     with pytest.raises(ZeroDCEError) as error:
         load_weights(path)
     message = str(error.value)
@@ -141,7 +143,7 @@ def test_bundled_weights_load_and_brighten(model: str) -> None:
     network = MODELS[model]()
     network.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
     maps = network(torch.full((1, 3, 32, 32), 0.05))
-    # A < 0 brightens (curve.py).
+    # A < 0 brightens (see curve/maps.py).
     assert maps.mean() < -0.1
 
 
@@ -149,6 +151,14 @@ def test_unknown_bundled_model_lists_the_valid_ones() -> None:
     with pytest.raises(ZeroDCEError, match=r"'big'.*plus.*dcenet"):
         load_bundled("big")
     assert set(names.MODELS) == set(MODELS)
+
+
+def test_weights_are_read_without_torch() -> None:
+    code = (
+        "import sys, zerodce_rt.network.checkpoint as c, zerodce_rt.network.wiring; "
+        "c.load_bundled(); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -219,7 +229,15 @@ def test_other_content_is_described(tmp_path: Path, content: object, found: str)
     assert found in refusal(path)
 
 
-def lose(state: State, name: str) -> None:
+def test_a_checkpoint_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    content: dict[str, object] = {}
+    content["model"] = content
+    path = tmp_path / "endless.pth"
+    torch.save(content, path)
+    assert "the keys 'model'" in refusal(path)
+
+
+def remove(state: State, name: str) -> None:
     del state[name]
 
 
@@ -232,7 +250,7 @@ def add(state: State, name: str) -> None:
 
 
 @both_models
-@pytest.mark.parametrize("damage", [lose, widen, add])
+@pytest.mark.parametrize("damage", [remove, widen, add])
 def test_one_wrong_tensor_is_enough_to_refuse(
     tmp_path: Path, model: str, damage: Callable[[State, str], None]
 ) -> None:
@@ -288,7 +306,7 @@ def test_a_whole_pickled_module_is_refused(tmp_path: Path) -> None:
     assert "read safely" in refusal(path)
 
 
-def test_a_failed_save_leaves_nothing_and_keeps_the_old_file(
+def test_a_failed_save_leaves_no_partial_file_and_keeps_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = {n: t.numpy() for n, t in random_state("plus").items()}
@@ -306,7 +324,7 @@ def test_a_failed_save_leaves_nothing_and_keeps_the_old_file(
     assert path.read_bytes() == before
 
 
-def test_a_save_that_breaks_off_leaves_nothing(
+def test_an_interrupted_save_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write_half(self: Path, data: bytes) -> int:

@@ -1,13 +1,13 @@
-"""What the CUDA path must agree with, check by check; for the tests and ``scripts/gpu_check.py``.
+"""Comparisons of the CUDA path with the reference, for the tests and ``scripts/gpu_check.py``.
 
-Runs on a card if there is one, else in Triton's interpreter, which is chosen when kernels are
-defined: import this before anything that defines them. Needs no test framework.
+They run on a card if there is one, else in Triton's interpreter. Triton chooses when kernels are
+defined, so import this before anything that defines them. Needs no test framework.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -44,19 +44,20 @@ reference = ReferenceApplier()
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison; ``run`` returns the largest difference and raises if it is too large."""
+    """One comparison; ``run`` raises ``AssertionError`` if a difference is too large."""
 
     name: str
-    run: Any
+    run: Callable[[], object]
 
 
 def upload(frame: Frame) -> Frame:
-    """The frame with planes on the device, padding and all."""
+    """The frame with planes on the device, padding included."""
     planes: Any = tuple(torch.from_numpy(p).to(DEVICE) for p in frame.planes)
     return replace(frame, planes=planes)
 
 
 def download(frame: Frame) -> Frame:
+    """The frame with planes on the host, padding included."""
     planes: Any = frame.planes
     return replace(frame, planes=tuple(p.cpu().numpy() for p in planes))
 
@@ -68,7 +69,7 @@ def half_maps(count: int, height: int, width: int, *, align_corners: bool = Fals
 
 
 def curve(frame: Frame, maps: CurveMaps, *, strength: float = 1.0) -> float:
-    """The fused kernel against the float64 reference; in codes of the format."""
+    """The fused kernel against the float64 reference; the largest difference in sample codes."""
     expected, got = blank(frame), upload(blank(frame))
     reference.apply(frame, maps.scaled(strength), expected)
     apply_curve(
@@ -84,7 +85,7 @@ def curve(frame: Frame, maps: CurveMaps, *, strength: float = 1.0) -> float:
         gap = np.abs(a - b)
         worst = max(worst, float(gap.max()))
         assert worst <= (1 if bits <= 10 else level), f"differs by {worst:g}"
-        # Maps of the frame's own size are not interpolated: nothing but rounding differs.
+        # Maps of the frame's size are not interpolated: only rounding differs.
         assert gap.mean() < (0.002 if full else 0.05) * max(1.0, level), f"mean {gap.mean():g}"
     shapes = plane_shapes(frame.format, frame.width, frame.height)
     for plane, (_, samples) in zip(result.planes, shapes, strict=True):
@@ -128,7 +129,7 @@ def curve_checks() -> Iterator[Check]:
 
 
 def thumbnail(frame: Frame, height: int, width: int) -> float:
-    """The thumbnail kernel against the averages of the planes themselves."""
+    """The thumbnail kernel against averages of the frame's planes."""
     got = torch.full((3, height, width), -1.0, device=DEVICE)
     fill_thumbnail(upload(frame), got)
     worst = float(np.abs(got.cpu().numpy() - _averages(frame, height, width)).max())
@@ -178,7 +179,7 @@ def thumbnail_checks() -> Iterator[Check]:
 
 
 def _in_pytorch(checkpoint: Checkpoint, image: Tensor) -> Tensor:
-    """The maps of a picture by the network as it is written, in float32."""
+    """The maps of a picture by the model in PyTorch, in float32."""
     torch_network = MODELS[checkpoint.model]()
     torch_network.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
     with torch.inference_mode():
@@ -187,7 +188,7 @@ def _in_pytorch(checkpoint: Checkpoint, image: Tensor) -> Tensor:
 
 
 def network(kind: NetworkKind, model: str, height: int, width: int) -> float:
-    """A network in float16 on the device against the same in PyTorch and float32."""
+    """A network in float16 on the device against the model in PyTorch and float32."""
     checkpoint = random_checkpoint(model)
     image = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(2))
     expected = _in_pytorch(checkpoint, image[0])
@@ -235,7 +236,7 @@ def control(maps: int, max_level: float, smoothing_seconds: float, *, large: boo
         expected = cpu.update(lambda made=made: made, picture, seconds)  # type: ignore[misc]
         small.copy_(torch.from_numpy(picture))
         estimate.copy_(torch.from_numpy(values))
-        device.run(torch.tensor(device.moment(settings, seconds), device=DEVICE))
+        device.run(torch.tensor(device.parameters(settings, seconds), device=DEVICE))
         gap = np.abs(device.maps.float().cpu().numpy() - expected.values).max()
         worst = max(worst, float(gap))
         assert worst < 2e-3, f"differs by {worst:g} at step {number}"
@@ -253,7 +254,7 @@ def control_checks() -> Iterator[Check]:
 
 
 def step(name: str, result_name: str, working_size: str, model: str) -> float:
-    """Thumbnail, network, control and curve together against the same in float32 and float64."""
+    """A whole step against its parts on the CPU, in float32 and float64."""
     size = WorkingSize.parse(working_size)
     planar = dark_frame(_planar_name(name), 33, 9)
     checkpoint = _gentle(random_checkpoint(model))
@@ -279,13 +280,14 @@ def step(name: str, result_name: str, working_size: str, model: str) -> float:
         for a, b in zip(visible(expected), visible(target), strict=True):
             worst = max(worst, float(np.abs(a - b).max()))
             unit = 2.0 ** (min(planar.format.bits, 10) - 8)
-            # What differs is float16 in the network.
+            # The difference comes from float16 in the network.
             assert np.abs(a - b).mean() < 0.3 * unit, f"mean {np.abs(a - b).mean():g}"
             assert worst <= 3 * unit, f"differs by {worst:g}"
     return worst
 
 
 def dark_frame(name: str, width: int, height: int, seed: int = 0) -> Frame:
+    """A frame of noise between levels 16 and 67 of 255, with any chroma."""
     frame = random_frame(name, width, height, Colour(), seed=seed)
     dropped, level = frame.format.dropped_bits, 2 ** (frame.format.bits - 8)
     frame.planes[0][:] = (((frame.planes[0] >> dropped) // 5) + 16 * level) << dropped
@@ -299,7 +301,7 @@ def _planar_name(name: str) -> str:
 
 
 def laid_out(planar: Frame, name: str) -> Frame:
-    """A planar frame's samples in another layout, without padding."""
+    """A planar YUV frame in another layout, without padding."""
     format, shapes = FORMATS[name], plane_shapes(FORMATS[name], planar.width, planar.height)
     if format == planar.format:
         return planar
@@ -328,7 +330,7 @@ def _gentle(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def several(name: str, *, on_device: bool) -> float:
-    """Frames that are under way together against one after the other."""
+    """Frames in flight together against the same frames one after the other."""
     settings = ControlSettings(smoothing_seconds=0.2, max_level=0.5)
     network = TritonNetwork(random_checkpoint("plus"), DEVICE)
     frames = [dark_frame(name, 18, 4, seed) for seed in range(3)]
@@ -337,13 +339,13 @@ def several(name: str, *, on_device: bool) -> float:
         return CUDAStep(network, frames[0], frames[0], WorkingSize(16), settings.max_level)
 
     alone, together = make(), make()
-    one_by_one, at_once, waiting = [blank(f) for f in frames], [blank(f) for f in frames], []
+    one_by_one, at_once, in_flight = [blank(f) for f in frames], [blank(f) for f in frames], []
     targets = [upload(f) for f in at_once] if on_device else at_once
     for number, frame in enumerate(frames):
         alone.begin(frame, one_by_one[number], settings, number / 30)()
         source = upload(frame) if on_device else frame
-        waiting.append(together.begin(source, targets[number], settings, number / 30))
-    for finish in waiting:
+        in_flight.append(together.begin(source, targets[number], settings, number / 30))
+    for finish in in_flight:
         finish()
     results = [download(f) for f in targets] if on_device else at_once
     for frame, a, b in zip(frames, one_by_one, results, strict=True):
@@ -353,8 +355,8 @@ def several(name: str, *, on_device: bool) -> float:
 
 
 def unchanged(name: str, settings: ControlSettings) -> float:
-    """Where there is nothing to do, every sample stays, even those that are outside of RGB."""
-    # Narrow, since Triton's interpreter takes its time for each pixel of a thumbnail.
+    """Without a curve every sample stays as it is, also outside of the range of RGB."""
+    # Small: Triton's interpreter is slow for each pixel of a thumbnail.
     frame = random_frame(name, 18, 3, Colour())
     network = TritonNetwork(random_checkpoint("plus"), DEVICE)
     target = blank(frame)
@@ -378,7 +380,7 @@ def step_checks() -> Iterator[Check]:
         yield Check(f"whole step {name} to {result}", partial(step, name, result, "16", "plus"))
     for name, on_device in (("nv12", False), ("nv12", True), ("p010le", True)):
         run = partial(several, name, on_device=on_device)
-        yield Check(f"several {name} at once, on device {on_device}", run)
+        yield Check(f"several {name} in flight, on device {on_device}", run)
     for name in FORMATS:
         run = partial(unchanged, name, ControlSettings(strength=0.0))
         yield Check(f"strength 0 of {name}", run)
@@ -388,7 +390,7 @@ def step_checks() -> Iterator[Check]:
 
 
 def all_checks() -> Iterator[Check]:
-    """Every check, in the order of a frame's way."""
+    """Every check, in the order in which a frame passes the parts."""
     yield from thumbnail_checks()
     yield from network_checks()
     yield from control_checks()

@@ -1,7 +1,7 @@
-"""Compile the CUDA kernels for a generation of cards, and tell what the machine code uses.
+"""Compile the CUDA kernels for one compute capability, and count what the machine code uses.
 
-``python -m tests.support.compile_kernels 90`` prints a line of JSON for each kernel. Needs
-no card, but a process of its own, in which Triton does not interpret.
+``python -m tests.support.compile_kernels 90`` prints a line of JSON for each kernel. Needs no
+card, but a process of its own in which Triton does not interpret.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from zerodce_rt.backends.cuda import applier as cuda
-from zerodce_rt.backends.cuda import curve_kernels as kernels_triton
-from zerodce_rt.backends.cuda import layer_kernels as layers
+from zerodce_rt.backends.cuda.applier import tile
 from zerodce_rt.backends.cuda.control import REGISTERS, WARPS
 from zerodce_rt.backends.cuda.control_kernels import control_kernel
+from zerodce_rt.backends.cuda.curve_kernels import curve_kernel, thumbnail_kernel
+from zerodce_rt.backends.cuda.layer_kernels import layer_kernel
 from zerodce_rt.backends.cuda.triton_network import block
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
@@ -35,7 +35,15 @@ def machine_code(
     kernel: Any, constants: dict[str, Any], pointers: dict[str, str], capability: int,
     *, unaligned: set[str], warps: int, registers: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Compile as a launch with aligned pointers and strides would; what came of it."""
+    """Compile a kernel as a launch would, and count registers, spills and instructions.
+
+    Args:
+        constants: values of its constexpr arguments.
+        pointers: Triton's element types of its pointer arguments; the rest are int32 or float32.
+        capability: 75 for Turing, 90 for Hopper.
+        unaligned: integer arguments that are not multiples of 16; all others are.
+        registers: at most, for a thread.
+    """
     names = kernel.arg_names
     signature = {}
     for name in names:
@@ -63,8 +71,8 @@ def machine_code(
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(compiled.asm["cubin"])
         file.flush()
-        usage = _said_by("cuobjdump", "-res-usage", file.name)
-        code = _said_by("nvdisasm", "-c", file.name)
+        usage = _output_of("cuobjdump", "-res-usage", file.name)
+        code = _output_of("nvdisasm", "-c", file.name)
     return {
         "registers": int(re.findall(r"REG:(\d+)", usage)[0]),
         "stack": int(re.findall(r"STACK:(\d+)", usage)[0]),
@@ -78,13 +86,13 @@ def machine_code(
     }
 
 
-def _said_by(tool: str, *arguments: str) -> str:
+def _output_of(tool: str, *arguments: str) -> str:
     done = subprocess.run([TOOLS / tool, *arguments], capture_output=True, text=True, check=True)
     return done.stdout + done.stderr
 
 
 def curve(layout: int, sample: str, maps: int, *, full: bool, capability: int) -> dict[str, Any]:
-    rows, columns, warps = cuda.tile(capability, full=full)
+    rows, columns, warps = tile(capability, full=full)
     packed = layout == 0
     constants = {
         "LAYOUT": layout, "BGR": False, "WHITE": 255.0, "DROPPED_BITS": 6 if sample == "u16" else 0,
@@ -93,9 +101,9 @@ def curve(layout: int, sample: str, maps: int, *, full: bool, capability: int) -
     }  # fmt: skip
     pointers = dict.fromkeys(POINTERS, sample)
     pointers |= {"maps": "fp16", "gain": "fp32", "coefficients": "fp32"}
-    free = {"height", "map_height"} | (set() if full else {"map_width"})
+    unaligned = {"height", "map_height"} | (set() if full else {"map_width"})
     return machine_code(
-        kernels_triton.curve_kernel, constants, pointers, capability, unaligned=free, warps=warps
+        curve_kernel, constants, pointers, capability, unaligned=unaligned, warps=warps
     )
 
 
@@ -106,9 +114,9 @@ def thumbnail(layout: int, capability: int) -> dict[str, Any]:
         "SHIFT_Y": 0 if packed else 1, "SHIFT_X": 0 if packed else 1, "ROWS": 32, "COLUMNS": 32,
     }  # fmt: skip
     pointers = dict.fromkeys(POINTERS, "u8") | {"out": "fp16", "coefficients": "fp32"}
-    free = {"height", "out_height", "out_width"}
+    unaligned = {"height", "out_height", "out_width"}
     return machine_code(
-        kernels_triton.thumbnail_kernel, constants, pointers, capability, unaligned=free, warps=4
+        thumbnail_kernel, constants, pointers, capability, unaligned=unaligned, warps=4
     )
 
 
@@ -119,35 +127,27 @@ def layer(separable: bool, two: bool, capability: int) -> dict[str, Any]:
         "OUT": 32, "OUT_PADDED": 32, "PIXELS": pixels,
         "a_channel_stride": 1, "b_channel_stride": 1, "out_channel_stride": 1,
     }  # fmt: skip
-    names = layers.layer_kernel.arg_names
+    names = layer_kernel.arg_names
     pointers = {n: "fp16" for n in names if n.startswith(("source", "depth", "weights", "bias"))}
     pointers["out"] = "fp16"
+    unaligned = {"height", "width"}
     return machine_code(
-        layers.layer_kernel,
-        constants,
-        pointers,
-        capability,
-        unaligned={"height", "width"},
-        warps=warps,
+        layer_kernel, constants, pointers, capability, unaligned=unaligned, warps=warps
     )
 
 
 def control(maps: int, capability: int) -> dict[str, Any]:
     constants = {"SHARED": maps == 3, "STEP": 3, "SIZE": 4096, "PROBE": 1024}
     pointers = {"estimate": "fp16", "thumbnail": "fp16", "before": "fp16", "state": "fp32",
-                "out": "fp16", "gain": "fp32", "moment": "fp32"}  # fmt: skip
+                "out": "fp16", "gain": "fp32", "parameters": "fp32"}  # fmt: skip
     return machine_code(
-        control_kernel,
-        constants,
-        pointers,
-        capability,
-        unaligned={"height", "width", "iterations", "map_count"},
-        warps=WARPS,
-        registers=REGISTERS,
-    )
+        control_kernel, constants, pointers, capability,
+        unaligned={"height", "width", "iterations", "map_count"}, warps=WARPS, registers=REGISTERS,
+    )  # fmt: skip
 
 
 def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each kernel in the forms that matter: its name, and what ``machine_code`` counts."""
     for name, layout, sample in (("packed", 0, "u8"), ("nv12", 2, "u8"), ("p010", 2, "u16")):
         for maps in (3, 24):
             for full in (False, True):

@@ -1,4 +1,4 @@
-"""A person at a real screen: keys and mouse by xdotool, eyes by FFmpeg's x11grab."""
+"""Driving a program on an X server: keys and mouse by xdotool, its picture by FFmpeg's x11grab."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import pytest
 from numpy.typing import NDArray
 
 REQUIRED = "ZERODCE_RT_REQUIRE_DISPLAY"
-"""If this is set, a missing screen fails the tests instead of skipping them."""
+"""If this environment variable is set, a missing X server fails the tests instead of skipping."""
 
 
 def missing() -> str | None:
-    """Why there cannot be tests on a screen."""
+    """Why there can be no tests on an X server; None if there can."""
     if not sys.platform.startswith("linux"):
         return "driving windows needs X11"
     if not os.environ.get("DISPLAY"):
@@ -32,7 +32,7 @@ def missing() -> str | None:
 
 
 def require_desktop() -> None:
-    """Skip the test, or fail it, if nobody can look or type here."""
+    """Skip the test, or fail it if ``REQUIRED`` is set, where programs cannot be driven."""
     reason = missing()
     if reason is not None:
         if os.environ.get(REQUIRED):
@@ -46,11 +46,13 @@ def xdotool(*arguments: object) -> str:
 
 
 class Program:
-    """``zerodce-rt live`` in a process of its own, with the keyboard's focus.
+    """``zerodce-rt live`` in a process of its own, with the keyboard focus; a context manager.
 
     Args:
         arguments: of the command line.
-        code: Python to run first, for a fake camera.
+        title: of the window, after ``zerodce-rt: ``.
+        folder: to run in, and for the log.
+        code: Python to run first, such as a fake camera.
     """
 
     def __init__(self, *arguments: object, title: str, folder: Path, code: str = "") -> None:
@@ -95,17 +97,17 @@ class Program:
             time.sleep(0.15)  # HighGUI keeps the last key only
 
     def place(self) -> tuple[int, int, int, int]:
-        """Left, top, width and height of the window's inside."""
-        # xdotool's own getwindowgeometry counts a frame's border twice.
-        told = subprocess.run(
+        """Left, top, width and height of the window without its frame, in pixels."""
+        # Not by xdotool: its getwindowgeometry counts the frame's border twice.
+        shown = subprocess.run(
             ["xwininfo", "-id", self.window], capture_output=True, text=True, check=True
         ).stdout
         names = ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
-        left, top, width, height = (int(told.split(f"{n}:")[1].split()[0]) for n in names)
+        left, top, width, height = (int(shown.split(f"{n}:")[1].split()[0]) for n in names)
         return left, top, width, height
 
     def drag(self, *points: tuple[int, int]) -> None:
-        """Press the mouse's button at the first point of the window, move, let go at the last."""
+        """Press the mouse button at the first of some points in the window, release at the last."""
         left, top, _, _ = self.place()
         for number, (x, y) in enumerate(points):
             xdotool("mousemove", "--sync", left + x, top + y)
@@ -116,7 +118,7 @@ class Program:
         time.sleep(0.1)
 
     def look(self) -> NDArray[np.uint8]:
-        """What the screen shows inside the window, ``(H, W, 3)`` RGB."""
+        """What the screen shows inside the window, ``(H, W, 3)`` uint8 RGB."""
         left, top, width, height = self.place()
         options = {
             "video_size": f"{width}x{height}", "grab_x": str(left), "grab_y": str(top),
@@ -129,7 +131,7 @@ class Program:
     def wait_for(
         self, condition: Callable[[NDArray[np.uint8]], object], what: str, seconds: float = 10
     ) -> NDArray[np.uint8]:
-        """Look until it is as expected."""
+        """Look until the picture meets a condition; fail with ``what`` was expected."""
         until = time.monotonic() + seconds
         while True:
             picture = self.look()
@@ -139,5 +141,5 @@ class Program:
             time.sleep(0.1)
 
     def ended(self, seconds: float = 15) -> int:
-        """The exit code, once the program has ended."""
+        """Wait for the program to end; its exit code."""
         return self.process.wait(seconds)

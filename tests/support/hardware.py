@@ -1,4 +1,4 @@
-"""What NVDEC and NVENC must do on a machine that has them; for the tests and gpu_check.py."""
+"""Checks of NVDEC and NVENC, for the tests and ``scripts/gpu_check.py``; they need a card."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zerodce_rt.media.reader import VideoReader
 
 
 def decoded_frames_agree(pix_fmt: str, codec: str) -> int:
-    """NVDEC's planes on the GPU are those of the CPU's decoder; the number of frames."""
+    """NVDEC's planes on the GPU against those of the CPU's decoder; returns the frame count."""
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder, "clip.mp4")
         write_video(clip, size=(320, 240), frames=20, pix_fmt=pix_fmt, codec=codec)
@@ -42,11 +42,11 @@ def decoded_frames_agree(pix_fmt: str, codec: str) -> int:
         return len(got)
 
 
-def whole_files_agree(folder: Path, backend: str = "cuda") -> None:
-    """A file through NVDEC (and NVENC, if the card has it) against one through the CPU's."""
+def whole_files_agree(folder: Path) -> None:
+    """A file by NVDEC (and NVENC, if the card has it) against the CPU's decoder and encoder."""
     source = folder / "source.mp4"
     write_video(source, size=(320, 240), frames=20, audio=1, tags=(1, 1, 1, 1))
-    enhancer = Enhancer(backend=backend)
+    enhancer = Enhancer(backend="cuda")
     enhance_video(source, folder / "with.mp4", enhancer=enhancer, hwaccel=True)
     enhance_video(source, folder / "without.mp4", enhancer=enhancer)
     one, other = Probe(folder / "with.mp4"), Probe(folder / "without.mp4")

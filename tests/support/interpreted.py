@@ -1,8 +1,7 @@
-"""The CUDA path as a backend without a card: the same code, in Triton's interpreter.
+"""The CUDA path as a backend that needs no card: the same code, in Triton's interpreter.
 
-It is what ``backends.cuda.backend`` is, but for the device. Register it with ``Backend(name,
-"tests.support.interpreted", on_gpu=True)``; import ``tests.support.agreement`` before anything
-else of Triton.
+A test makes it available as ``Backend(name, "tests.support.interpreted", on_gpu=True)``, and
+imports ``tests.support.agreement`` before anything of Triton. The lists below make it fail.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from zerodce_rt.backends.tensorrt.engines import EngineRejected
 from zerodce_rt.network.checkpoint import Checkpoint
 
 before_estimate: list[Callable[[], None]] = []
-"""Called in turn, one with each frame; they may raise what a device raises."""
+"""Each is called once, the first before the next frame; it may raise what a device raises."""
 
 before_prepare: list[Callable[[], None]] = []
-"""The same with each new size."""
+"""The same before the next size."""
 
 before_create: list[Callable[[], None]] = []
-"""The same with each network that is loaded."""
+"""The same before the next network is loaded."""
 
 scale = 1.0
-"""What maps are multiplied with; 1 is right."""
+"""What maps are multiplied with; any other value is a fault."""
 
 
 def probe() -> str:
@@ -47,9 +46,9 @@ class _Network(TritonNetwork):
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         if before_prepare:
             before_prepare.pop(0)()
-        return partial(self._interrupted, super().prepare(height, width))
+        return partial(self._estimate_or_fail, super().prepare(height, width))
 
-    def _interrupted(self, estimate: DeviceEstimate, image: Tensor, out: Tensor) -> None:
+    def _estimate_or_fail(self, estimate: DeviceEstimate, image: Tensor, out: Tensor) -> None:
         if before_estimate:
             before_estimate.pop(0)()
         estimate(image, out)
@@ -57,7 +56,7 @@ class _Network(TritonNetwork):
 
 
 def succeed() -> None:
-    """Nothing happens."""
+    """Let one call pass."""
 
 
 def run_out_of_memory() -> None:

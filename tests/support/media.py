@@ -1,4 +1,4 @@
-"""Clips made on the spot, and what a file holds; needs no test framework."""
+"""Making clips, and reading back what a file holds; needs no test framework."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 def dark_scene(index: int, width: int, height: int, *, level: float = 0.12) -> NDArray[np.uint8]:
-    """A dark RGB picture with structure and a moving patch, ``(height, width, 3)``."""
+    """A dark picture with structure and a patch that moves, ``(height, width, 3)`` uint8 RGB."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     base = np.stack([x / width, y / height, (x + y) / (width + height)], axis=-1)
     picture = 0.2 + 0.8 * base
@@ -49,7 +49,10 @@ def write_video(
         audio: number of AAC tracks, each with a tone and a language of its own.
         rotation: display rotation in degrees.
         tags: range, matrix, primaries, transfer as FFmpeg numbers them.
-        chapters: start, end in seconds, and title.
+        chapters: start and end in seconds, and title.
+        attachment: contents of a text file to attach (Matroska only).
+        level: of the lightest place, 0 to 1.
+        options: of the encoder.
     """
     width, height = size
     times = list(pts if pts is not None else range(frames))
@@ -102,7 +105,7 @@ def write_video(
         for number, track in enumerate(tracks):
             for start in range(0, int(seconds * 48000), 1024):
                 t = (np.arange(1024) + start) / 48000
-                # Rising, so that no two packets are alike.
+                # Of rising pitch, so that no two packets are equal.
                 phase = 2 * np.pi * (220 * (number + 1) * t + 90 * t * t)
                 tone = (0.1 * np.sin(phase)).astype(np.float32)
                 sound = av.AudioFrame.from_ndarray(np.stack([tone, tone]), "fltp", "stereo")

@@ -13,7 +13,7 @@ SENTINEL = 77
 
 
 def random_frame(name: str, width: int, height: int, colour: Colour, *, seed: int = 0) -> Frame:
-    """A frame of noise whose rows are longer than the picture."""
+    """A frame of noise whose rows are longer than the picture by ``PADDING``."""
     rng = np.random.default_rng(seed)
     format = FORMATS[name]
     planes = []
@@ -28,11 +28,13 @@ def random_frame(name: str, width: int, height: int, colour: Colour, *, seed: in
 
 
 def random_maps(count: int, height: int, width: int, *, align_corners: bool = False) -> CurveMaps:
+    """``count`` maps of noise in [-1, 1]."""
     values = np.random.default_rng(1).random((3 * count, height, width), dtype=np.float32) * 2 - 1
     return CurveMaps(values, align_corners)
 
 
 def blank(frame: Frame) -> Frame:
+    """A frame like another, filled with ``SENTINEL``."""
     out = frame.empty_like()
     for plane in out.planes:
         plane[:] = SENTINEL
@@ -40,7 +42,7 @@ def blank(frame: Frame) -> Frame:
 
 
 def visible(frame: Frame) -> list[NDArray[np.float64]]:
-    """The codes of a frame's planes, without padding."""
+    """The samples of a frame's planes, without padding and dropped bits."""
     shapes = plane_shapes(frame.format, frame.width, frame.height)
     return [
         p[:, :samples].astype(np.float64) / 2**frame.format.dropped_bits
@@ -49,5 +51,6 @@ def visible(frame: Frame) -> list[NDArray[np.float64]]:
 
 
 def gap(a: Frame, b: Frame) -> float:
+    """Largest difference between the samples of two frames."""
     pairs = zip(visible(a), visible(b), strict=True)
     return max(float(np.abs(x - y).max()) for x, y in pairs)

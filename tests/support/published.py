@@ -1,4 +1,4 @@
-"""The published programs written anew with plain torch calls: what our own code is held against.
+"""The published programs, re-implemented with plain PyTorch calls, to test our code against.
 
 Nothing here uses ``zerodce_rt`` beyond the names and shapes of the layers.
 """
@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 
 
 def random_state(model: str, *, seed: int = 0) -> State:
-    """Weights wide enough that the maps fill [-1, 1]."""
+    """Random weights, large enough that the maps cover [-1, 1]."""
     generator = torch.Generator().manual_seed(seed)
     state: State = {}
     for name, tensor in MODELS[model]().state_dict().items():
@@ -35,14 +35,14 @@ def random_checkpoint(model: str, *, seed: int = 0) -> Checkpoint:
 
 
 def random_pth(path: Path, model: str, *, seed: int = 0) -> State:
-    """Write such weights as the published programs do, and return them."""
+    """Write random weights as the published programs do, and return them."""
     state = random_state(model, seed=seed)
     torch.save(state, path)
     return state
 
 
 def dcenet_maps(state: State, image: Tensor) -> Tensor:
-    """Zero-DCE's network: seven convolutions, the deep ones seeing the shallow ones again."""
+    """Zero-DCE's network: seven convolutions with symmetric skip concatenations."""
 
     def conv(number: int, x: Tensor) -> Tensor:
         name = f"e_conv{number}"
@@ -52,7 +52,7 @@ def dcenet_maps(state: State, image: Tensor) -> Tensor:
 
 
 def plus_maps(state: State, image: Tensor) -> Tensor:
-    """Zero-DCE++'s network: the same with separable convolutions."""
+    """Zero-DCE++'s network: the same layout with separable convolutions."""
 
     def conv(number: int, x: Tensor) -> Tensor:
         name = f"e_conv{number}.depth_conv"
@@ -79,7 +79,7 @@ MAPS: dict[str, Callable[[State, Tensor], Tensor]] = {"dcenet": dcenet_maps, "pl
 
 
 def zero_dce(state: State, image: Tensor) -> Tensor:
-    """Zero-DCE (CVPR 2020): eight maps of the image's own size, one for each iteration."""
+    """Zero-DCE (CVPR 2020): an RGB map of the image's own size for each of eight iterations."""
     x = image
     for r in torch.split(dcenet_maps(state, image), 3, dim=1):
         x = x + r * (torch.pow(x, 2) - x)
@@ -87,7 +87,7 @@ def zero_dce(state: State, image: Tensor) -> Tensor:
 
 
 def zero_dce_plus(state: State, image: Tensor, divisor: int) -> Tensor:
-    """Zero-DCE++ (TPAMI 2021): one map from a small copy, enlarged and used eight times."""
+    """Zero-DCE++ (TPAMI 2021): one RGB map from a small copy, enlarged, and used eight times."""
     small = F.interpolate(image, scale_factor=1 / divisor, mode="bilinear")
     r = nn.UpsamplingBilinear2d(scale_factor=divisor)(plus_maps(state, small))
     x = image

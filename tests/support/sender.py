@@ -1,6 +1,6 @@
-"""A network camera: sends dark video in real time. ``python -m tests.support.sender URL``
+"""A network camera that sends dark video in real time. ``python -m tests.support.sender URL``
 
-In a process of its own, since PyAV holds the interpreter while it waits for a receiver.
+A process of its own, since PyAV holds the interpreter lock while it waits for a receiver.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ SIZE = 640, 360
 
 
 class Sender:
-    """Runs it inside a ``with`` block, and kills it at the end.
+    """Runs the camera inside a ``with`` block, and kills it at the end.
 
     Args:
-        url: where to send; a tcp one listens, as a camera would, and an rtsp one waits for a
-            receiver that does.
-        frames: as many; default: until it is killed.
+        url: where to send. With tcp, the camera listens; with rtsp, the receiver must.
+        frames: how many to send; default: until it is killed.
     """
 
     def __init__(self, url: str, *, frames: int | None = None) -> None:

@@ -1,14 +1,18 @@
-"""The losses against values worked out by hand."""
+"""The losses against values worked out by hand, and their weights."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from zerodce_rt.names import LOSSES
 from zerodce_rt.training.losses import (
+    LossWeights,
     channel_agreement,
     colour_constancy,
     exposure,
@@ -18,7 +22,7 @@ from zerodce_rt.training.losses import (
 
 
 def blocks(levels: list[list[float]], size: int, spread: float = 0.0) -> Tensor:
-    """``(1, 3, H, W)``: squares of the given levels; channels lie ``spread`` below and above."""
+    """``(1, 3, H, W)``: squares of grey levels; red is ``spread`` below them, blue above."""
     grey = torch.tensor(levels, dtype=torch.float64)
     grey = grey.repeat_interleave(size, 0).repeat_interleave(size, 1)
     return torch.stack([grey - spread, grey, grey + spread])[None]
@@ -45,8 +49,8 @@ def test_spatial_consistency_counts_every_pair_alike() -> None:
     assert spatial_consistency(enhanced, original).item() == pytest.approx(0.045)
 
 
-def test_spatial_consistency_looks_at_means_of_regions() -> None:
-    # Detail within a 4 x 4 region does not count, nor do a shift and a sign.
+def test_spatial_consistency_compares_means_of_regions() -> None:
+    # Neither detail within a 4 x 4 region counts, nor a constant offset, nor an inversion.
     original = torch.rand(2, 3, 16, 16, dtype=torch.float64)
     assert spatial_consistency(original, original).item() == 0
     assert spatial_consistency(original + 0.2, original).item() == pytest.approx(0, abs=1e-20)
@@ -118,17 +122,71 @@ def test_channel_agreement_by_hand() -> None:
     # (.04 + 0 + .04) / 3; (.2 .2 .2) has none. Mean over the two: .04 / 3.
     maps = torch.tensor([0.1, 0.3, 0.5, 0.2, 0.2, 0.2], dtype=torch.float64).view(1, 6, 1, 1)
     assert channel_agreement(maps).item() == pytest.approx(0.04 / 3)
-    # The same triple everywhere else changes nothing; places without difference dilute it.
+    # The same triples at every pixel: the same mean. With as many pixels of agreement: half.
     assert channel_agreement(maps.expand(3, 6, 4, 5)).item() == pytest.approx(0.04 / 3)
     half = torch.cat([maps, torch.zeros_like(maps)], dim=3)
     assert channel_agreement(half).item() == pytest.approx(0.02 / 3)
 
 
 def test_channel_agreement_compares_channels_within_an_iteration() -> None:
-    # Red, green and blue alike in every iteration, whatever the iterations do.
+    # Red, green and blue are alike in every iteration; the iterations differ.
     maps = torch.linspace(-1, 1, 8, dtype=torch.float64).repeat_interleave(3).view(1, 24, 1, 1)
     assert channel_agreement(maps).item() == pytest.approx(0)
     assert channel_agreement(maps.to(memory_format=torch.channels_last)).item() == pytest.approx(0)
+
+
+def test_every_loss_has_a_weight() -> None:
+    names = {f.name for f in fields(LossWeights)}
+    assert names - set(LOSSES) == {"exposure_target", "published_form"}
+    assert names >= set(LOSSES)
+
+
+def test_terms_are_the_weighted_losses() -> None:
+    image = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    bright, maps = image.sqrt(), -torch.rand(2, 24, 32, 32, dtype=torch.float64)
+    weights = LossWeights(
+        spatial=2, exposure=3, colour=5, smoothness=7, agreement=0, exposure_target=0.5,
+        published_form=False,
+    )  # fmt: skip
+    terms = weights.terms(image, bright, maps)
+    assert tuple(terms) == LOSSES
+    expected = [
+        2 * float(spatial_consistency(bright, image)),
+        3 * float(exposure(bright, target=0.5)),
+        5 * float(colour_constancy(bright)),
+        7 * float(illumination_smoothness(maps)),
+        0.0,
+    ]
+    assert [float(t) for t in terms.values()] == pytest.approx(expected)
+    published = replace(weights, published_form=True).terms(image, bright, maps)
+    assert float(published["spatial"]) == pytest.approx(
+        2 * float(spatial_consistency(bright, image, signed=True))
+    )
+    assert float(published["exposure"]) == pytest.approx(
+        3 * float(exposure(bright, target=0.5, squared=True))
+    )
+    assert float(published["colour"]) == pytest.approx(
+        5 * float(colour_constancy(bright, root=True))
+    )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("bad", [-1.0, math.inf, math.nan])
+def test_weights_are_validated(name: str, bad: float) -> None:
+    weights: dict[str, Any] = {name: bad}
+    with pytest.raises(ValueError, match=f"weight of the {name} loss must be 0 or more, not {bad}"):
+        LossWeights(**weights)
+
+
+def test_some_loss_must_count() -> None:
+    with pytest.raises(ValueError, match="weight above 0: spatial, exposure"):
+        LossWeights(spatial=0, exposure=0, colour=0, smoothness=0, agreement=0)
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0, 60.0, math.nan])
+def test_exposure_target_is_validated(target: float) -> None:
+    with pytest.raises(ValueError, match="`exposure_target` must be"):
+        LossWeights(exposure_target=target)
 
 
 @pytest.mark.parametrize("picture", ["noise", "black", "white", "at the target"])

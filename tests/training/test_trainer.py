@@ -1,9 +1,10 @@
-"""Training in miniature: it learns, repeats itself exactly, and goes on where it was stopped."""
+"""Training in miniature: it learns, is reproducible, and resumes exactly."""
 
 from __future__ import annotations
 
 import csv
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,25 +19,24 @@ from torch import Tensor, nn
 
 from zerodce_rt.curve.maps import iterate
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.names import LOSSES
 from zerodce_rt.network.checkpoint import load_weights
 from zerodce_rt.network.model import MODELS
-from zerodce_rt.training.losses import illumination_smoothness
+from zerodce_rt.training.losses import LossWeights, illumination_smoothness
 from zerodce_rt.training.photos import Degradation, batch_at, find_photos, read_photo, to_tensor
 from zerodce_rt.training.trainer import (
-    LossWeights,
     TrainingSettings,
     initialise,
     published_settings,
     train,
 )
 
-TERMS = ["spatial", "exposure", "colour", "smoothness", "agreement"]
 EASY = Degradation(probability=1.0, stops=(-3.0, -3.0), white_balance=0.0)
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Any:
-    """Tiny pictures train faster on one core, and others may be busy."""
+    """Tiny pictures train faster on one core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -69,7 +69,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def loss_of(weights: dict[str, NDArray[np.float32]], photos: Path) -> float:
-    """The whole loss over all photographs, three stops darker."""
+    """The sum of the losses over all photographs, darkened by three stops."""
     model = MODELS["plus"]()
     model.load_state_dict({n: torch.from_numpy(w) for n, w in weights.items()})
     images = [read_photo(p) for p in find_photos(photos)]
@@ -88,7 +88,7 @@ class InterruptError(Exception):
 def run_until(
     step: int, photos: Path, output: Path, settings: TrainingSettings, every: int
 ) -> None:
-    """Train, and break off in the middle of a step."""
+    """Train until an exception in the middle of a step."""
     with pytest.MonkeyPatch.context() as patch:
         interrupt_at(patch, step)
         with pytest.raises(InterruptError):
@@ -117,9 +117,9 @@ def test_three_steps_write_everything(tmp_path: Path, photos: Path, model: str) 
     assert names == ["tiny.csv", "tiny.png", "tiny.safetensors"]
     assert load_weights(output).model == model
     table = rows(output.with_suffix(".csv"))
-    assert list(table[0]) == ["step", "loss", *TERMS, "learning_rate"]
+    assert list(table[0]) == ["step", "loss", *LOSSES, "learning_rate"]
     assert [r["step"] for r in table] == ["3"]
-    parts = sum(float(table[0][n]) for n in TERMS)
+    parts = sum(float(table[0][n]) for n in LOSSES)
     assert float(table[0]["loss"]) == pytest.approx(parts, abs=1e-4)
 
 
@@ -166,7 +166,7 @@ def test_resuming_gives_the_same_weights_to_the_bit(
     sheet_every: int,
     one_cycle: bool,
 ) -> None:
-    # Eight photographs in batches of two: after four steps each was seen once; three is amid.
+    # Eight photographs in batches of two: a pass takes four steps, and step 3 lies within it.
     settings = tiny(steps=10, one_cycle=one_cycle)
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
     run(photos, whole, settings, sheet_every=sheet_every)
@@ -180,8 +180,8 @@ def test_resuming_gives_the_same_weights_to_the_bit(
     assert not (tmp_path / "parts.resume.pt").exists()
 
 
-def test_the_log_of_a_resumed_run_goes_on(tmp_path: Path, photos: Path) -> None:
-    # Stopped in step 45 with the last resume point at 30: step 40 is done, and logged, twice.
+def test_the_log_of_a_resumed_run_has_every_step_once(tmp_path: Path, photos: Path) -> None:
+    # Stopped in step 45, resumed from step 30: step 40 is trained, and logged, twice.
     output, settings = tmp_path / "log.safetensors", tiny(steps=60)
     run_until(45, photos, output, settings, 30)
     run(photos, output, settings, sheet_every=30, resume=True)
@@ -218,7 +218,7 @@ def test_nothing_to_resume(tmp_path: Path, photos: Path) -> None:
 
 def test_a_diverging_run_says_so(tmp_path: Path, photos: Path) -> None:
     settings = tiny(steps=50, learning_rate=1e30, one_cycle=False)
-    with pytest.raises(ZeroDCEError, match=r"diverged at step \d+.*learning rate") as error:
+    with pytest.raises(ZeroDCEError, match=r"diverged at step \d+.*`learning_rate`") as error:
         run(photos, tmp_path / "x.safetensors", settings)
     assert len(str(error.value).splitlines()) == 1
     assert not (tmp_path / "x.safetensors").exists()
@@ -242,7 +242,7 @@ def test_no_readable_photo_at_all(tmp_path: Path) -> None:
         run(tmp_path, tmp_path / "x.safetensors", tiny())
 
 
-def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_the_error_for_an_empty_folder_lists_the_suffixes(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("no picture")
     with pytest.raises(ZeroDCEError, match=r"no photographs.*\.jpg") as error:
@@ -270,7 +270,7 @@ def test_held_out_photos_are_not_seen(tmp_path: Path, photos: Path) -> None:
     assert all((part[n] == rest[n]).all() for n in part)
 
 
-def test_photos_are_shrunk_and_come_as_rgb(tmp_path: Path) -> None:
+def test_photos_are_reduced_and_returned_as_rgb(tmp_path: Path) -> None:
     path = tmp_path / "\u00fcml\u00e4ut.png"
     blue = np.zeros((40, 80, 3), np.uint8)
     blue[..., 0] = 200
@@ -286,7 +286,7 @@ def test_photos_are_shrunk_and_come_as_rgb(tmp_path: Path) -> None:
     assert larger.shape == (40, 80, 3)
 
 
-def test_batches_are_squares_and_see_each_photo_once_a_round() -> None:
+def test_batches_are_squares_and_contain_each_photo_once_a_pass() -> None:
     shades = [np.full((50, 70, 3), 10 * i, np.uint8) for i in range(6)]
     seen: list[float] = []
     for step in range(3):
@@ -320,7 +320,7 @@ def test_published_settings() -> None:
 
 @pytest.mark.parametrize(("model", "factor"), [("dcenet", 200), ("plus", 1600)])
 def test_published_smoothness_weighs_like_the_program(model: str, factor: float) -> None:
-    # The program: factor x 2 (sum of squares / (H - 1) W + ... / H (W - 1)) / N.
+    # The program: factor x 2 (sum of squares / ((H - 1) W) + sum of squares / (H (W - 1))) / N.
     maps = torch.rand(2, MODELS[model].map_channels, 6, 9, dtype=torch.float64)
     vertical = (maps[:, :, 1:] - maps[:, :, :-1]).pow(2).sum() / (5 * 9)
     horizontal = (maps[..., 1:] - maps[..., :-1]).pow(2).sum() / (6 * 8)
@@ -329,7 +329,7 @@ def test_published_smoothness_weighs_like_the_program(model: str, factor: float)
     assert float(weight * illumination_smoothness(maps)) == pytest.approx(float(expected))
 
 
-def test_training_starts_from_the_published_spread(tmp_path: Path, photos: Path) -> None:
+def test_training_starts_from_the_published_distribution(tmp_path: Path, photos: Path) -> None:
     for model in MODELS.values():
         network = model()
         initialise(network, published=True)
@@ -338,7 +338,7 @@ def test_training_starts_from_the_published_spread(tmp_path: Path, photos: Path)
         )
         assert float(weights.std()) == pytest.approx(0.02, rel=0.03)
         assert float(weights.mean()) == pytest.approx(0, abs=0.001)
-    # A step too small to matter: what is written is what was drawn.
+    # One step, too small to matter: the weights written are those that were drawn.
     settings = tiny(steps=1, learning_rate=1e-12, published_init=True, one_cycle=False)
     run(photos, tmp_path / "x.safetensors", settings)
     kernels = [w.ravel() for n, w in load_weights(tmp_path / "x.safetensors").weights.items()
@@ -346,7 +346,7 @@ def test_training_starts_from_the_published_spread(tmp_path: Path, photos: Path)
     assert np.concatenate(kernels).std() == pytest.approx(0.02, rel=0.03)
 
 
-def test_our_own_start_is_quiet() -> None:
+def test_our_first_maps_are_near_zero() -> None:
     for model in MODELS.values():
         network = model()
         initialise(network, published=False)
@@ -355,17 +355,68 @@ def test_our_own_start_is_quiet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "bad"), [("model", "big"), ("steps", 0), ("batch_size", 0), ("size", 31)]
-)
+    ("setting", "bad"),
+    [
+        ("model", "big"), ("steps", 0), ("batch_size", 0), ("size", 31),
+        ("learning_rate", 0.0), ("learning_rate", -1e-3), ("learning_rate", math.inf),
+        ("learning_rate", math.nan),
+        ("weight_decay", -1e-4), ("weight_decay", math.nan), ("weight_decay", math.inf),
+        ("gradient_clip", 0.0), ("gradient_clip", -1.0), ("gradient_clip", math.nan),
+        ("seed", 2**64), ("seed", -(2**63) - 1),
+    ],
+)  # fmt: skip
 def test_settings_are_validated(setting: str, bad: Any) -> None:
-    with pytest.raises(ValueError, match=setting):
+    with pytest.raises(ValueError, match=f"`{setting}` must be .*not {bad!r}"):
         TrainingSettings(**{setting: bad})
 
 
-@pytest.mark.parametrize("target", [0.0, 1.0, 60.0])
-def test_exposure_target_is_validated(target: float) -> None:
-    with pytest.raises(ValueError, match="exposure_target"):
-        LossWeights(exposure_target=target)
+def test_a_published_model_is_validated() -> None:
+    with pytest.raises(ValueError, match=r"`model` must be one of dcenet, plus, not 'big'"):
+        published_settings("big")
+
+
+def test_extreme_settings_train(tmp_path: Path, photos: Path) -> None:
+    settings = tiny(steps=1, gradient_clip=math.inf, seed=2**64 - 1)
+    run(photos, tmp_path / "x.safetensors", settings)
+    assert load_weights(tmp_path / "x.safetensors").model == "plus"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"hold_out": 1}, "`hold_out` must be 0, or 2 or more, not 1"),
+        ({"hold_out": -2}, "`hold_out` must be 0, or 2 or more, not -2"),
+        ({"sheet_every": 0}, "`sheet_every` must be at least 1, not 0"),
+    ],
+)
+def test_options_are_validated(
+    tmp_path: Path, photos: Path, options: dict[str, int], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        run(photos, tmp_path / "x.safetensors", tiny(), **options)
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.csv", "x"])
+def test_weights_are_safetensors_by_name(tmp_path: Path, photos: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}: .*must end in \.safetensors"):
+        run(photos, tmp_path / name, tiny())
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
+def test_a_device_that_cannot_be_used(tmp_path: Path, photos: Path, device: str) -> None:
+    with pytest.raises(ZeroDCEError, match=f"device '{device}' cannot be used") as error:
+        run(photos, tmp_path / "x.safetensors", tiny(), device=device)
+    assert len(str(error.value).splitlines()) == 1
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_one_photo_cannot_be_held_out(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").touch()
+    with pytest.raises(ZeroDCEError, match="one photograph, which `hold_out` leaves out"):
+        run(tmp_path / "photos", tmp_path / "x.safetensors", tiny(), hold_out=2)
 
 
 # Degradation
@@ -415,7 +466,7 @@ def test_probability_is_the_share_of_changed_pictures() -> None:
     assert float(changed.float().mean()) == pytest.approx(0.3, abs=0.04)
 
 
-def test_the_generator_decides() -> None:
+def test_degradation_depends_on_the_generator_alone() -> None:
     images, degradation = pictures(), Degradation()
     assert torch.equal(degradation(images, seeded(1)), degradation(images, seeded(1)))
     assert not torch.equal(degradation(images, seeded(1)), degradation(images, seeded(2)))
@@ -433,7 +484,7 @@ def test_stops_cover_their_range() -> None:
     assert float(stops.mean()) == pytest.approx(-0.5, abs=0.15)
 
 
-def test_white_balance_tints_and_noise_roughens() -> None:
+def test_white_balance_and_noise_have_the_stated_spread() -> None:
     grey = torch.full((50, 3, 16, 16), 0.5)
     tinted = replace(quiet(0), white_balance=0.08)(grey, seeded())
     gains = (tinted.mean(dim=(2, 3)) / 0.5).pow(2.2)
@@ -444,8 +495,14 @@ def test_white_balance_tints_and_noise_roughens() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"probability": 1.1}, {"probability": -0.1}, {"stops": (1.0, -1.0)}]
-)
+    "bad",
+    [
+        {"probability": 1.1}, {"probability": -0.1}, {"probability": math.nan},
+        {"stops": (1.0, -1.0)}, {"stops": (math.nan, 0.0)}, {"stops": (-math.inf, 0.0)},
+        {"white_balance": -0.1}, {"white_balance": math.nan},
+        {"shot_noise": -1e-4}, {"shot_noise": math.inf}, {"read_noise": -1e-4},
+    ],
+)  # fmt: skip
 def test_degradation_is_validated(bad: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=next(iter(bad))):
+    with pytest.raises(ValueError, match=f"`{next(iter(bad))}` must be"):
         Degradation(**bad)

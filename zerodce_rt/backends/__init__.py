@@ -1,7 +1,7 @@
-"""Backends: what runs the networks and the curves here, one room for each kind of machine.
+"""Backends: what runs the network and applies the curve, by name.
 
-Backends are probed only when asked for. The reason why one cannot be used is kept, so that
-``auto`` can log it and ``zerodce-rt doctor`` can show it.
+A backend is probed only when asked for. The reason why one cannot be used is kept, so that
+``auto`` can log it and ``zerodce-rt doctor`` can show it. Importing this imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.backends.interfaces import BackendUnavailable
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.network.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from zerodce_rt.network.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A runtime by name.
-
-    Its module offers ``probe()`` and ``create(checkpoint, exact=...)``.
+    """A runtime for the network.
 
     Attributes:
-        on_gpu: it makes a ``DeviceNetwork``, the others an ``Estimator``.
+        module: has ``probe()`` and ``create(checkpoint, exact=...)``; imported when one is called.
+        on_gpu: whether it makes a ``DeviceNetwork``, for a GPU, or an ``Estimator``, for the CPU.
     """
 
     name: str
@@ -34,24 +35,24 @@ class Backend:
     on_gpu: bool = False
 
     def probe(self) -> str:
-        """What would be used here, e.g. a version and a device name.
+        """What it would use here, such as a version and a device's name.
 
         Raises:
-            BackendUnavailable: with the reason.
+            BackendUnavailable: if it cannot be used, with the reason.
         """
-        answer: str = import_module(self.module).probe()
-        return answer
+        found: str = import_module(self.module).probe()
+        return found
 
     def create(self, checkpoint: Checkpoint, *, exact: bool = False) -> Any:
-        """Load the network.
+        """Load a network: a ``DeviceNetwork`` if ``on_gpu``, an ``Estimator`` otherwise.
 
         Args:
-            exact: compute in float32 even where the processor has something faster.
+            exact: compute in float32 even where a CPU has something faster; a GPU always
+                computes in float16.
         """
         return import_module(self.module).create(checkpoint, exact=exact)
 
 
-# The order in which ``auto`` tries them.
 BACKENDS: dict[str, Backend] = {
     b.name: b
     for b in (
@@ -62,18 +63,19 @@ BACKENDS: dict[str, Backend] = {
         Backend("torch", f"{__name__}.cpu.torch_network"),
     )
 }
+"""By name, in the order in which ``auto`` tries them."""
 
 
 def gpu_backends() -> list[str]:
-    """Names of those that run on a GPU."""
+    """Names of the backends that run on a GPU."""
     return [backend.name for backend in BACKENDS.values() if backend.on_gpu]
 
 
 def probed(skip: Collection[str] = ()) -> Iterator[tuple[Backend, str | BackendUnavailable]]:
-    """Each backend, in the order of ``auto``, with what would be used here or why it cannot be.
+    """Each backend, in the order of ``auto``, with what ``probe`` returned or raised.
 
     Args:
-        skip: names of those that are not asked.
+        skip: names of backends to leave out.
     """
     for backend in BACKENDS.values():
         if backend.name in skip:
@@ -84,37 +86,19 @@ def probed(skip: Collection[str] = ()) -> Iterator[tuple[Backend, str | BackendU
             yield backend, reason
 
 
-def _has_nvidia_driver() -> bool:
-    from zerodce_rt.backends.cuda.driver import nvidia_driver_present
-
-    return nvidia_driver_present()
-
-
 def choose_backend(name: str = "auto", *, skip: Collection[str] = ()) -> Backend:
-    """The backend of a name, if it works here.
+    """Find a backend that can be used here.
 
     Args:
-        name: a key of ``BACKENDS``, or ``"auto"`` for the first that works here.
+        name: a key of ``BACKENDS``, or ``"auto"`` for the first that can be used.
         skip: names that ``"auto"`` leaves out.
 
     Raises:
-        ZeroDCEError: an unknown backend, or one that is not available (never replaced
-            silently by another).
+        ZeroDCEError: for an unknown name, or a backend that is not available: one asked for by
+            name is never replaced by another.
     """
     if name == "auto":
-        reasons = []
-        unused_gpu: BackendUnavailable | None = None
-        for candidate, found in probed(skip):
-            if isinstance(found, str):
-                log.debug("backend %s (%s)", candidate.name, found)
-                if unused_gpu is not None and not candidate.on_gpu and _has_nvidia_driver():
-                    log.info("the NVIDIA card is not used: %s", unused_gpu)
-                return candidate
-            log.debug("backend %s not available: %s", candidate.name, found)
-            reasons.append(f"{candidate.name}: {found}")
-            if candidate.on_gpu:  # the last of them needs least
-                unused_gpu = found
-        raise ZeroDCEError("no backend is available; " + "; ".join(reasons))
+        return _first_available(skip)
     if name not in BACKENDS:
         raise ZeroDCEError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")
     chosen = BACKENDS[name]
@@ -123,3 +107,21 @@ def choose_backend(name: str = "auto", *, skip: Collection[str] = ()) -> Backend
     except BackendUnavailable as reason:
         raise ZeroDCEError(f"backend {name} is not available: {reason}") from reason
     return chosen
+
+
+def _first_available(skip: Collection[str]) -> Backend:
+    from zerodce_rt.backends.cuda.driver import nvidia_driver_present
+
+    reasons = []
+    unused_gpu: BackendUnavailable | None = None
+    for backend, found in probed(skip):
+        if isinstance(found, str):
+            log.debug("backend %s (%s)", backend.name, found)
+            if unused_gpu is not None and not backend.on_gpu and nvidia_driver_present():
+                log.info("the NVIDIA card is not used: %s", unused_gpu)
+            return backend
+        log.debug("backend %s not available: %s", backend.name, found)
+        reasons.append(f"{backend.name}: {found}")
+        if backend.on_gpu:  # the last of them needs least: its reason is shown
+            unused_gpu = found
+    raise ZeroDCEError("no backend is available; " + "; ".join(reasons))

@@ -1,24 +1,34 @@
-"""What a backend is made of: plain protocols between the rooms, and why one cannot be used."""
+"""What backends are made of: the protocols that meet between the rooms.
+
+Imports nothing heavy, so that the backends can be listed without NumPy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from zerodce_rt.curve.control import ControlSettings
-from zerodce_rt.curve.maps import CurveMaps
-from zerodce_rt.frame import Frame
-
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
+
+    from zerodce_rt.curve.control import ControlSettings
+    from zerodce_rt.curve.maps import CurveMaps
+    from zerodce_rt.frame import Frame
+
+
+class BackendUnavailable(Exception):
+    """Why a backend cannot be used on this machine, and what would change that."""
 
 
 class Estimator(Protocol):
-    """A network on the processor."""
+    """A network on the CPU.
+
+    Attributes:
+        name: of its backend.
+    """
 
     name: str
 
@@ -28,14 +38,14 @@ class Estimator(Protocol):
 
 
 DeviceEstimate = Callable[["Tensor", "Tensor"], None]
-"""From a picture to maps, both float16 on the GPU, on the current stream.
+"""Fills maps from a picture, both float16 on the GPU, on the current stream.
 
 The picture is ``(3, h, w)`` RGB in [0, 1], the maps are ``(3k, h, w)`` in [-1, 1].
 """
 
 
 class DeviceNetwork(Protocol):
-    """A network on a GPU, where its input and output are as well.
+    """A network on a GPU, which reads and writes the GPU's memory.
 
     Attributes:
         map_count: 3 or 24.
@@ -45,33 +55,43 @@ class DeviceNetwork(Protocol):
     map_count: int
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
-        """Make all that pictures of one size need; calls of the result find no new memory."""
+        """Compile and allocate for pictures of one size; calls of the result allocate nothing."""
         ...
 
 
-class BackendUnavailable(Exception):
-    """Why a backend cannot be used on this machine, and what would change that."""
-
-
 class Applier(Protocol):
-    """The half of the work that touches every pixel."""
+    """The half of the work on the CPU that touches every pixel: thumbnails and curves.
+
+    Attributes:
+        name: ``"cpu"`` or ``"reference"``.
+    """
 
     name: str
 
     def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
-        """Area average of the frame as ``(3, height, width)`` RGB in [0, 1].
+        """Area average of a frame, ``(3, height, width)`` gamma-encoded RGB in [0, 1].
 
-        ``height`` and ``width`` are at most the frame's own.
+        Args:
+            height, width: at most the frame's own.
         """
         ...
 
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
-        """Write the enhanced frame to ``out``, a frame of the same format and size."""
+        """Enhance a frame into ``out``.
+
+        Args:
+            maps: of any resolution; interpolated to the frame's.
+            out: of the same format and size; may be ``frame`` itself.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release its threads; it cannot be used afterwards. May be called again."""
         ...
 
 
 class Runner(Protocol):
-    """Takes frames from dark to bright, and follows one video's maps over time.
+    """Enhances the frames of one video, in order: thumbnail, network, control, curve.
 
     Attributes:
         name: of its backend.
@@ -79,13 +99,21 @@ class Runner(Protocol):
 
     name: str
 
+    @property
+    def device(self) -> torch.device | None:
+        """Where frames are enhanced, and may lie as tensors; None on the CPU, where they may not.
+
+        Frames may lie in NumPy's arrays with every runner.
+        """
+        ...
+
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
     ) -> Callable[[], None]:
-        """Send a frame on its way, after those that were begun before.
+        """Begin a frame; on a GPU, several may be in flight.
 
         Args:
-            source: must stay as it is until the frame is done, unless it is on the device.
+            source: must not change until the frame is done, unless it is on the device.
             target: of the same size, and with the same samples if in another layout.
             seconds: the frame's time; None for a picture without one, which stands alone.
 
@@ -93,10 +121,17 @@ class Runner(Protocol):
             What waits until ``target`` is filled; to be called once, from any thread.
 
         Raises:
-            DeviceError: from here or from what is returned, if the device gives up.
+            DeviceError: from here or from what is returned, if the device fails.
         """
         ...
 
     def reset(self) -> None:
         """Forget the past; the next frame starts a new scene."""
+        ...
+
+    def close(self) -> None:
+        """Release its threads and device memory, when no frame is in flight.
+
+        It cannot be used afterwards. May be called again.
+        """
         ...

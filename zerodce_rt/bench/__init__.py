@@ -1,4 +1,4 @@
-"""``zerodce-rt bench``: how fast it is here, stage by stage, beside what else there is."""
+"""``zerodce-rt bench``: speed on this machine, stage by stage, compared with other methods."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,18 @@ from zerodce_rt.names import DEFAULT_WORKING_SIZE, FRAME_SIZES, MODELS
 
 @dataclass(frozen=True, kw_only=True)
 class BenchSettings:
-    """What is measured: every combination of sizes, formats, models and backends.
+    """What to measure: every combination of sizes, formats, models and backends.
 
     Attributes:
-        sizes: keys of ``FRAME_SIZES``, or like ``"800x600"``.
-        backends: keys of ``estimators.BACKENDS``, ``"auto"``, or ``"all"`` that work here.
-        seconds: spent on each combination, warm-up apart.
+        sizes: keys of ``names.FRAME_SIZES``, or like ``"800x600"`` (width x height).
+        formats: keys of ``frame.FORMATS``.
+        models: ``"plus"``, ``"dcenet"``.
+        backends: names of backends, ``"auto"``, or ``"all"``: those that work here.
+        working_size: see ``WorkingSize.parse``.
+        seconds: for each combination, warm-up not counted; above 0 and at most 3600.
+
+    Raises:
+        ValueError: an unknown name or a value outside its range.
     """
 
     sizes: Sequence[str] = ("480p", "720p", "1080p", "4K")
@@ -50,11 +57,11 @@ class BenchSettings:
                 if name not in valid:
                     raise ValueError(f"unknown {kind} {name!r}; valid: {', '.join(valid)}")
         if not 0 < self.seconds <= 3600:
-            raise ValueError(f"seconds must be above 0 and at most 3600, not {self.seconds:g}")
+            raise ValueError(f"`seconds` must be above 0 and at most 3600, not {self.seconds:g}")
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Width and height of a named size or ``"800x600"``.
+    """Width and height in pixels of a size such as ``"1080p"`` or ``"800x600"``.
 
     Raises:
         ValueError: for anything else.
@@ -68,21 +75,26 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def run_frames(settings: BenchSettings) -> Iterator[FrameResult]:
-    """Measure each combination in turn.
+    """Measure the combinations, one after another.
 
     Raises:
-        ZeroDCEError: a backend that is not available here.
+        ZeroDCEError: a backend that is not available.
     """
     for model in settings.models:
         for backend in usable_backends(settings.backends):
-            enhancer = Enhancer(model=model, backend=backend, working_size=settings.working_size)
-            for size in settings.sizes:
-                for format in settings.formats:
+            with Enhancer(
+                model=model, backend=backend, working_size=settings.working_size
+            ) as enhancer:
+                for size, format in product(settings.sizes, settings.formats):
                     yield measure_frame(enhancer, size, parse_size(size), format, settings.seconds)
 
 
 def usable_backends(names: Sequence[str]) -> list[str]:
-    """The backends to measure; ``"all"`` stands for those that work here."""
+    """Names of the backends to measure, with ``"all"`` replaced by those that work here.
+
+    Raises:
+        ZeroDCEError: ``"all"``, and none works.
+    """
     if "all" not in names:
         return list(names)
     found = [backend.name for backend, answer in probed() if isinstance(answer, str)]
@@ -92,10 +104,11 @@ def usable_backends(names: Sequence[str]) -> list[str]:
 
 
 def write_json(path: Path, results: dict[str, Any], *, program: str = "zerodce-rt") -> None:
-    """Results with all that is needed to judge them.
+    """Write results, with the command, the hardware and the versions that they are of.
 
     Args:
-        program: what was run; its arguments are those of this process.
+        results: what ``json`` can write; its keys go to the top level.
+        program: what was run, without the arguments, which are those of this process.
     """
     document = {
         "command": " ".join([program, *sys.argv[1:]]),
@@ -109,4 +122,4 @@ def write_json(path: Path, results: dict[str, Any], *, program: str = "zerodce-r
 
 
 QUICK = BenchSettings(sizes=("720p", "1080p"), seconds=3.0)
-"""Two sizes in under half a minute."""
+"""Two sizes, in less than half a minute."""

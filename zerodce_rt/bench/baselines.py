@@ -1,4 +1,4 @@
-"""What else could be done with a frame, to compare with."""
+"""Other methods to compare with: each function returns a call that processes one frame."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def pass_through(source: Frame, target: Frame) -> Callable[[], object]:
-    """Copying the frame: what any program pays."""
+    """Copy the frame: the cost of touching every sample once."""
     return lambda: source.copy_to(target)
 
 
 def gamma_lookup(source: Frame, target: Frame, *, gamma: float = 0.4) -> Callable[[], object]:
-    """A look-up table on luma (on every sample of RGB), the rest copied: the simplest way.
+    """Brighten with a look-up table on luma (on all samples of RGB), and copy chroma.
 
-    Samples of more than 8 bits are taken by NumPy, since OpenCV's table has 256 entries.
+    Samples of more than 8 bits are looked up by NumPy, since OpenCV's tables have 256 entries;
+    float samples are raised to the power ``gamma``.
     """
     top = 1 if source.format.bits == 32 else 2**source.format.bits - 1
     plane, out = source.planes[0], target.planes[0]
@@ -43,11 +44,11 @@ def gamma_lookup(source: Frame, target: Frame, *, gamma: float = 0.4) -> Callabl
 
 
 def published_plus(width: int, height: int, *, divisor: int = 12) -> Callable[[], Tensor]:
-    """The whole step of the published Zero-DCE++ design in PyTorch on the CPU.
+    """The published Zero-DCE++ design (TPAMI 2021), re-implemented in PyTorch on the CPU.
 
-    Float tensors throughout, as in the program of the paper (TPAMI 2021): bilinear thumbnail at
-    1/12, network, maps upsampled corner on corner, eight iterations. Conversion from and to
-    8 bits is not counted.
+    Float32 tensors throughout, as in the paper's program: bilinear thumbnail at ``1 / divisor``,
+    network, maps enlarged with aligned corners, eight iterations. Conversion from and to 8 bits
+    is left out.
     """
     import torch
     import torch.nn.functional as F
@@ -70,7 +71,7 @@ def published_plus(width: int, height: int, *, divisor: int = 12) -> Callable[[]
 
 
 def eager_dcenet(width: int, height: int) -> Callable[[], object]:
-    """DCENet at full size with its eight iterations, plain PyTorch in float32 on the CPU."""
+    """DCENet at full size with its eight iterations, in plain PyTorch in float32 on the CPU."""
     import torch
 
     from zerodce_rt.curve.maps import iterate

@@ -1,4 +1,4 @@
-"""A whole file: decoding, enhancing, encoding, and beside it plain transcoding."""
+"""Measure a whole file: decoding, enhancing and encoding, compared with plain transcoding."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from av.video.frame import PictureType
 
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video
+from zerodce_rt.media.encoders import EncoderSettings
 from zerodce_rt.media.reader import VideoReader
-from zerodce_rt.media.writer import EncoderSettings, VideoWriter
+from zerodce_rt.media.writer import VideoWriter
 from zerodce_rt.pipeline import run_in_order
 from zerodce_rt.progress import progress_bar
 
-# Held in memory to measure encoding alone.
+# Frames held in memory to measure encoding alone.
 _MOST_FRAMES = 24
 
 
 @dataclass(frozen=True)
 class ClipStep:
-    """Frames a second, and processor time of all threads for one frame."""
+    """Speed of one step.
+
+    Attributes:
+        fps: frames per second.
+        cpu_ms: CPU time of all threads in milliseconds per frame.
+    """
 
     fps: float
     cpu_ms: float
@@ -36,11 +42,15 @@ class ClipResult:
     """What enhancing a file costs.
 
     Attributes:
-        decode: reading alone.
-        enhance: reading and enhancing, nothing written.
-        encode: writing enhanced frames that lie in memory.
-        whole: as ``zerodce-rt enhance`` does it.
-        transcode: decoding and encoding the enhanced file with the same settings.
+        clip: the file's name.
+        width, height: of its frames in pixels.
+        frames: how many there are.
+        backend: that ran the network.
+        decode: only decode.
+        enhance: decode and enhance.
+        encode: encode enhanced frames that are in memory.
+        whole: decode, enhance and encode, as ``zerodce-rt enhance`` does.
+        transcode: decode the enhanced file, and encode it with the same settings.
     """
 
     clip: str
@@ -56,7 +66,7 @@ class ClipResult:
 
     @property
     def share_of_transcode(self) -> float:
-        """Speed of the whole run as a share of plain transcoding's."""
+        """Speed of the whole run, as a share of that of plain transcoding."""
         return self.whole.fps / self.transcode.fps
 
 
@@ -69,13 +79,20 @@ def measure_clip(
     rounds: int = 3,
     progress: bool = False,
 ) -> ClipResult:
-    """Time the steps in turn, ``rounds`` times; the best of each counts.
+    """Time the steps, one after another.
+
+    Args:
+        model, backend, working_size: as for ``Enhancer``.
+        rounds: how often all steps are timed; the fastest run of each counts.
+        progress: show a progress bar.
 
     Raises:
-        ZeroDCEError: a file that cannot be read.
+        ZeroDCEError: a file that cannot be read, or a backend that is not available.
     """
-    enhancer = Enhancer.for_video(model=model, backend=backend, working_size=working_size)
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        Enhancer.for_video(model=model, backend=backend, working_size=working_size) as enhancer,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         bright, again = Path(folder, "bright.mkv"), Path(folder, "again.mkv")
 
         def whole() -> int:
@@ -90,7 +107,7 @@ def measure_clip(
         }
         with VideoReader(clip) as reader:
             size = reader.stream.codec_context.width, reader.stream.codec_context.height
-        frames = whole()  # compiles, and makes what is transcoded
+        frames = whole()  # compiles the kernels, and writes the file to transcode
         best: dict[str, ClipStep] = {}
         turns = [(name, step) for _ in range(rounds) for name, step in steps.items()]
         for name, step in progress_bar(clip.name, unit="run", items=turns, show=progress):
@@ -100,12 +117,12 @@ def measure_clip(
             cpu_ms = round((time.process_time() - cpu) / count * 1000, 2)
             if name not in best or fps > best[name].fps:
                 best[name] = ClipStep(fps, cpu_ms)
-    width, height = size
-    return ClipResult(clip.name, width, height, frames, enhancer.runner.name, **best)
+        width, height = size
+        return ClipResult(clip.name, width, height, frames, enhancer.backend, **best)
 
 
 def _read(clip: Path, enhancer: Enhancer | None) -> int:
-    """Decode a clip, and enhance its frames if there is an enhancer; the number of frames."""
+    """Decode a clip, and enhance its frames if an enhancer is given; returns their number."""
     count = 0
 
     def work(item: av.VideoFrame | av.Packet) -> int:
@@ -125,16 +142,19 @@ def _read(clip: Path, enhancer: Enhancer | None) -> int:
 
 
 def transcode(source: Path, output: Path) -> int:
-    """Decode and encode a file with the default settings; the number of frames."""
+    """Decode a file and encode it with the default settings; returns the number of frames."""
     with VideoReader(source) as reader:
         writer = VideoWriter(output, output, reader, EncoderSettings())
-        run_in_order(reader, _untyped, writer.write)
+        run_in_order(reader, _without_type, writer.write)
         writer.close()
     return writer.frames
 
 
 def encode(source: Path, output: Path, count: int) -> int:
-    """Encode the first frames of a file with the default settings, to and fro until ``count``."""
+    """Encode ``count`` frames with the default settings; returns their number.
+
+    They are the first frames of a file, decoded beforehand and repeated forwards and backwards.
+    """
     with VideoReader(source) as reader:
         frames = [f for f in islice(reader, _MOST_FRAMES) if isinstance(f, av.VideoFrame)]
         rate, time_base = reader.rate, reader.stream.time_base
@@ -142,14 +162,14 @@ def encode(source: Path, output: Path, count: int) -> int:
         writer = VideoWriter(output, output, reader, EncoderSettings())
         for index, frame in zip(range(count), cycle([*frames, *frames[::-1]]), strict=False):
             frame.pts = index * step
-            writer.write(_untyped(frame))
+            writer.write(_without_type(frame))
         writer.close()
     return writer.frames
 
 
-def _untyped(item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:
-    # A decoded frame remembers its type (I, P, B), and the encoder would obey instead of
-    # deciding for itself, which costs it time.
+def _without_type(item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:
+    # A decoded frame has the type (I, P, B) that it was encoded as. The encoder would reuse it, and
+    # save the time that choosing one takes.
     if isinstance(item, av.VideoFrame):
         item.pict_type = PictureType.NONE
     return item

@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""The hardware and software that something was measured on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zerodce_rt import __version__
 from zerodce_rt.backends.cuda.driver import nvidia_driver_present, nvidia_smi
 from zerodce_rt.backends.interfaces import BackendUnavailable
 
-# The instruction sets that matter to the kernels and the networks, as LLVM names them.
+# Those that the kernels and networks may use, under LLVM's names.
 _INSTRUCTION_SETS = (
     "avx2", "fma", "avx512f", "avx512bw", "avx512vnni", "avx512bf16", "avx512fp16", "amx-bf16",
     "neon", "sve", "bf16", "fullfp16",
@@ -18,7 +18,7 @@ _PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python")
 
 
 def hardware() -> dict[str, str]:
-    """Processor with its usable cores, instruction sets, system, and GPU with its driver."""
+    """CPU with its usable cores and instruction sets, operating system, GPU with its driver."""
     from llvmlite.binding import get_host_cpu_features
 
     features = get_host_cpu_features()
@@ -31,7 +31,7 @@ def hardware() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Name of the CPU and the number of cores that may be used."""
+    """Name of the CPU, and the number of cores that this process may use."""
     from zerodce_rt.backends.cpu.applier import usable_cores
     from zerodce_rt.backends.cpu.openvino_network import device_name
 
@@ -50,6 +50,7 @@ def _gpu() -> str:
 
 
 def versions() -> dict[str, str]:
+    """Versions of this package, of Python, and of the packages that do the work."""
     found = {"zerodce-rt": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -60,7 +61,7 @@ def versions() -> dict[str, str]:
 
 
 def peak_memory_mb() -> float | None:
-    """The most memory that this process has held so far; None where the system cannot tell."""
+    """Peak memory of this process so far, in MiB; None where the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""Results as a table to read, and as a chart to look at."""
+"""Results as a table, and as a chart."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ HEADER = (
     f"{'fps':>7}{'GFLOP/s':>9}{'GB/s':>6}{'copy':>7}{'gamma':>7}{'published':>11}{'ratio':>8}"
 )
 LEGEND = (
-    "Milliseconds a frame (median; p95 and cpu, which counts all threads, of the whole). GFLOP/s "
-    "of the network, GB/s of the curve.\ncopy, gamma (look-up table) and published (the "
-    "Zero-DCE++ design in PyTorch) are other programs' work; ratio is published to whole.\nA GPU "
-    "works on several frames at once: its fps are more than one whole frame after another."
+    "Median milliseconds per frame; p95 and cpu (CPU time of all threads) are of the whole. "
+    "GFLOP/s: of the network. GB/s: of the curve.\n"
+    "For comparison: copy, gamma (a look-up table) and published (the Zero-DCE++ design in "
+    "PyTorch); ratio is published / whole.\n"
+    "A GPU has several frames in flight, so its fps are higher than those of one whole frame after "
+    "another."
 )
 REAL_TIME = (30, 60)
+"""Frame rates of common video, drawn as lines in the charts."""
 
 
 def row(result: FrameResult) -> str:
@@ -47,6 +50,7 @@ def _cell(value: float | None, width: int, digits: int) -> str:
 
 
 def clip_table(result: ClipResult) -> str:
+    """The table of a whole file, a line for each step."""
     lines = [
         f"{result.clip}: {result.width}x{result.height}, {result.frames} frames, backend "
         f"{result.backend}, H.264 veryfast",
@@ -65,7 +69,7 @@ def clip_table(result: ClipResult) -> str:
 
 
 def plot_frames(results: Iterable[FrameResult], path: Path, title: str) -> None:
-    """Frames a second over the size of the frame, with the lines of real time."""
+    """Draw frames per second over frame size, with lines at the rates of common video."""
     results = sorted(results, key=lambda r: r.width * r.height)
     figure, axes = _figure(path)
     lines: dict[str, list[tuple[float, float]]] = {}
@@ -97,7 +101,7 @@ def plot_frames(results: Iterable[FrameResult], path: Path, title: str) -> None:
 
 
 def plot_clip(result: ClipResult, path: Path, title: str) -> None:
-    """Frames a second of each step of a file's way."""
+    """Draw frames per second of each step of enhancing a file."""
     figure, axes = _figure(path)
     steps = {
         "decode": result.decode, "decode + enhance": result.enhance,
@@ -114,7 +118,7 @@ def plot_clip(result: ClipResult, path: Path, title: str) -> None:
 
 
 def check_plotting() -> None:
-    """Raise early, before minutes of measuring, if charts cannot be drawn.
+    """Make sure that charts can be drawn, before minutes of measuring.
 
     Raises:
         ZeroDCEError: matplotlib is missing.
@@ -122,7 +126,7 @@ def check_plotting() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise ZeroDCEError("--plot needs matplotlib; pip install matplotlib") from error
+        raise ZeroDCEError("charts need matplotlib; pip install matplotlib") from error
 
 
 def _figure(path: Path) -> tuple:

@@ -1,4 +1,4 @@
-"""One frame in memory, stage by stage."""
+"""Measure one frame in memory, stage by stage."""
 
 from __future__ import annotations
 
@@ -18,21 +18,29 @@ from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
 from zerodce_rt.network.checkpoint import load_bundled
 
-STREAM, _UNDER_WAY = 32, 4
+STREAM = 32
+"""Frames in one measurement of a stream."""
+
+IN_FLIGHT = 4
+"""Frames of a stream that are begun and not finished, at most; about as in a file's pipeline."""
 
 
 @dataclass(frozen=True)
 class FrameResult:
-    """One combination, frames in memory.
+    """What one combination takes, with frames in memory.
 
     Attributes:
-        stages: thumbnail, estimate, control, apply, and ``whole``, which is all of them as the
-            enhancer runs them. On a GPU the first four are one graph and cannot be told apart;
-            there is ``stream`` instead, ``STREAM`` frames that are under way together.
-        baselines: pass-through, gamma look-up, and the published design in PyTorch.
-        estimate_gflops: arithmetic of the network, in 10^9 operations a second; None on a GPU.
-        apply_gbs: bytes of the frame read and written by the kernel, in 10^9 a second; None on a
-            GPU.
+        size: as it was asked for, such as ``"1080p"``.
+        width, height: of the frame in pixels.
+        format: pixel format.
+        model, backend: that did the work.
+        stages: times of ``thumbnail``, ``estimate``, ``control`` and ``apply``, and of ``whole``,
+            which is all of them in one call. On a GPU the four are one CUDA graph and cannot be
+            timed apart; there is ``stream`` instead: ``STREAM`` frames, several in flight.
+        baselines: times of ``pass-through``, ``gamma`` (a look-up table) and ``published`` (the
+            published design in PyTorch).
+        estimate_gflops: 10^9 operations per second of the network; None on a GPU.
+        apply_gbs: 10^9 bytes per second that the curve's kernel reads and writes; None on a GPU.
     """
 
     size: str
@@ -48,7 +56,7 @@ class FrameResult:
 
     @property
     def fps(self) -> float:
-        """Frames a second, as many under way as the device takes."""
+        """Frames per second: of the stream on a GPU, of one frame after another on the CPU."""
         if "stream" in self.stages:
             return 1000 * STREAM / self.stages["stream"].median_ms
         return 1000 / self.stages["whole"].median_ms
@@ -62,7 +70,14 @@ class FrameResult:
 def measure_frame(
     enhancer: Enhancer, name: str, size: tuple[int, int], format: str, seconds: float
 ) -> FrameResult:
-    """Time an enhancer and the baselines on a dark, noisy frame."""
+    """Time an enhancer and the baselines on a dark, noisy frame.
+
+    Args:
+        name: of the size, for the result.
+        size: width and height in pixels.
+        format: a key of ``frame.FORMATS``.
+        seconds: for all measurements together, warm-up not counted.
+    """
     width, height = size
     source = dark_noise(format, width, height)
     target = source.empty_like()
@@ -81,13 +96,13 @@ def measure_frame(
         moved = 2 * sum(plane.nbytes for plane in source.planes)
         gbs = round(moved / timings["apply"].median_ms / 1e6, 2)
     return FrameResult(
-        name, width, height, format, enhancer.model, enhancer.runner.name,
+        name, width, height, format, enhancer.model, enhancer.backend,
         {n: timings[n] for n in cases}, {n: timings[n] for n in baselines}, gflops, gbs,
     )  # fmt: skip
 
 
 def stages(enhancer: Enhancer, source: Frame, target: Frame) -> dict[str, Callable[[], object]]:
-    """The steps of ``Enhancer.enhance`` one by one, as far as they can be, and the whole."""
+    """Calls to time, by the names in ``FrameResult.stages``."""
     runner = enhancer.runner
     whole = partial(enhancer.enhance, source, target)
     if not isinstance(runner, CPURunner):
@@ -106,18 +121,22 @@ def stages(enhancer: Enhancer, source: Frame, target: Frame) -> dict[str, Callab
 
 
 def stream(begin: Callable[[], Callable[[], None]]) -> None:
-    """Begin a frame again and again, with as many under way as between a pipeline's threads."""
-    waiting: deque[Callable[[], None]] = deque()
+    """Process ``STREAM`` frames with up to ``IN_FLIGHT`` of them in flight.
+
+    Args:
+        begin: begins a frame; returns the call that waits until it is finished.
+    """
+    in_flight: deque[Callable[[], None]] = deque()
     for _ in range(STREAM):
-        if len(waiting) == _UNDER_WAY:
-            waiting.popleft()()
-        waiting.append(begin())
-    for finish in waiting:
+        if len(in_flight) == IN_FLIGHT:
+            in_flight.popleft()()
+        in_flight.append(begin())
+    for finish in in_flight:
         finish()
 
 
 def dark_noise(format_name: str, width: int, height: int) -> Frame:
-    """A dark frame without any structure that could spare a stage work."""
+    """A dark frame of noise, which has no flat areas that would make a stage faster."""
     rng, format = np.random.default_rng(0), FORMATS[format_name]
     planes = []
     for index, shape in enumerate(plane_shapes(format, width, height)):

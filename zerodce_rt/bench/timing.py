@@ -1,4 +1,4 @@
-"""Measuring: warm-up apart, in turns, median and 95th percentile, processor time."""
+"""Timing of calls, in turns: median and 95th percentile of wall time, and CPU time."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 
 _WARM_UP = 3
-_MOST_ROUNDS = 200
-# Measured calls of one thing before the next has its turn; the first, not measured, fetches
-# back what the others drove out of the caches.
+_MIN_ROUNDS, _MAX_ROUNDS = 2, 200
+# Timed calls of one case before it is the next one's turn. A call before them, which is not timed,
+# brings back to the caches what the other cases have displaced.
 _TURN = 4
-# Another library's threads (OpenMP's) go on spinning for some time after their work.
+# Threads of other libraries (OpenMP) keep spinning for a while after their work.
 _SETTLE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Times of one call, in milliseconds.
+    """How long a call takes.
 
     Attributes:
-        cpu_ms: median processor time of all threads of this process.
+        median_ms: median of the wall time in milliseconds.
+        p95_ms: its 95th percentile.
+        cpu_ms: median of the CPU time of all threads of this process, in milliseconds.
+        runs: timed calls.
     """
 
     median_ms: float
@@ -31,13 +34,12 @@ class Timing:
     runs: int
 
 
-def measure(
-    cases: dict[str, Callable[[], object]], *, seconds: float, least: int = 2
-) -> dict[str, Timing]:
-    """Time several things in turns, so that a noisy moment of the machine hits them all alike.
+def measure(cases: dict[str, Callable[[], object]], *, seconds: float) -> dict[str, Timing]:
+    """Time several calls in turns, so that other load on the machine affects all of them alike.
 
     Args:
-        seconds: for all rounds together, though at least ``least`` are run.
+        cases: what to call, by name.
+        seconds: for all of them together, warm-up not counted. Each gets two turns at least.
     """
     for run in cases.values():
         for _ in range(_WARM_UP):
@@ -45,7 +47,7 @@ def measure(
     wall: dict[str, list[float]] = {name: [] for name in cases}
     cpu: dict[str, list[float]] = {name: [] for name in cases}
     end, rounds = time.perf_counter() + seconds, 0
-    while rounds < least or (time.perf_counter() < end and rounds < _MOST_ROUNDS):
+    while rounds < _MIN_ROUNDS or (time.perf_counter() < end and rounds < _MAX_ROUNDS):
         for name, run in cases.items():
             time.sleep(_SETTLE_SECONDS)
             run()

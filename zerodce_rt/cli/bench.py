@@ -21,7 +21,7 @@ SUMMARY = "measure how fast it is here, stage by stage"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--quick", action="store_true", help="two sizes, 3 seconds each (under half a minute)"
+        "--quick", action="store_true", help="two sizes, 3 seconds each (less than half a minute)"
     )
     parser.add_argument(
         "--sizes", nargs="+", metavar="SIZE",
@@ -38,15 +38,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--backends", nargs="+", metavar="NAME",
         help="those that 'zerodce-rt doctor' lists, auto, or all (default: auto)",
     )  # fmt: skip
-    parser.add_argument(
-        "--working-size", metavar="SIZE", help="what the network sees, as for enhance"
-    )
-    parser.add_argument("--seconds", type=number, help="spent on each combination (default: 5)")
+    parser.add_argument("--working-size", metavar="SIZE", help="as for enhance")
+    parser.add_argument("--seconds", type=number, help="time for each combination (default: 5)")
     parser.add_argument(
         "--file", type=Path, metavar="CLIP",
         help="measure a whole run on a video file instead: decode, enhance, encode",
     )  # fmt: skip
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw a chart")
 
 
@@ -109,7 +107,7 @@ def _bench_file(options: argparse.Namespace, settings: BenchSettings) -> dict[st
     from zerodce_rt.media.reader import VideoReader
 
     with VideoReader(options.file):
-        pass  # a bad file is told before anything else
+        pass  # a bad file is reported before anything else
     processor = _show_machine()
     result = measure_clip(
         options.file, model=settings.models[0], backend=settings.backends[0],
@@ -122,7 +120,11 @@ def _bench_file(options: argparse.Namespace, settings: BenchSettings) -> dict[st
 
 
 def _show_machine() -> str:
-    """Say what is measured on; the processor's name."""
+    """Log what is measured on.
+
+    Returns:
+        The processor's name.
+    """
     from zerodce_rt.bench.hardware import hardware, versions
 
     machine = hardware()

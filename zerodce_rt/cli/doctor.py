@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zerodce_rt import __version__
+from zerodce_rt.cli.options import as_options
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.names import CODECS, DEFAULT_MODEL, DEFAULT_WORKING_SIZE, MODELS
 
@@ -37,8 +38,8 @@ def report() -> str:
     """The whole picture as text, a line a fact."""
     from zerodce_rt.backends import probed
     from zerodce_rt.bench.hardware import processor
-    from zerodce_rt.media.hwaccel import NVENC, NoHardware, try_encoder
-    from zerodce_rt.media.writer import find_encoder
+    from zerodce_rt.media.encoders import NVENC, find_encoder
+    from zerodce_rt.media.hwaccel import NoHardware, try_encoder
     from zerodce_rt.network.checkpoint import load_bundled
 
     lines = [
@@ -48,10 +49,10 @@ def report() -> str:
         "backends (auto takes the first that works):",
     ]
     for backend, found in probed():
-        told: str | Exception = found
+        shown: str | Exception = found
         if isinstance(found, str) and backend.on_gpu:
-            told = _checked(backend, found)
-        lines.append(_line("yes" if isinstance(told, str) else "no", backend.name, str(told)))
+            shown = _checked(backend, found)
+        lines.append(_line("yes" if isinstance(shown, str) else "no", backend.name, str(shown)))
     lines += ["", "NVIDIA:", *_nvidia_lines()]
     lines += ["", "weights:"]
     for model in MODELS:
@@ -141,4 +142,4 @@ def _live_lines() -> list[str]:
 
 
 def _line(mark: str, name: str, text: str) -> str:
-    return f"  {mark:<4}{name:<16}{text}".rstrip()
+    return f"  {mark:<4}{name:<16}{as_options(text)}".rstrip()

@@ -18,20 +18,23 @@ SUMMARY = "list, build or delete compiled networks for NVIDIA cards"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("list", "build", "clear"))
+    parser.add_argument(
+        "action", choices=("list", "build", "clear"),
+        help="show the engines in the cache, build one ahead of its use, or delete all",
+    )  # fmt: skip
     build = parser.add_argument_group("build")
     build.add_argument(
         "--size", type=frame_size, default=(1920, 1080), metavar="WxH",
-        help="of the frames that the engine is for (default: 1920x1080)",
+        help="size of the frames that the engine is for (default: 1920x1080)",
     )  # fmt: skip
     build.add_argument(
         "--backend", choices=("tensorrt-rtx", "tensorrt"), default="tensorrt-rtx",
-        help="default: tensorrt-rtx",
+        help="which TensorRT the engine is for (default: tensorrt-rtx)",
     )  # fmt: skip
     build.add_argument(
         "--target", metavar="NAME",
-        help="compute capability of the card that it is for, such as sm89, which need not be "
-        "here; for tensorrt-rtx (default: this machine's card)",
+        help="compute capability of the card that the engine is for, such as sm89; for "
+        "tensorrt-rtx, which needs no card to build (default: this machine's card)",
     )  # fmt: skip
     add_network_options(build)
 
@@ -53,13 +56,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _engine_line(engine: CachedEngine) -> str:
-    def told(field: str) -> str:
+    def shown(field: str) -> str:
         return str(engine.key.get(field, "?"))
 
-    size = f"{told('width')}x{told('height')}"
+    size = f"{shown('width')}x{shown('height')}"
     return (
-        f"{told('backend'):<14}{told('model'):<8}{size:<12}{told('target'):<7}"
-        f"{engine.bytes / 1e6:>7.1f} MB  {engine.built}  {told('gpu') or 'any card'}"
+        f"{shown('backend'):<14}{shown('model'):<8}{size:<12}{shown('target'):<7}"
+        f"{engine.bytes / 1e6:>7.1f} MB  {engine.built}  {shown('gpu') or 'any card'}"
     )
 
 
@@ -85,7 +88,9 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
         working_size = WorkingSize.parse(options.working_size)
         checkpoint = load_network(options.model, options.weights)
         if options.target is not None and options.backend != NAME:
-            raise ValueError(f"--target is for --backend {NAME}; others build for this card only")
+            raise ValueError(
+                f"--target is for --backend {NAME}; other engines are built for this card only"
+            )
     except ValueError as error:
         raise UsageError(str(error)) from error
     height, width = working_size.of(options.size[1], options.size[0])
@@ -100,10 +105,10 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
                 f"there is no NVIDIA card here; say for which one with --target {'|'.join(TARGETS)}"
             )
         backend = choose_backend(options.backend)  # before what follows: it needs Triton
-        from zerodce_rt.backends.cuda.runner import failures_told
+        from zerodce_rt.backends.cuda.runner import reported_as_device_errors
 
         before = len(list(cache))
-        with failures_told():
+        with reported_as_device_errors():
             backend.create(checkpoint).prepare(height, width)
         new = len(list(cache)) > before
     print(f"{options.backend}, {checkpoint.model}, {width}x{height}: "

@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     parser.add_argument(
         "--compare", choices=COMPARE_MODES,
-        help="before and after in one picture: halves, or side by side",
+        help="show before and after in one picture: two halves, or side by side",
     )  # fmt: skip
     add_model_options(parser)
     video = parser.add_argument_group("video")
@@ -44,12 +44,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     video.add_argument(
         "--hwaccel", action="store_true",
-        help="decode and encode on an NVIDIA GPU (NVDEC, NVENC) where it can; says where not",
+        help="decode and encode on an NVIDIA GPU (NVDEC, NVENC) where possible; what is not is "
+        "reported and done on the CPU",
     )  # fmt: skip
     video.add_argument("--start", type=seconds, default=0.0, metavar="TIME",
-                       help="begin there: seconds, or [HH:]MM:SS")  # fmt: skip
+                       help="where to begin: seconds, or [HH:]MM:SS")  # fmt: skip
     video.add_argument("--end", type=seconds, default=math.inf, metavar="TIME",
-                       help="stop there")  # fmt: skip
+                       help="where to stop")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,8 +72,8 @@ class _Job:
     """The options of one ``enhance`` command, checked before any file is touched."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        from zerodce_rt.media.encoders import EncoderSettings
         from zerodce_rt.media.reader import Span
-        from zerodce_rt.media.writer import EncoderSettings
 
         self.options = options
         try:
@@ -93,7 +94,7 @@ class _Job:
         if paths.is_picture(source):
             files.enhance_picture(source, output, **common)
             return
-        title = f"{source.name} [{self.enhancer.runner.name}]"
+        title = f"{source.name} [{self.enhancer.backend}]"
         with frame_progress(title, show=not self.options.quiet) as progress:
             files.enhance_video(
                 source, output, encoder=self.encoder, span=self.span,
@@ -104,7 +105,7 @@ class _Job:
 def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:
     output = output or folder.with_name(f"{folder.resolve().name}_enhanced")
     if output.resolve() == folder.resolve():
-        raise UsageError(f"{output}: is the input folder; choose another with -o")
+        raise UsageError(f"{output}: is the input folder; choose another `output`")
     if output.is_file():
         raise ZeroDCEError(f"{output}: is a file; the output of a folder is a folder")
     sources = [p for p in paths.find_media(folder) if output.resolve() not in p.resolve().parents]

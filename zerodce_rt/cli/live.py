@@ -19,31 +19,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="camera number or /dev/video path, rtsp:// http:// udp:// ... stream, or video file "
         "(default: camera 0)",
     )  # fmt: skip
-    parser.add_argument("--seconds", type=number, metavar="N", help="stop by itself after so long")
+    parser.add_argument("--seconds", type=number, metavar="N", help="stop after N seconds")
     camera = parser.add_argument_group("camera")
-    camera.add_argument("--list-cameras", action="store_true", help="list the cameras, and end")
+    camera.add_argument("--list-cameras", action="store_true", help="list the cameras, and exit")
     camera.add_argument(
         "--size", type=frame_size, default=(1280, 720), metavar="WxH",
         help="ask the camera for this size (default: 1280x720)",
     )  # fmt: skip
     camera.add_argument(
         "--fps", type=number, default=30.0, metavar="N",
-        help="ask for so many frames a second (default: 30)",
+        help="ask the camera for this frame rate (default: 30)",
     )  # fmt: skip
     camera.add_argument(
         "--keep-fps", action="store_true",
-        help="forbid the camera to slow down in the dark; the setting is put back at the end",
+        help="keep the camera from lowering its frame rate in the dark; its own setting is "
+        "restored at the end",
     )  # fmt: skip
     window = parser.add_argument_group("window (press H in it for its keys)")
     window.add_argument(
         "--view", choices=VIEWS, default="enhanced",
-        help="what to show first: with split, drag the divider (default: enhanced)",
+        help="what to show first; in split, drag the divider (default: enhanced)",
     )  # fmt: skip
     window.add_argument("--mirror", action="store_true", help="swap left and right in the window")
-    window.add_argument("--no-overlay", action="store_true", help="show no figures")
-    window.add_argument("--full-screen", action="store_true")
     window.add_argument(
-        "--no-window", action="store_true", help="run unseen, with --record or --virtual-camera"
+        "--no-overlay", action="store_true", help="hide frame rate, delay and the like"
+    )
+    window.add_argument("--full-screen", action="store_true", help="start in full screen")
+    window.add_argument(
+        "--no-window",
+        action="store_true",
+        help="open no window; needs --record or --virtual-camera",
     )
     outputs = parser.add_argument_group("output")
     outputs.add_argument(
@@ -57,7 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     outputs.add_argument(
         "-o", "--output", type=Path, default=Path(), metavar="FOLDER",
-        help="where the keys' snapshots and recordings go (default: here)",
+        help="folder for the snapshots and recordings made with keys (default: the current one)",
     )  # fmt: skip
     add_model_options(parser)
 
@@ -72,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
     if options.list_cameras:
         print("\n".join(list_cameras()) or "no cameras found")
         return 0
+    if options.no_window and options.record is None and not options.virtual_camera:
+        raise UsageError("--no-window needs --record or --virtual-camera")
     try:
         camera = CameraSettings(width=options.size[0], height=options.size[1], rate=options.fps)
         settings = LiveSettings(

@@ -20,9 +20,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--max-level", type=fraction, metavar="0..1",
-        help="mean brightness that a frame is not lifted above, so that a well-lit one stays as "
-        f"it is; 1: no limit (default: {DEFAULT_MAX_LEVEL}; 1 for the published programs' working "
-        "sizes)",
+        help="mean brightness above which no frame is lifted, so that a well-lit one stays as it "
+        f"is; 1: no limit (default: {DEFAULT_MAX_LEVEL}, but 1 with working size 'full' or a "
+        "fraction)",
     )  # fmt: skip
     add_network_options(group)
     group.add_argument(
@@ -43,7 +43,8 @@ def add_network_options(parser: argparse._ActionsContainer) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--working-size", default=str(DEFAULT_WORKING_SIZE), metavar="SIZE",
-        help="what the network sees: a long side in pixels, 'full' (the published Zero-DCE), "
+        help="size of the copy that the network sees: a long side in pixels, 'full' (the published "
+        "Zero-DCE), "
         f"or '1/12' (the published Zero-DCE++) (default: {DEFAULT_WORKING_SIZE})",
     )  # fmt: skip
 

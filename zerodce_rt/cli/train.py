@@ -21,18 +21,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, metavar="FILE.safetensors",
         help="weights to write; a .csv log and a .png sheet appear beside it",
     )  # fmt: skip
-    parser.add_argument("--model", choices=MODELS, default=DEFAULT_MODEL)
+    parser.add_argument(
+        "--model", choices=MODELS, default=DEFAULT_MODEL,
+        help=f"which network (default: {DEFAULT_MODEL})",
+    )  # fmt: skip
     parser.add_argument(
         "--preset", choices=("default", "published"), default="default",
         help="default: what trained best here; published: the settings of the papers' programs",
     )  # fmt: skip
-    parser.add_argument("--steps", type=int, help="optimiser steps")
-    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--steps", type=int, help="optimiser steps (default: by preset)")
+    parser.add_argument("--batch-size", type=int, help="photographs in each step")
     parser.add_argument("--size", type=int, help="side of the training squares in pixels")
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--seed", type=int)
+    parser.add_argument(
+        "--learning-rate", type=float, help="of Adam; its peak with the one-cycle schedule"
+    )
+    parser.add_argument("--seed", type=int, help="of everything random")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
-    parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
+    parser.add_argument("--resume", action="store_true", help="continue where a run was stopped")
     parser.add_argument("--overwrite", action="store_true", help="replace existing weights")
     parser.add_argument(
         "--hold-out", type=int, default=0, metavar="N",
@@ -40,10 +45,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--sheet-every", type=int, default=500, metavar="STEPS",
                         help="steps between two before/after sheets (default: 500)")  # fmt: skip
-    losses = parser.add_argument_group("losses")
+    losses = parser.add_argument_group("losses (default: by preset)")
     for name in LOSSES:
-        losses.add_argument(f"--{name}-weight", type=float, metavar="W")
-    losses.add_argument("--exposure-target", type=fraction, metavar="E")
+        losses.add_argument(
+            f"--{name}-weight", type=float, metavar="W", help=f"factor of the {name} loss"
+        )
+    losses.add_argument(
+        "--exposure-target", type=fraction, metavar="E",
+        help="brightness that every region should have, 0 to 1",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,12 +61,8 @@ def run(options: argparse.Namespace) -> int:
 
     import torch
 
-    from zerodce_rt.training.trainer import (
-        TrainingSettings,
-        check_options,
-        published_settings,
-        train,
-    )
+    from zerodce_rt.training import TrainingSettings, published_settings, train
+    from zerodce_rt.training.trainer import check_options
 
     output: Path = options.output
     if output.suffix != ".safetensors":
@@ -80,8 +86,6 @@ def run(options: argparse.Namespace) -> int:
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ZeroDCEError(f"device {device} is not available; see 'zerodce-rt doctor'")
     train(
         options.photos, output, settings, device=device, resume=options.resume,
         hold_out=options.hold_out, sheet_every=options.sheet_every, progress=not options.quiet,

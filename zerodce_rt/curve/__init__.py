@@ -1,1 +1,1 @@
-"""The idea: tone curves, drawn small and applied large. NumPy only."""
+"""Tone curves: estimated on a thumbnail, applied at full size. Plain NumPy."""

@@ -1,8 +1,8 @@
-"""What happens to curve maps before they are applied: a limit, calm over time, strength.
+"""Between estimating curve maps and applying them: limit brightness, smooth over time, scale.
 
-The network knows only how to brighten, so what is bright already must be held back here. And
-maps are estimated for each frame alone; sensor noise makes them tremble and the picture
-flicker. Following them with a short time constant removes that, and a cut starts afresh.
+The network brightens whatever it sees, so frames that are bright already are limited here. It also
+estimates each frame on its own: sensor noise makes the maps tremble, and the picture would flicker.
+Smoothing with a short time constant removes that; a cut starts a new scene without smoothing.
 """
 
 from __future__ import annotations
@@ -16,30 +16,37 @@ from numpy.typing import NDArray
 
 from zerodce_rt.curve.maps import CurveMaps, iterate
 
-# Mean absolute difference of two thumbnails, as a share of their mean level, above which they
-# show different scenes. Noise and ordinary motion stay below 0.2; cuts are mostly above 0.5.
 CUT_THRESHOLD = 0.4
-# Keeps the ratio meaningful between two nearly black frames.
+"""Mean absolute difference of two thumbnails, relative to their mean level, above which they show
+different scenes. Noise and ordinary motion stay below 0.2; most cuts are above 0.5."""
+
 DARKEST_LEVEL = 0.02
-# The brightness is measured on every n-th pixel of a thumbnail, this many across at most.
+"""Smallest mean level to divide by, so that noise in nearly black frames is not taken for a cut."""
+
 PROBE_SIZE = 24
-# What stays below this at full strength, such as a film's black bars, does not count.
+"""The level is measured on every n-th pixel of a thumbnail: at most this many along a side."""
+
 BLACK_LEVEL = 0.02
-# Shares of the curve whose brightness is measured; what lies between is interpolated.
+"""Pixels that stay below this at full strength, such as black bars, do not count in the level."""
+
 PROBE_SHARES = np.linspace(0, 1, 9, dtype=np.float32)
+"""Strengths at which the level is measured; between them it is interpolated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControlSettings:
-    """How the estimate of each frame is followed.
+    """How estimates become the maps that are applied.
 
     Attributes:
-        strength: 0 leaves the picture as it is, 1 is the network's full curve.
-        smoothing_seconds: time constant with which maps follow the estimate; 0 is off.
-        estimate_seconds: for how long an estimate is good, unless a cut comes before; 0 has one
-            made for each frame.
-        max_level: mean level, 0 to 1 of the gamma-encoded range, that the curve does not lift a
-            picture above: a brighter picture stays as it is. 1 is off.
+        strength: in [0, 1]; 0 leaves the picture unchanged, 1 is the network's full curve.
+        smoothing_seconds: time constant with which the maps follow the estimates; 0 is off.
+        estimate_seconds: how long an estimate is used for the frames after it, unless a cut comes
+            first; 0 estimates every frame.
+        max_level: in (0, 1]; the curve does not lift the mean of a gamma-encoded picture above
+            this, and leaves a brighter picture unchanged. 1 is off.
+
+    Raises:
+        ValueError: a setting outside its range.
     """
 
     strength: float = 1.0
@@ -49,23 +56,27 @@ class ControlSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be between 0 and 1, not {self.strength}")
+            raise ValueError(f"`strength` must be between 0 and 1, not {self.strength}")
         for name in ("smoothing_seconds", "estimate_seconds"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
-                raise ValueError(f"{name} must be 0 or more, not {value}")
+                raise ValueError(f"`{name}` must be 0 or more, not {value}")
         if not 0 < self.max_level <= 1:
-            raise ValueError(f"max_level must be above 0 and at most 1, not {self.max_level}")
+            raise ValueError(f"`max_level` must be above 0 and at most 1, not {self.max_level}")
 
 
 class CurveControl:
-    """Turns each frame's estimate into the maps to apply. Holds the state of one video."""
+    """Turns estimates into the maps to apply, frame by frame. Holds the state of one video.
+
+    Attributes:
+        settings: may be replaced between frames.
+    """
 
     def __init__(self, settings: ControlSettings) -> None:
         self.settings = settings
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past; the next frame starts a new scene."""
+        """Forget earlier frames; the next one starts a new scene."""
         self._thumbnail: NDArray[np.float32] | None = None
         self._target: CurveMaps | None = None
         self._maps: CurveMaps | None = None
@@ -77,36 +88,38 @@ class CurveControl:
         thumbnail: NDArray[np.float32],
         seconds: float | None,
     ) -> CurveMaps:
-        """The maps to apply to this frame.
+        """The maps to apply to the next frame.
 
         Args:
-            estimate: gives the maps for the thumbnail; called only if the last are too old.
-            thumbnail: the frame, ``(3, h, w)`` RGB in [0, 1].
-            seconds: the frame's time; None for a picture without one, which stands alone.
+            estimate: returns the network's maps for the thumbnail; called only when the last
+                estimate is too old.
+            thumbnail: the frame, ``(3, h, w)`` float32 RGB in [0, 1].
+            seconds: the frame's time; a step back starts a new scene. None for a single picture,
+                which neither uses nor changes the state.
         """
         if seconds is None:
             maps = self._limited(estimate(), thumbnail)
         else:
-            maps = self._followed(estimate, thumbnail, seconds)
+            maps = self._smoothed(estimate, thumbnail, seconds)
         strength = self.settings.strength
         return maps if strength == 1 else maps.scaled(strength)
 
     def _limited(self, maps: CurveMaps, thumbnail: NDArray[np.float32]) -> CurveMaps:
         return within_level(maps, thumbnail, self.settings.max_level)
 
-    def _followed(
+    def _smoothed(
         self, estimate: Callable[[], CurveMaps], thumbnail: NDArray[np.float32], seconds: float
     ) -> CurveMaps:
         settings, previous, target = self.settings, self._maps, self._target
         elapsed = seconds - self._seconds
-        fresh = elapsed < 0 or self._is_cut(thumbnail)
+        new_scene = elapsed < 0 or self._is_cut(thumbnail)
         age = seconds - self._estimated
-        # Half a millisecond of slack: frame times are rounded.
-        if target is None or fresh or age >= settings.estimate_seconds - 5e-4:
+        # Half a millisecond of tolerance: frame times are rounded.
+        if target is None or new_scene or age >= settings.estimate_seconds - 5e-4:
             target = self._limited(estimate(), thumbnail)
             self._target, self._estimated = target, seconds
         maps = target
-        if previous is not None and not fresh and settings.smoothing_seconds > 0:
+        if previous is not None and not new_scene and settings.smoothing_seconds > 0:
             follow = np.float32(1 - math.exp(-elapsed / settings.smoothing_seconds))
             values = previous.values + follow * (target.values - previous.values)
             maps = CurveMaps(values, target.align_corners)
@@ -122,18 +135,26 @@ class CurveControl:
 
 
 def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: float) -> CurveMaps:
-    """The maps, weakened as far as needed to keep a picture's mean within a level.
+    """Scale maps down until they do not lift a picture's mean above a level.
 
     Args:
-        thumbnail: the picture, ``(3, h, w)`` RGB in [0, 1] at the resolution of the maps.
-        max_level: 0 to 1, the mean of all that is not black; 1 returns the maps as they are.
+        thumbnail: the picture, ``(3, h, w)`` float32 RGB in [0, 1] at the resolution of the maps.
+        max_level: in (0, 1]; black areas are left out of the mean. 1 is off.
+
+    Returns:
+        The maps themselves if the picture stays within the level, a scaled copy otherwise.
+
+    >>> thumbnail = np.full((3, 36, 64), 0.1, np.float32)
+    >>> maps = CurveMaps(np.full((3, 36, 64), -0.8, np.float32))  # alone: 0.997
+    >>> limited = within_level(maps, thumbnail, 0.5)
+    >>> float(iterate(thumbnail, limited.values).mean().round(2))
+    0.5
     """
     if max_level >= 1:
         return maps
     step = -(-max(thumbnail.shape) // PROBE_SIZE)
     probe, curve = thumbnail[:, ::step, ::step], maps.values[:, ::step, ::step]
-    # One picture for each share of the curve.
-    pictures = iterate(probe, PROBE_SHARES[:, None, None, None] * curve)
+    pictures = iterate(probe, PROBE_SHARES[:, None, None, None] * curve)  # one for each strength
     lit = pictures[-1].max(axis=0) > BLACK_LEVEL
     if not lit.any():
         return maps
@@ -145,4 +166,5 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
         return maps.scaled(0)
     below = above - 1
     part = (max_level - levels[below]) / (levels[above] - levels[below])
-    return maps.scaled(float(PROBE_SHARES[below] + part * PROBE_SHARES[1]))
+    step_width = PROBE_SHARES[1]  # they start at 0, evenly spaced
+    return maps.scaled(float(PROBE_SHARES[below] + part * step_width))

@@ -1,10 +1,10 @@
-"""The light-enhancement curve, defined once.
+"""The light-enhancement curve: the definition that every fused kernel is tested against.
 
-``LE(x) = x + a * x * (1 - x)`` applied several times (Guo et al., CVPR 2020, eq. 1-3).
-The networks emit ``A = -a``, hence the form used everywhere here:
-``x <- x + A * (x^2 - x)``, with x and the result in [0, 1] and A in [-1, 1].
+The papers apply ``LE(x) = x + a * x * (1 - x)`` several times (Guo et al., CVPR 2020, eq. 1-3).
+Their networks output ``A = -a``, hence the form used throughout this project:
+``x <- x + A * (x^2 - x)``, with x and the result in [0, 1] and A in [-1, 1]. Negative A brightens.
 
-Everything in this module is plain and slow; each fused kernel is tested against it.
+The code here is plain and slow; what runs on frames are the kernels of the backends.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ else:
     ArrayT = TypeVar("ArrayT")
 
 ITERATIONS = 8
+"""How often the curve is applied with shared maps (Guo et al., CVPR 2020, section 3.1)."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,21 @@ class CurveMaps:
     """Curve maps for one frame, at any resolution.
 
     Attributes:
-        values: ``(3 * k, h, w)`` float32 in [-1, 1]. With k = 1 one RGB triple is shared by
-            the eight iterations; with k > 1 each of the k iterations has its own.
-        align_corners: how the grid lies over the frame. False: cell edges meet frame edges
-            (the usual image resize). True: corner samples sit on corner pixels (the
+        values: ``(3 * k, h, w)`` float32 in [-1, 1]. With k = 1 all eight iterations share one
+            RGB triple of maps; with k > 1 each of the k iterations has its own.
+        align_corners: how the maps are laid over the frame, as in PyTorch's ``interpolate``.
+            False: the edges of corner samples meet the frame's edges (the usual image resize).
+            True: the centres of corner samples lie on the centres of corner pixels (the
             published Zero-DCE++ program).
 
     Raises:
-        ValueError: if the shape is not ``(3 * k, h, w)``.
+        ValueError: if the shape is not ``(3 * k, h, w)``, or empty.
+
+    >>> maps = CurveMaps(np.full((3, 36, 64), -0.5, np.float32))
+    >>> maps.shared, maps.iterations
+    (True, 8)
+    >>> CurveMaps(np.zeros((24, 36, 64), np.float32)).iterations
+    8
     """
 
     values: NDArray[np.float32]
@@ -50,15 +58,16 @@ class CurveMaps:
 
     @property
     def shared(self) -> bool:
-        """Whether one triple of maps serves all iterations."""
+        """Whether all iterations use the same RGB triple of maps."""
         return self.values.shape[0] == 3
 
     @property
     def iterations(self) -> int:
+        """How often the curve is applied."""
         return ITERATIONS if self.shared else self.values.shape[0] // 3
 
     def scaled(self, strength: float) -> CurveMaps:
-        """The same maps with every coefficient multiplied; 0 leaves a frame as it is."""
+        """A copy with all values multiplied by ``strength``; 0 leaves a frame unchanged."""
         return CurveMaps(self.values * np.float32(strength), self.align_corners)
 
 
@@ -66,11 +75,18 @@ def iterate(x: ArrayT, maps: ArrayT) -> ArrayT:
     """Apply the curve to an image, with maps of the image's own resolution.
 
     Args:
-        x: ``(..., 3, H, W)`` in [0, 1]; NumPy array or torch tensor.
+        x: ``(..., 3, H, W)`` float RGB in [0, 1]; a NumPy array or a torch tensor.
         maps: ``(..., 3 * k, H, W)`` in [-1, 1]; k = 1 is shared by eight iterations.
 
     Returns:
-        The enhanced image, of the shape of ``x``.
+        The enhanced image in [0, 1], of the shape of ``x``.
+
+    One pixel, two iterations with maps of their own; the second, all zeros, changes nothing:
+
+    >>> x = np.array([0.5, 0.5, 0.5]).reshape(3, 1, 1)
+    >>> maps = np.array([-1, 0, 1, 0, 0, 0]).reshape(6, 1, 1)
+    >>> iterate(x, maps).ravel().tolist()
+    [0.75, 0.5, 0.25]
     """
     k = maps.shape[-3] // 3
     for i in range(ITERATIONS if k == 1 else k):
@@ -82,16 +98,24 @@ def iterate(x: ArrayT, maps: ArrayT) -> ArrayT:
 def source_positions(
     size: int, source_size: int, *, align_corners: bool, scale: float | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Where each of ``size`` samples falls on a grid of ``source_size``.
+    """Which source samples a linear resize along one axis reads, and with which weights.
 
     The rule is that of ``torch.nn.functional.interpolate(mode="bilinear")``.
 
     Args:
-        scale: source samples per sample, where it is not ``source_size / size``
-            (torch keeps a ``scale_factor`` it was given).
+        size: samples of the result.
+        source_size: samples of the source.
+        scale: source samples per result sample, if not ``source_size / size``. PyTorch uses
+            ``1 / scale_factor`` as given, although it rounds the result's size. Has no effect
+            with ``align_corners``.
 
     Returns:
-        The lower neighbour's index, and the weight of the upper neighbour in [0, 1].
+        Two arrays of ``size``: the index of the lower neighbour, and the weight in [0, 1] of the
+        upper neighbour, which is the next sample.
+
+    >>> lower, weight = source_positions(4, 2, align_corners=False)
+    >>> lower.tolist(), weight.tolist()
+    ([0, 0, 0, 0], [0.0, 0.25, 0.75, 1.0])
     """
     out = np.arange(size, dtype=np.float64)
     if align_corners:
@@ -111,10 +135,11 @@ def resize_bilinear(
     align_corners: bool = False,
     scale: float | None = None,
 ) -> NDArray[Any]:
-    """Bilinear interpolation of the last two axes, without antialiasing.
+    """Resize the last two axes by bilinear interpolation, without antialiasing.
 
     Args:
         image: ``(..., h, w)`` float.
+        align_corners, scale: see ``source_positions``.
 
     Returns:
         ``(..., height, width)`` of the dtype of ``image``.
@@ -134,10 +159,10 @@ def resize_bilinear(
 
 
 def apply(image: NDArray[Any], maps: CurveMaps) -> NDArray[Any]:
-    """The reference: interpolate the maps to the image's size, then iterate.
+    """Enhance an image: interpolate the maps to its size, then iterate.
 
     Args:
-        image: ``(3, H, W)`` float RGB in [0, 1]. The arithmetic runs in its dtype.
+        image: ``(3, H, W)`` float RGB in [0, 1], gamma-encoded. The arithmetic runs in its dtype.
         maps: maps of any resolution.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How large the copy of a frame is that the network sees."""
+"""The size at which the network sees a frame."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WorkingSize:
-    """How large the copy is that the network sees.
+    """The size at which the network sees a frame; by default the frame's own.
+
+    The frame's own size is how the published Zero-DCE works.
 
     Attributes:
-        long_side: at most that many pixels, by area averaging. None: the frame's own size, the
-            published Zero-DCE.
-        divisor: exactly ``1 / divisor`` of the frame, sampled bilinearly, with maps laid
-            corner on corner: the published Zero-DCE++ program (its default is 12).
+        long_side: longest side of the thumbnail in pixels, 16 or more. Smaller frames are not
+            enlarged, larger ones are averaged over areas.
+        divisor: the thumbnail is exactly ``1 / divisor`` of the frame, 2 or more. It is sampled
+            bilinearly, and its maps are enlarged with aligned corners, as in the published
+            Zero-DCE++ program (whose default is 12).
+
+    Raises:
+        ValueError: both are given, or one is too small.
     """
 
     long_side: int | None = None
@@ -21,16 +27,16 @@ class WorkingSize:
 
     @property
     def published(self) -> bool:
-        """Whether this is how one of the published programs works."""
+        """Whether one of the published programs works at this size: full, or divided."""
         return self.long_side is None
 
     def __post_init__(self) -> None:
         if self.long_side is not None and self.divisor is not None:
-            raise ValueError("a working size has a long side or a divisor, not both")
+            raise ValueError("give `long_side` or `divisor`, not both")
         if self.long_side is not None and self.long_side < 16:
-            raise ValueError(f"long_side must be at least 16, not {self.long_side}")
+            raise ValueError(f"`long_side` must be at least 16, not {self.long_side}")
         if self.divisor is not None and self.divisor < 2:
-            raise ValueError(f"divisor must be at least 2, not {self.divisor}")
+            raise ValueError(f"`divisor` must be at least 2, not {self.divisor}")
 
     @classmethod
     def parse(cls, value: int | str | WorkingSize) -> WorkingSize:
@@ -38,6 +44,11 @@ class WorkingSize:
 
         Raises:
             ValueError: for anything else.
+
+        >>> WorkingSize.parse("1/12")
+        WorkingSize(long_side=None, divisor=12)
+        >>> str(WorkingSize.parse(64)), str(WorkingSize.parse("full"))
+        ('64', 'full')
         """
         if isinstance(value, WorkingSize):
             return value
@@ -49,14 +60,24 @@ class WorkingSize:
         if text.startswith("1/") and text[2:].isdecimal() and int(text[2:]) > 1:
             return cls(divisor=int(text[2:]))
         raise ValueError(
-            "working size must be a long side of 16 pixels or more, 'full', "
+            "`working_size` must be a long side of 16 pixels or more, 'full', "
             f"or a fraction like '1/12', not {text!r}"
         )
 
-    def of(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the network's input for a frame."""
+    def __str__(self) -> str:
+        """The text that ``parse`` reads back."""
         if self.divisor is not None:
-            # The rounding of torch's interpolate(scale_factor=1 / divisor).
+            return f"1/{self.divisor}"
+        return "full" if self.long_side is None else str(self.long_side)
+
+    def of(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width in pixels of the thumbnail of a frame.
+
+        >>> WorkingSize(long_side=64).of(1080, 1920)
+        (36, 64)
+        """
+        if self.divisor is not None:
+            # Rounded as PyTorch's interpolate(scale_factor=1 / divisor) does.
             scale = 1 / self.divisor
             return max(1, int(height * scale)), max(1, int(width * scale))
         long_side = max(height, width)

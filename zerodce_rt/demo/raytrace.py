@@ -1,7 +1,8 @@
-"""A small ray tracer: balls and boxes in a room, glowing balls for lights, soft shadows, mirrors.
+"""A small ray tracer: balls and boxes in a room, with soft shadows and reflections.
 
-Lengths are in metres: x to the right, y up, z away from the camera. Vectors lie in ``(3, n)``
-float32 arrays, one column per ray; light is linear RGB in the same layout, 1 being display white.
+Lengths are in metres: x to the right, y up, z away from the camera. Vectors are the columns of
+``(3, n)`` float32 arrays, one for each ray; light is linear RGB in the same layout, and 1 is
+display white.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[Any]  # float32 but for rare intermediate results; NumPy's stubs lose track of it
+Floats = NDArray[Any]  # float32, with rare exceptions; NumPy's stubs cannot follow
 Vec = tuple[float, float, float]
 Texture = Callable[[Floats], Floats]
-"""From places ``(3, n)`` on a solid, relative to its centre and turned with it, to factors of its
-colour, ``(3, n)`` or ``(n,)``."""
+"""From points ``(3, n)`` on a solid, in its own axes around its centre, to factors of its colour,
+``(3, n)`` or ``(n,)``."""
 
-SKIN = 2e-3  # metres between a surface and the rays that leave it
-NEAR_MISS = 0.4  # share of the way to a light within which a passing solid may dim it
+SKIN = 2e-3  # metres between a surface and the origins of rays that leave it
+NEAR_MISS = 0.4  # as a share of the distance to a light: how near a solid must pass to dim it
 WHITE: Vec = (1.0, 1.0, 1.0)
 
 
@@ -53,12 +54,12 @@ def smallest(v: Floats) -> Floats:
 
 
 def turned(v: Floats, angle: float) -> Floats:
-    """Vectors ``(3, n)`` as seen from axes that are turned about y by so many radians."""
+    """Vectors ``(3, n)`` in axes that are turned about y by an angle in radians."""
     c, s = float(np.cos(angle)), float(np.sin(angle))
     return np.stack([c * v[0] + s * v[2], v[1], c * v[2] - s * v[0]])
 
 
-# What there is to see.
+# What the world is made of.
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,12 @@ class Solid:
     """A ball (or ellipsoid) or a box.
 
     Attributes:
-        size: half its extent along x, y and z, before it is turned about y by ``turn`` radians.
+        size: half its extent along x, y and z in metres, before it is turned.
         texture: varies the colour over the surface.
-        gloss: share of light mirrored at normal incidence (Schlick's approximation).
-        glow: emitted light, as a multiple of the colour; 0 for what is lit by others.
-        casts: whether it keeps light from others.
+        gloss: share of light reflected at normal incidence (Schlick's approximation).
+        turn: rotation about y in radians.
+        glow: emitted light, as a multiple of the colour; 0 for what is lit by the lights.
+        casts: whether it casts a shadow.
     """
 
     shape: Literal["ball", "box"]
@@ -85,17 +87,22 @@ class Solid:
 
     @property
     def radius(self) -> float:
-        """Of a ball around it, in metres."""
+        """Radius of a ball around it, in metres."""
         return max(self.size) if self.shape == "ball" else float(np.linalg.norm(self.size))
 
-    def local(self, places: Floats) -> Floats:
-        """Places ``(3, n)`` relative to its centre, in its own axes."""
-        return turned(places - column(self.centre), self.turn)
+    def local(self, points: Floats) -> Floats:
+        """Points ``(3, n)`` in its own axes around its centre."""
+        return turned(points - column(self.centre), self.turn)
 
 
 @dataclass(frozen=True)
 class Light:
-    """A glowing ball; ``power`` is the irradiance at one metre."""
+    """A glowing ball that lights others.
+
+    Attributes:
+        power: irradiance at one metre, linear RGB.
+        colour, glow: of the ball itself, as in ``Solid``.
+    """
 
     centre: Vec
     radius: float
@@ -105,16 +112,16 @@ class Light:
 
     @property
     def solid(self) -> Solid:
-        """The ball itself, to be seen."""
+        """The ball itself, for rays to hit."""
         size = (self.radius, self.radius, self.radius)
         return Solid("ball", self.centre, size, self.colour, glow=self.glow, casts=False)
 
 
 @dataclass(frozen=True)
 class Room:
-    """The space: x from -width/2 to width/2, y from 0 to height, z from near to far.
+    """The space: x from -width/2 to width/2, y from 0 to height, z from near to far, in metres.
 
-    Its walls are solids like all others. ``ambient`` is its diffuse light.
+    Its walls are solids like all others. ``ambient`` is its diffuse light, linear RGB.
     """
 
     width: float
@@ -126,20 +133,20 @@ class Room:
 
 @dataclass(frozen=True)
 class World:
-    """All that rays can meet, and all that lights it; lights are seen only as ``solids``."""
+    """A room, the solids in it, and the lights, which are seen only if their solids are in it."""
 
     room: Room
     lights: tuple[Light, ...]
     solids: list[Solid]
 
 
-# Where rays meet solids.
+# Where rays hit solids.
 
 
 def span(solid: Solid, origins: Floats, rays: Floats) -> tuple[Floats, Floats]:
-    """Where each ray enters and leaves a solid: two ``(n,)``, in lengths of the ray.
+    """Where rays enter and leave a solid, as multiples of the ray vectors: two ``(n,)``.
 
-    A ray that misses has enter > leave; halfway between them it passes near the solid.
+    For a ray that misses, enter > leave; between them is where it passes nearest, roughly.
     """
     # Scaled to a ball of radius 1, or a box from -1 to 1.
     size = column(solid.size)
@@ -157,10 +164,10 @@ def span(solid: Solid, origins: Floats, rays: Floats) -> tuple[Floats, Floats]:
 def near_rays(
     solids: list[Solid], origins: Floats, rays: Floats, slack: float = 0, reach: float = np.inf
 ) -> list[Solid]:
-    """The solids that some of the unit rays may meet, found by a cone around all of them.
+    """The solids that some of the unit rays may hit: those that meet a cone around all rays.
 
     Args:
-        slack: metres by which the rays may start beside ``origins``.
+        slack: metres by which rays may start beside ``origins``.
         reach: metres from the mean origin beyond which solids are left out.
     """
     apex, axis = origins.mean(1), rays.mean(1)
@@ -177,9 +184,9 @@ def near_rays(
     return [s for s, m in zip(solids, met, strict=True) if m]
 
 
-def clearance(solid: Solid, places: Floats) -> Floats:
-    """Metres from a solid's surface, about; negative inside: ``(n,)``."""
-    local, size = np.abs(solid.local(places)), column(solid.size)
+def clearance(solid: Solid, points: Floats) -> Floats:
+    """Approximate distance from a solid's surface in metres, negative inside: ``(n,)``."""
+    local, size = np.abs(solid.local(points)), column(solid.size)
     if solid.shape == "ball":
         return (np.sqrt(dot(local / size, local / size)) - 1) * min(solid.size)
     gap = local - size
@@ -190,80 +197,81 @@ def clearance(solid: Solid, places: Floats) -> Floats:
 # Light.
 
 
-def reaching(light: Light, solids: list[Solid], places: Floats, normals: Floats) -> Floats:
+def irradiance(light: Light, solids: list[Solid], points: Floats, normals: Floats) -> Floats:
     """Irradiance from a light, with soft shadows of the solids: ``(3, n)``.
 
-    A solid dims by how near to it the way to the light passes, against the width that the
-    light seems to have there.
+    How much a solid dims the light depends on how far the line to the light's centre passes from
+    it, relative to the width of the cone of light there.
     """
     centre = column(light.centre)
-    way = centre - places
-    square = dot(way, way)
+    to_light = centre - points
+    square = dot(to_light, to_light)
     distance = np.sqrt(square)
-    lit = np.maximum(dot(way, normals), 0) / (distance * square)
+    lit = np.maximum(dot(to_light, normals), 0) / (distance * square)
     if not lit.any():
-        return np.zeros_like(places)
-    for solid in near_rays(solids, centre, way / -distance, light.radius, distance.max()):
+        return np.zeros_like(points)
+    for solid in near_rays(solids, centre, to_light / -distance, light.radius, distance.max()):
         if solid.casts:
-            enter, leave = span(solid, places, way)
+            enter, leave = span(solid, points, to_light)
             middle = (enter + leave) / 2
             some = np.flatnonzero((middle > 0) & (middle < 1) & (enter - leave < NEAR_MISS))
-            gap = clearance(solid, places[:, some] + middle[some] * way[:, some])
+            gap = clearance(solid, points[:, some] + middle[some] * to_light[:, some])
             share = (0.5 + 0.5 * gap / (light.radius * middle[some] + SKIN)).clip(0, 1)
             lit[some] *= share * share * (3 - 2 * share)
     return column(light.power) * lit
 
 
-def ambient(room: Room, solids: list[Solid], places: Floats, normals: Floats) -> Floats:
-    """The room's diffuse light, ``(3, n)``: less of it in corners and beside solids."""
+def ambient(room: Room, solids: list[Solid], points: Floats, normals: Floats) -> Floats:
+    """The room's diffuse light: ``(3, n)``, less of it in corners and beside solids."""
     share = 0.72 + 0.28 * normals[1]
-    x, y, z = places
-    # The wall behind the camera is too far to matter.
+    x, y, z = points
+    # The wall behind the camera is too far away to matter.
     to_walls = room.width / 2 - np.abs(x), np.minimum(y, room.height - y), room.far - z
     for axis, gap in enumerate(to_walls):
         share *= 1 - 0.45 * np.exp(-gap / 0.3) * (1 - np.abs(normals[axis]))
-    middle = places.mean(1)
-    extent = np.abs(places - middle[:, None]).max() * 1.5
+    middle = points.mean(1)
+    extent = np.abs(points - middle[:, None]).max() * 1.5
     for solid in solids:
         radius, away = min(solid.size), np.linalg.norm(np.array(solid.centre) - middle) - extent
         if solid.casts and radius > max(0.13, away / 6):
-            way = column(solid.centre) - places
-            square = dot(way, way)
-            facing = np.maximum(dot(way, normals), 0) / np.sqrt(square)
+            to_solid = column(solid.centre) - points
+            square = dot(to_solid, to_solid)
+            facing = np.maximum(dot(to_solid, normals), 0) / np.sqrt(square)
             share *= 1 - 0.9 * facing * np.minimum(radius * radius / square, 1)
     return column(room.ambient) * share
 
 
-def shade(solid: Solid, world: World, places: Floats, rays: Floats, depth: int) -> Floats:
-    """Light that leaves ``places`` on a solid, against the unit rays that found them: ``(3, n)``.
+def shade(solid: Solid, world: World, points: Floats, rays: Floats, depth: int) -> Floats:
+    """Light from points on a solid, back along the unit rays that hit them: ``(3, n)``.
 
     Args:
-        depth: how many mirrors the rays have met; what is seen in a mirror is not one itself.
+        points: ``(3, n)`` on the surface.
+        depth: number of reflections before; only at 0 are reflections traced.
     """
-    local = solid.local(places)
+    local = solid.local(points)
     colour = column(solid.colour) * (solid.texture(local) if solid.texture else np.ones_like(local))
     if solid.glow:
         return colour * solid.glow
     outward = local / column(solid.size)
-    if solid.shape == "box":  # the face is that of the largest coordinate
+    if solid.shape == "box":  # a point lies on the face of its largest coordinate
         outward = np.where(np.abs(outward) >= largest(np.abs(outward)), np.sign(outward), 0)
     normals = turned(unit(outward / column(solid.size)), -solid.turn).astype(np.float32)
-    places = places + normals * SKIN
-    light = ambient(world.room, world.solids, places, normals)
-    light = light + sum(reaching(lamp, world.solids, places, normals) for lamp in world.lights)
+    points = points + normals * SKIN
+    light = ambient(world.room, world.solids, points, normals)
+    light = light + sum(irradiance(lamp, world.solids, points, normals) for lamp in world.lights)
     if not solid.gloss or depth:
         return light * colour
     cosine = dot(normals, rays)
     mirror = solid.gloss + (1 - solid.gloss) * (1 - np.abs(cosine)).clip(0, 1) ** 5
-    seen = trace(world, places, rays - 2 * cosine * normals, depth + 1)
+    seen = trace(world, points, rays - 2 * cosine * normals, depth + 1)
     return light * colour * (1 - mirror) + mirror * seen
 
 
 def trace(world: World, origins: Floats, rays: Floats, depth: int = 0) -> Floats:
-    """Light that comes in along unit rays, ``(3, n)``; none where they meet nothing.
+    """Light that arrives along unit rays: ``(3, n)``, black where they hit nothing.
 
     Args:
-        depth: how many mirrors the rays have met.
+        depth: number of reflections before.
     """
     nearest = np.full(rays.shape[1], np.inf, np.float32)
     index = np.full(rays.shape[1], -1)
@@ -276,6 +284,6 @@ def trace(world: World, origins: Floats, rays: Floats, depth: int = 0) -> Floats
     for i, solid in enumerate(near):
         if (found := np.flatnonzero(index == i)).size:
             ray = rays[:, found]
-            places = origins[:, found] + nearest[found] * ray
-            out[:, found] = shade(solid, world, places, ray, depth)
+            points = origins[:, found] + nearest[found] * ray
+            out[:, found] = shade(solid, world, points, ray, depth)
     return out

@@ -1,8 +1,8 @@
-"""The scene that ``zerodce-rt demo`` films: a furnished room at night, and the film of it.
+"""The film of ``zerodce-rt demo``: a furnished room at night, in which a ball rolls by.
 
-The room is drawn once, as a still somewhat larger than the frames. For the film, the camera pans
-over the still, a ball that is drawn anew for each frame rolls through it, and the light is lowered.
-Coordinates are those of :mod:`~zerodce_rt.demo.raytrace`; the camera stands at ``EYE``.
+The room is rendered once, as a still somewhat larger than the frames. For each frame of the film,
+the camera's window on the still moves on, the ball is rendered into it, and the exposure is
+lowered. Coordinates are those of ``raytrace``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zerodce_rt.demo.raytrace import (
     ambient,
     column,
     dot,
-    reaching,
+    irradiance,
     span,
     trace,
     unit,
@@ -54,21 +54,21 @@ OAK, RED, BLACK = (0.5, 0.27, 0.12), (0.43, 0.03, 0.04), (0.03, 0.03, 0.03)
 
 EYE, FORWARD = column((0.0, 2.05, -6.75)), column((0.0, -0.1224, 0.9925))
 VIEW_HEIGHT = 0.535  # height of the picture at distance 1
-BRIGHTEST = 4.0  # what the still is clipped to
-# Where in a pixel it is sampled, as (x, y) from its middle: first there, and at edges around it.
+BRIGHTEST = 4.0  # light that the still is clipped to
+# Offsets (x, y) from a pixel's centre: one sample at first, then four where there are edges.
 FIRST_SAMPLE = np.zeros((1, 2), np.float32)
 MORE_SAMPLES = np.array(((-0.13, -0.38), (0.38, -0.13), (0.13, 0.38), (-0.38, 0.13)), np.float32)
-EDGE = 0.04  # difference of neighbours' square roots that calls for more samples
-TILE = 120  # pixels; a tile's arrays stay in the cache
+EDGE = 0.04  # difference of neighbours' square roots that counts as an edge
+TILE = 120  # pixels along a side; a tile's arrays fit in the cache
 
-MARGIN_X, MARGIN_Y = 0.17, 0.05  # of the frame's size: how far the camera pans
-PAN_FRAMES, ROLL_FRAMES = 420, 300  # there and back
-BALL_RADIUS, BALL_Z, BALL_REACH = 0.24, -1.36, 1.9
-SHADOW = 2.8  # radii of the ball around it that its shadow covers
+MARGIN_X, MARGIN_Y = 0.17, 0.05  # how far the camera pans, as a share of the frame's size
+PAN_FRAMES, ROLL_FRAMES = 420, 300  # periods of the camera and of the ball
+BALL_RADIUS, BALL_Z, BALL_REACH = 0.24, -1.36, 1.9  # metres
+SHADOW = 2.8  # radius of the ball's shadow on the floor, in radii of the ball
 READ_NOISE = 4e-4  # standard deviation in linear light
 SHOT_NOISE = 2e-4  # variance per unit of linear light
-NOISE_OFFSETS = 1 << 20  # a frame's noise begins anywhere in so many numbers
-BAND = 48  # rows of a frame worked on at a time, for the cache
+NOISE_OFFSETS = 1 << 20  # a frame's noise starts at any of so many random numbers
+BAND = 48  # rows of a frame that are processed together, to stay in the cache
 CODES = ((np.arange(1 << 16) / 65535) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
 """The 8-bit code of linear light in steps of 1/65535."""
 
@@ -77,7 +77,7 @@ CODES = ((np.arange(1 << 16) / 65535) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
 
 
 def furniture() -> list[Solid]:
-    """All that stands in the room and around it: floor, walls, lamps and things."""
+    """Everything in the room: floor, ceiling, walls, lamps and things."""
     w, h, z = ROOM.width / 2, ROOM.height / 2, ROOM.far
     middle, depth = (ROOM.near + z) / 2, (z - ROOM.near) / 2
     floor, wall = (0.62, 0.34, 0.17), plaster(ROOM.height)
@@ -113,7 +113,7 @@ def furniture() -> list[Solid]:
         Solid("ball", (0.62, 0.15, -0.95), (0.14, 0.14, 0.14), (0.80, 0.50, 0.03), None, 0.06),
         Solid("box", (1.05, 0.31, -0.15), (0.3, 0.3, 0.3), WHITE, cube, 0.04, 0.5),
         Solid("box", (-1.95, 0.33, -0.1), (0.38, 0.33, 0.38), WHITE, ribbon, 0, -0.6),
-        # A cactus in its pot, before the bookcase.
+        # A cactus in its pot, in front of the bookcase.
         Solid("ball", (1.75, 0.2, 0.75), (0.33, 0.25, 0.33), WHITE, zigzag, 0.04),
         Solid("ball", (1.75, 0.95, 0.75), (0.24, 0.55, 0.24), (0.10, 0.34, 0.10), ribs),
         Solid("ball", (2.05, 1.05, 0.75), (0.13, 0.28, 0.13), (0.12, 0.38, 0.10), ribs),
@@ -125,7 +125,7 @@ def furniture() -> list[Solid]:
 
 
 def books(start: float, end: float, z: float) -> list[Solid]:
-    """Four shelves of books of all sizes and colours, from x ``start`` to ``end`` in metres."""
+    """Books on four shelves, from x = ``start`` to ``end`` metres, of random size and colour."""
     rng, out = np.random.default_rng(11), []
     for base in (0.12, 0.72, 1.32, 1.92):
         x = start
@@ -146,8 +146,8 @@ def sight(x: Floats, y: Floats, focal: float) -> tuple[Floats, Floats]:
     """Origins and unit rays of the camera, ``(3, n)`` each.
 
     Args:
-        x, y: ``(n,)`` pixels right of and below the middle of the still.
-        focal: pixels per unit of slope.
+        x, y: ``(n,)`` pixels to the right of and below the centre of the still.
+        focal: focal length in pixels.
     """
     ahead, lift = float(FORWARD[2, 0]), float(FORWARD[1, 0])
     u, v = x / focal, -y / focal
@@ -156,9 +156,11 @@ def sight(x: Floats, y: Floats, focal: float) -> tuple[Floats, Floats]:
 
 
 def differs(picture: Floats) -> NDArray[np.bool_]:
-    """Pixels on edges, about as the eye sees them: ``(height, width)``.
+    """Which pixels differ from a neighbour to the left, to the right or below.
 
-    They differ from the one to the left, to the right or below.
+    Returns:
+        ``(height, width)``. Square roots of light are compared, because the eye's sensitivity is
+        roughly even in them.
     """
     code, out = np.sqrt(picture), np.zeros(picture.shape[:2], bool)
     down = np.abs(np.diff(code, axis=0)).max(2) > EDGE
@@ -171,10 +173,10 @@ def differs(picture: Floats) -> NDArray[np.bool_]:
 
 
 def render_room(width: int, height: int) -> NDArray[np.float32]:
-    """The room as a still; pixels on edges are sampled more often.
+    """The room as a still, with more samples in pixels on edges.
 
     Returns:
-        ``(height, width, 3)`` linear RGB, 0 to 4 (the lamp); the same every time.
+        ``(height, width, 3)`` linear RGB in [0, 4], the lamps being brightest; the same every time.
     """
     world, focal = World(ROOM, (KEY, LAMP), furniture()), height / VIEW_HEIGHT
     out = np.zeros((height, width, 3), np.float32)
@@ -200,11 +202,11 @@ def render_room(width: int, height: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class View:
-    """What a frame shows of all that the camera can see.
+    """Which part of the still a frame shows.
 
     Attributes:
-        left, top: of the frame's first pixel, in pixels from the middle of the still.
-        focal: pixels per unit of slope.
+        left, top: position of the frame's first pixel, in pixels from the centre of the still.
+        focal: focal length in pixels.
     """
 
     left: float
@@ -213,7 +215,11 @@ class View:
 
 
 def crop(still: Floats, left: float, top: float, width: int, height: int) -> Floats:
-    """A window ``(height, width, 3)`` on the still; its corner may lie between pixels."""
+    """A window ``(height, width, 3)`` of the still, interpolated between pixels.
+
+    Args:
+        left, top: of the window, in pixels from the corner of the still.
+    """
     i, j = int(top), int(left)
     out = still[i : i + height + 1, j : j + width + 1]
     out = out[:-1] + (out[1:] - out[:-1]) * np.float32(top - i)
@@ -221,7 +227,7 @@ def crop(still: Floats, left: float, top: float, width: int, height: int) -> Flo
 
 
 def rolling_ball(x: float) -> Solid:
-    """The ball where it has rolled to, in metres from the middle of the room."""
+    """The ball, after it has rolled to ``x`` metres from the middle of the room."""
     centre, size = (x, BALL_RADIUS, BALL_Z), (BALL_RADIUS, BALL_RADIUS, BALL_RADIUS)
     return Solid("ball", centre, size, WHITE, beach_ball(BALL_RADIUS, x / BALL_RADIUS), 0.04)
 
@@ -232,16 +238,17 @@ def around(
     """The part of a frame around the ball, and the rays that see it.
 
     Args:
-        extent: of the part, in radii of the ball: to either side, upwards, downwards.
-        samples: ``(s, 2)`` places in a pixel.
+        extent: how far the part reaches to either side, upwards and downwards, in radii of the
+            ball.
+        samples: ``(s, 2)`` offsets from a pixel's centre.
 
     Returns:
-        ``(rows, columns, 3)``, a view of the frame, maybe empty; and ``(3, s * rows * columns)``
-        origins and unit rays.
+        The part ``(rows, columns, 3)``, a view of the frame that may be empty; origins and unit
+        rays, ``(3, s * rows * columns)`` each.
     """
-    way = column(ball.centre) - EYE
-    depth = float(dot(way, FORWARD)[0])
-    rise = float(way[1, 0] * FORWARD[2, 0] - way[2, 0] * FORWARD[1, 0])
+    to_ball = column(ball.centre) - EYE
+    depth = float(dot(to_ball, FORWARD)[0])
+    rise = float(to_ball[1, 0] * FORWARD[2, 0] - to_ball[2, 0] * FORWARD[1, 0])
     col = ball.centre[0] / depth * view.focal - view.left
     row = -rise / depth * view.focal - view.top
     radius = ball.radius / depth * view.focal
@@ -256,14 +263,14 @@ def around(
 
 
 def draw_shadow(ball: Solid, frame: Floats, view: View) -> None:
-    """Darken the floor around the ball, in place."""
+    """Draw the ball's shadow on the floor of a frame, in place."""
     part, origins, rays = around(ball, frame, view, (SHADOW, 0.3, 2.1), FIRST_SAMPLE)
     if part.size == 0:
         return
     floor = origins - rays * (EYE[1] / rays[1])
     up = np.repeat(column((0, 1, 0)), floor.shape[1], 1)
     light, dimmed = (
-        ambient(ROOM, solids, floor, up) + reaching(KEY, solids, floor, up)
+        ambient(ROOM, solids, floor, up) + irradiance(KEY, solids, floor, up)
         for solids in ([], [ball])
     )
     away = np.hypot(floor[0] - ball.centre[0], floor[2] - ball.centre[2]) / BALL_RADIUS
@@ -272,7 +279,7 @@ def draw_shadow(ball: Solid, frame: Floats, view: View) -> None:
 
 
 def draw_ball(ball: Solid, frame: Floats, view: View) -> None:
-    """Put the ball into a frame, in place; the lamps mirror in it, the room does not."""
+    """Draw the ball into a frame, in place. It reflects the lamps, but not the room."""
     part, origins, rays = around(ball, frame, view, (1, 1, 1), MORE_SAMPLES)
     if part.size == 0:
         return
@@ -285,16 +292,17 @@ def draw_ball(ball: Solid, frame: Floats, view: View) -> None:
 
 
 def encode(light: Floats) -> Bytes:
-    """Linear light to 8-bit codes of the same shape, clipped."""
+    """Linear light as 8-bit codes of the same shape, clipped."""
     return CODES[(light.clip(0, 1) * 65535).astype(np.uint16)]
 
 
 def expose(frame: Floats, grain: Floats, stops: float) -> tuple[Bytes, Bytes]:
-    """A frame by too little light, and as it is.
+    """A frame as 8-bit codes: underexposed and noisy, and as it is.
 
     Args:
-        grain: normally distributed, of the frame's shape ``(height, width, 3)``.
-        stops: what is added to the exposure of the dark one.
+        frame: ``(height, width, 3)`` linear RGB.
+        grain: standard normal random numbers of the same shape.
+        stops: change of exposure of the dark frame.
     """
     dark, well_lit = np.empty(frame.shape, np.uint8), np.empty(frame.shape, np.uint8)
     for row in range(0, len(frame), BAND):
@@ -308,17 +316,19 @@ def expose(frame: Floats, grain: Floats, stops: float) -> tuple[Bytes, Bytes]:
 def film(
     frames: int, width: int = 1280, height: int = 720, *, stops: float = -5.0, seed: int = 0
 ) -> Iterator[tuple[Bytes, Bytes]]:
-    """Film the room by too little light: the camera pans and a ball rolls by.
+    """Film the room in the dark.
 
-    The first frame takes some seconds, in which the room is drawn.
+    The first frame takes some seconds, in which the room is rendered.
 
     Args:
-        stops: exposure of the dark frames; each stop less halves the light.
-        seed: of the camera's noise.
+        frames: how many to film.
+        width, height: of a frame in pixels.
+        stops: change of exposure of the dark frames; -1 halves the light.
+        seed: of the sensor noise.
 
     Yields:
-        ``(dark, well_lit)``: a frame as the camera sees it, and the same without darkness and
-        noise; ``(height, width, 3)`` uint8 RGB each, encoded with gamma 1/2.2.
+        ``(dark, well_lit)``: a frame as the camera records it, and the same at full exposure and
+        without noise; ``(height, width, 3)`` uint8 RGB each, encoded with gamma 1/2.2.
     """
     full_width, full_height = round(width * (1 + MARGIN_X)), round(height * (1 + MARGIN_Y))
     still = render_room(full_width, full_height)

@@ -1,7 +1,7 @@
-"""Surfaces by formula: what colour a thing in the room has at each place on it.
+"""Procedural textures: the colour of a thing in the room at each point of its surface.
 
-A texture takes places ``(3, n)`` in metres, relative to the middle of a solid and in its own axes,
-and gives linear RGB ``(3, n)`` or grey ``(n,)``, by which the solid's colour is multiplied.
+A texture takes points ``(3, n)`` in metres, in a solid's own axes around its centre, and returns
+linear RGB ``(3, n)`` or grey ``(n,)``, which the solid's colour is multiplied by.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PALETTE = np.array(
 """The patches of a colour chart, roughly: ``(24, 3)``, row by row of six."""
 
 
-# What textures are made of. Arguments and results are ``(n,)`` unless said otherwise.
+# What textures are made of. Arguments and results are ``(n,)`` unless stated otherwise.
 
 
 def random_at(i: Floats, j: Floats) -> Floats:
@@ -35,7 +35,7 @@ def random_at(i: Floats, j: Floats) -> Floats:
 
 
 def smooth_noise(x: Floats, y: Floats) -> Floats:
-    """Random numbers at whole coordinates, and smooth between them."""
+    """Random numbers in [0, 1] at whole coordinates, with smooth transitions between them."""
     i, j = np.floor(x), np.floor(y)
     u, v = x - i, y - j
     u, v = u * u * (3 - 2 * u), v * v * (3 - 2 * v)
@@ -45,12 +45,12 @@ def smooth_noise(x: Floats, y: Floats) -> Floats:
 
 
 def painted(which: Floats, paints: list[int]) -> Floats:
-    """Colours ``(3, n)`` of the palette, by numbers that count through ``paints`` in a circle."""
+    """Colours ``(3, n)`` of the palette; ``which`` indexes ``paints``, modulo their number."""
     return PALETTE[np.array(paints)].T[:, which.astype(np.intp) % len(paints)]
 
 
 def either(condition: NDArray[np.bool_], yes: float, no: float) -> Floats:
-    """One of two numbers, as float32."""
+    """``yes`` where the condition holds, ``no`` elsewhere, as float32."""
     return np.where(condition, np.float32(yes), np.float32(no))
 
 
@@ -58,14 +58,14 @@ def either(condition: NDArray[np.bool_], yes: float, no: float) -> Floats:
 
 
 def wood(p: Floats) -> Floats:
-    """Grain along x."""
+    """Wood with its grain along x."""
     x, y = p[0], p[1] + p[2]
     wave = np.sin(smooth_noise(x * 0.9, y * 7) * 9 + y * 55)
     return 0.72 + 0.11 * wave + 0.17 * smooth_noise(x * 5, y * 170)
 
 
 def planks(p: Floats) -> Floats:
-    """A floor of boards along z, 0.21 by 1.7 metres, each of its own tone."""
+    """Floorboards along z, 0.21 by 1.7 metres, each with a tone of its own."""
     row = np.floor(p[0] / 0.21)
     along = p[2] / 1.7 + 7 * random_at(row, row)
     board = np.floor(along)
@@ -77,7 +77,7 @@ def planks(p: Floats) -> Floats:
 
 
 def plaster(height: float) -> Texture:
-    """A painted wall, so many metres high, with a pale skirting board."""
+    """A painted wall with a pale skirting board; ``height`` in metres."""
 
     def texture(p: Floats) -> Floats:
         y = p[1] + height / 2
@@ -89,7 +89,7 @@ def plaster(height: float) -> Texture:
 
 
 def city(p: Floats) -> Floats:
-    """What is seen through the window: the moon, and two rows of lit towers."""
+    """The view from the window: the moon, and two rows of lit towers."""
     x, y = p[0], p[1]
     rise, moon = (y + 0.85) / 1.7, np.hypot(x - 0.52, y - 0.5)
     out = np.stack([0.34 - 0.33 * rise, 0.16 - 0.12 * rise, 0.30 - 0.10 * rise])
@@ -98,7 +98,7 @@ def city(p: Floats) -> Floats:
     pane = (np.abs(x * 30 - i - 0.5) < 0.3) & (np.abs(y * 22 - j - 0.5) < 0.28)
     hue = random_at(i + 70, j)
     lights = np.stack([0.75 + 0.5 * hue, 0.6 + 0.2 * hue, 0.75 - 0.6 * hue])
-    # The far row, then the near one: width and height of towers, their tone, share of lit panes.
+    # Far row, then near row: width, height and tone of its towers, and the share of lit panes.
     for wide, high, tone, lit in ((0.17, 0.75, 0.06, 0.35), (0.26, 0.35, 0.02, 0.55)):
         tower = np.floor(x / wide + 20)
         top = high * (0.35 + 1.1 * random_at(tower, tower)) - 0.75
@@ -108,7 +108,7 @@ def city(p: Floats) -> Floats:
 
 
 def folds(p: Floats) -> Floats:
-    """A curtain's."""
+    """The folds of a curtain."""
     return 0.62 + 0.38 * np.sin(p[0] * 46 + 2 * np.sin(p[0] * 9) + 0.25 * p[1])
 
 
@@ -116,7 +116,7 @@ def folds(p: Floats) -> Floats:
 
 
 def chart(p: Floats) -> Floats:
-    """The colour chart, 1.5 by 1 metres."""
+    """A colour chart, 1.5 by 1 metres."""
     x, y = (p[0] + 0.75) * 4, (0.5 - p[1]) * 4
     i, j = np.floor(x).clip(0, 5), np.floor(y).clip(0, 3)
     patch = np.maximum(np.abs(x - i - 0.5), np.abs(y - j - 0.5)) < 0.43
@@ -124,20 +124,20 @@ def chart(p: Floats) -> Floats:
 
 
 def cube(p: Floats) -> Floats:
-    """A puzzle cube of half size 0.3: nine stickers on each face."""
+    """A puzzle cube, 0.6 metres along a side, with nine stickers on each face."""
     cell = np.floor(p / 0.2 + 0.5)
-    from_middle = np.abs(p / 0.2 - cell)  # of the cell, in cells
-    # Across the face that a place lies on, cells do not count.
+    from_centre = np.abs(p / 0.2 - cell)  # distance from the centre of the cell, in cells
+    # Stickers are told apart by the two coordinates in the plane of their face.
     face = np.abs(p).argmax(0)
-    across = np.arange(3)[:, None] == face
-    from_middle, cell = np.where(across, 0, from_middle), np.where(across, 3, cell)
+    normal = np.arange(3)[:, None] == face
+    from_centre, cell = np.where(normal, 0, from_centre), np.where(normal, 3, cell)
     pick = random_at(cell[0] + 3 * cell[1] + 9 * cell[2] + 40, face) * 6
     stickers = painted(pick, [14, 15, 7, 13, 6, 18])
-    return np.where(largest(from_middle) < 0.43, stickers, np.float32(0.015))
+    return np.where(largest(from_centre) < 0.43, stickers, np.float32(0.015))
 
 
 def rug(p: Floats) -> Floats:
-    """Scalloped rings in many colours, and the weave."""
+    """A woven rug of scalloped rings in many colours."""
     radius, angle = np.hypot(p[0], p[2]), np.arctan2(p[2], p[0])
     ring = radius * 7 + 0.35 * np.abs(np.sin(angle * 9))
     paints = [18, 8, 15, 12, 18, 14, 17, 12, 6, 18, 14, 8, 12, 18, 18, 18]
@@ -145,30 +145,30 @@ def rug(p: Floats) -> Floats:
 
 
 def ribs(p: Floats) -> Floats:
-    """A cactus's fourteen."""
+    """The fourteen ribs of a cactus."""
     return 0.7 + 0.3 * np.cos(np.arctan2(p[2], p[0]) * 14)
 
 
 def ribbon(p: Floats) -> Floats:
-    """A parcel's striped paper and its ribbon."""
+    """A parcel in striped paper, with a ribbon."""
     stripe = either(np.sin((p[0] + p[2]) * 60) > 0.3, 1, 0.72)
     band = np.minimum(np.abs(p[0]), np.abs(p[2])) < 0.06
     return np.where(band, column((0.85, 0.55, 0.12)), column((0.03, 0.16, 0.46)) * stripe)
 
 
 def zigzag(p: Floats) -> Floats:
-    """Painted rings around a pot."""
+    """A pot with painted zigzag rings."""
     rings = p[1] * 14 + 0.6 * np.abs(np.sin(np.arctan2(p[2], p[0]) * 8))
     return painted(np.floor(rings), [15, 18, 17, 15, 6, 18])
 
 
 def spine(p: Floats) -> Floats:
-    """Gilt lines on the back of a book."""
+    """The spine of a book, with gilt lines."""
     return either(np.abs(np.abs(p[1]) - 0.1) < 0.012, 2, 1)
 
 
 def beach_ball(radius: float, turn: float) -> Texture:
-    """Six wedges and a cap, on a ball that has rolled along x by ``turn`` radians."""
+    """A ball of six wedges and a cap, that has rolled along x by ``turn`` radians."""
     c, s = float(np.cos(turn)), float(np.sin(turn))
 
     def texture(p: Floats) -> Floats:

@@ -1,5 +1,22 @@
-"""The live picture: a camera, a stream or a file, brightened while it plays."""
+"""The live room: a camera, a stream or a file, brightened while it plays.
 
-# Before PyAV, which the modules of this room import: both bring a libxcb, and OpenCV's windows
-# wait forever inside PyAV's. Whoever imports any of them has come through here first.
+``run_live`` plays what ``open_feed`` opens; ``Output`` is for further places that the images may
+go to.
+
+    from zerodce_rt import Enhancer
+    from zerodce_rt.live import LiveSettings, open_feed, run_live
+
+    run_live(open_feed(0), Enhancer.for_video(), LiveSettings(view="split"))
+"""
+
+# OpenCV must be loaded before PyAV: both bring their own libxcb, and OpenCV's windows wait for
+# ever inside PyAV's. Every module of this room comes through here before it imports PyAV; where
+# somebody else imported PyAV earlier, ``window.Window`` reports it.
 import cv2  # noqa: F401
+
+from zerodce_rt.live.camera import CameraSettings
+from zerodce_rt.live.feeds import open_feed
+from zerodce_rt.live.outputs import Output
+from zerodce_rt.live.session import LiveSettings, run_live
+
+__all__ = ["CameraSettings", "LiveSettings", "Output", "open_feed", "run_live"]

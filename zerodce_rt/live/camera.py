@@ -1,4 +1,4 @@
-"""Cameras, through OpenCV."""
+"""Cameras, by OpenCV."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.live.exposure import FrameRateHold
-from zerodce_rt.live.sources import Picture, SourceLost
+from zerodce_rt.live.sources import CapturedImage, SourceLost
 
 log = logging.getLogger(__name__)
 
 _BACKENDS = {"Linux": "CAP_V4L2", "Windows": "CAP_DSHOW", "Darwin": "CAP_AVFOUNDATION"}
-# Pictures in a row that cannot be decoded before the camera counts as lost.
-_BAD_PICTURES = 30
+# After so many images in a row that cannot be decoded, the camera counts as lost.
+_BAD_IMAGES = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSettings:
-    """What is asked of a camera; it may give something else.
+    """What to ask of a camera, which may give something else.
 
     Attributes:
-        width, height: in pixels.
-        rate: frames a second.
+        width, height: in pixels, 16 to 16384.
+        rate: frames a second, above 0 and at most 1000.
+
+    Raises:
+        ValueError: a value outside its range.
     """
 
     width: int = 1280
@@ -47,8 +50,8 @@ class Camera:
     """An open camera; a ``Source``.
 
     Args:
-        device: number, or device path.
-        hold: keeps the camera from lowering its rate; the caller restores the setting.
+        device: number, or path such as ``/dev/video0``.
+        hold: keeps the camera from lowering its frame rate; the caller restores its setting.
 
     Raises:
         SourceLost: if there is no such camera, or another program uses it.
@@ -67,13 +70,13 @@ class Camera:
             self._capture.set(key, value)
         self.description = (
             f"asked for {settings.width}x{settings.height} at {settings.rate:g} fps, "
-            f"promised {self._promised()}"
+            f"driver reports {self._reported()}"
         )
         if hold is not None:
             self.description += ", rate held" if hold.apply() else ", rate not held"
 
-    def _promised(self) -> str:
-        """Size, format and rate as the driver says, which may not be what it gives."""
+    def _reported(self) -> str:
+        """Size, format and rate as the driver reports them; what arrives may differ."""
         get = self._capture.get
         width, height = int(get(cv2.CAP_PROP_FRAME_WIDTH)), int(get(cv2.CAP_PROP_FRAME_HEIGHT))
         code = int(get(cv2.CAP_PROP_FOURCC))
@@ -82,8 +85,8 @@ class Camera:
         rate = get(cv2.CAP_PROP_FPS)
         return f"{width}x{height}{format}" + (f" at {rate:g} fps" if rate > 0 else "")
 
-    def read(self) -> Picture:
-        for _ in range(_BAD_PICTURES):
+    def read(self) -> CapturedImage:
+        for _ in range(_BAD_IMAGES):
             try:
                 if not self._capture.grab():
                     break
@@ -93,7 +96,7 @@ class Camera:
                 log.debug("%s: %s", self._name, error)
                 break
             if image is not None and image.size:
-                return Picture(_bgr(image), captured)
+                return CapturedImage(_bgr(image), captured)
         raise SourceLost(f"{self._name} gives no picture; check that it is plugged in")
 
     def close(self) -> None:
@@ -106,12 +109,12 @@ def camera_name(device: int | str) -> str:
 
 
 def _backend() -> int:
-    """OpenCV's way to this system's cameras."""
+    """OpenCV's backend for the cameras of this system."""
     return int(getattr(cv2, _BACKENDS.get(platform.system(), "CAP_ANY")))
 
 
 def _open(device: int | str) -> Any:
-    # What is wrong is said in one line of our own.
+    # OpenCV's own log would say in many lines what the error below says in one.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     backend = _backend()
     # Uncompressed, many webcams give 5 frames a second at 1080p. The format must be set before
@@ -124,13 +127,13 @@ def _open(device: int | str) -> Any:
                 return capture
             capture.release()
     raise SourceLost(
-        f"{camera_name(device)} cannot be opened; "
-        "see 'zerodce-rt live --list-cameras', and whether another program uses it"
+        f"{camera_name(device)} cannot be opened; see whether `list_cameras` shows it, and "
+        "whether another program uses it"
     )
 
 
 def _bgr(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """A camera's picture in three channels of 8 bits."""
+    """A camera's image of 8 or 16 bits, grey or colour, as uint8 BGR."""
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     if image.ndim == 2 or image.shape[2] == 1:

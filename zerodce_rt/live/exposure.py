@@ -1,9 +1,9 @@
 """Holding a webcam's frame rate in the dark.
 
-In auto exposure a webcam opens its shutter for longer than a frame takes when light is short,
-and gives 10 to 15 frames a second instead of 30. V4L2 drivers can be told not to:
-``V4L2_CID_EXPOSURE_AUTO_PRIORITY``, which newer kernels list as ``exposure_dynamic_framerate``
-(linux/v4l2-controls.h). The picture gets darker, and making it bright is our work.
+In the dark, the auto exposure of a webcam exposes for longer than a frame's interval, so that it
+gives 10 to 15 frames a second instead of 30. Many V4L2 drivers have a control that forbids this,
+``V4L2_CID_EXPOSURE_AUTO_PRIORITY`` (linux/v4l2-controls.h), which newer kernels list as
+``exposure_dynamic_framerate``. The image gets darker, which the enhancement makes up for.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _VIDIOC_G_CTRL, _VIDIOC_S_CTRL = 0xC008561B, 0xC008561C
 
 
 class FrameRateHold:
-    """Forbids a camera to lower its frame rate, and puts its setting back afterwards.
+    """Keeps a camera from lowering its frame rate, and puts its setting back afterwards.
 
     Args:
-        path: of a V4L2 device, like ``/dev/video0``.
+        path: of a V4L2 device, such as ``/dev/video0``.
     """
 
     def __init__(self, path: str) -> None:
@@ -33,10 +33,10 @@ class FrameRateHold:
         self._before: int | None = None
 
     def apply(self) -> bool:
-        """Hold the rate; called each time the camera was opened.
+        """Hold the rate; to be called whenever the camera was opened, since it may forget.
 
         Returns:
-            whether it is held; if not, a warning says why.
+            Whether the rate is held; if not, a warning says why.
         """
         try:
             value = _control(self.path)
@@ -60,10 +60,10 @@ class FrameRateHold:
 
 
 def _control(path: str, value: int | None = None) -> int:
-    """Get or set the control of a device.
+    """Get the control of a device, after setting it if a value is given.
 
     Raises:
-        OSError: no such device, or no such control.
+        OSError: no such device, or it has no such control.
     """
     if sys.platform != "linux":
         raise OSError(f"not possible on {sys.platform}; the camera's own program may offer it")

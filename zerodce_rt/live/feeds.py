@@ -1,4 +1,4 @@
-"""From what people write on the command line to a feed of pictures."""
+"""From the name of a camera, stream or file to the feed of its images."""
 
 from __future__ import annotations
 
@@ -19,42 +19,49 @@ SCHEMES = (
 
 
 def camera_device(source: str) -> int | str | None:
-    """Number or path of the camera that ``source`` names; None if it names none."""
+    """Number or path of the camera that ``source`` names; None if it is not a camera."""
     if source.isdecimal():
         return int(source)
     return source if source.startswith("/dev/") else None
 
 
 def frame_rate_hold(source: str) -> FrameRateHold:
-    """What keeps a camera's frame rate up.
+    """What holds the frame rate of a camera, by its number or device path.
 
     Raises:
         ZeroDCEError: if ``source`` is not a camera.
     """
     device = camera_device(source)
     if device is None:
-        raise ZeroDCEError(f"{source}: is not a camera; --keep-fps is for cameras only")
+        raise ZeroDCEError(f"{source}: is not a camera; `keep_fps` is for cameras only")
     return FrameRateHold(device if isinstance(device, str) else f"/dev/video{device}")
 
 
 def open_feed(
-    source: str, *, camera: CameraSettings | None = None, hold: FrameRateHold | None = None
+    source: int | str | Path,
+    *,
+    camera: CameraSettings | None = None,
+    hold: FrameRateHold | None = None,
 ) -> Feed:
-    """The pictures of a camera, a stream or a file; it is opened when the feed is iterated.
+    """The images of a camera, a stream or a file, which is opened when the feed is iterated.
 
     Args:
-        source: a camera's number or device path, a URL, or a file's path.
-        camera: what to ask of a camera.
+        source: a camera's number (0 or ``"0"``) or device path, a URL with one of ``SCHEMES``,
+            or the path of a video file.
+        camera: what to ask of a camera; default: 1280x720 at 30 frames a second.
+        hold: keeps a camera from lowering its frame rate; the caller calls its ``restore``.
 
     Raises:
-        ZeroDCEError: for an unknown kind of URL, or a file that does not exist.
+        ZeroDCEError: for a URL with another scheme, and a camera or file that does not exist or
+            is not a video. Errors of opening the source are raised by the iteration.
     """
+    source = str(source)
     device = camera_device(source)
     if device is not None:
         if isinstance(device, str) and sys.platform == "linux" and not Path(device).exists():
-            raise ZeroDCEError(f"{device}: no such camera; see 'zerodce-rt live --list-cameras'")
+            raise ZeroDCEError(f"{device}: no such camera; `list_cameras` shows those there are")
         settings = camera or CameraSettings()
-        advice = "" if hold else "in the dark cameras slow down, which --keep-fps forbids"
+        advice = "" if hold else "cameras slow down in the dark, unless `keep_fps` forbids it"
         name = camera_name(device)
         return Feed(name, lambda: Camera(device, settings, hold), slow_advice=advice)
     scheme, separator, _ = source.partition("://")
@@ -68,7 +75,7 @@ def open_feed(
     path = Path(source)
     if path.is_dir() or is_picture(path):
         raise ZeroDCEError(
-            f"{source}: is no video; 'zerodce-rt enhance' takes pictures and folders"
+            f"{source}: is not a video; 'zerodce-rt enhance' takes pictures and folders"
         )
     if not path.is_file():
         raise ZeroDCEError(
@@ -79,7 +86,7 @@ def open_feed(
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown and logged."""
+    """A URL without user name and password, to be shown and logged."""
     parts = urlsplit(url)
     if not parts.username and not parts.password:
         return url

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Key:
-    """Characters that all do the same.
+    """A key, or several that do the same.
 
     Attributes:
-        action: the method of ``Viewer`` that is called, without its ``key_``.
-        label: how the key is called in the help.
+        characters: each of those that the key may give.
+        action: the method ``key_<action>`` of ``Viewer`` is called.
+        label: name of the key in the help.
+        help: what it does.
     """
 
     characters: str
@@ -42,6 +44,6 @@ ACTIONS = {character: key.action for key in KEYS for character in key.characters
 
 
 def help_lines() -> list[tuple[str, str]]:
-    """What the help shows: label and meaning of each key."""
+    """Label and meaning of each key, and of the mouse."""
     mouse = ("Mouse", "drag the divider of the split view")
     return [(key.label, key.help) for key in KEYS] + [mouse]

@@ -1,4 +1,4 @@
-"""Measuring what plays: frames a second and delays, over the last moments only."""
+"""Frame rate and latency over the last moments."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class RateMeter:
         self._ticks: deque[float] = deque()
 
     def tick(self, seconds: float) -> None:
-        """A frame came at that time of a steady clock."""
+        """Count a frame that came at that time of a monotonic clock."""
         self._ticks.append(seconds)
         while seconds - self._ticks[0] > WINDOW_SECONDS:
             self._ticks.popleft()
 
     def rate(self, seconds: float) -> float:
-        """Frames a second, 0 if there were not two, or none for a while."""
+        """Frames a second; 0 before there were two, or when none came for ``WINDOW_SECONDS``."""
         ticks = list(self._ticks)
         if len(ticks) < 2 or seconds - ticks[-1] > WINDOW_SECONDS:
             return 0.0
@@ -29,16 +29,17 @@ class RateMeter:
 
 
 class LatencyMeter:
-    """The last few delays."""
+    """Median of the last ``size`` latencies."""
 
     def __init__(self, size: int = 60) -> None:
-        self._delays: deque[float] = deque(maxlen=size)
+        self._latencies: deque[float] = deque(maxlen=size)
 
     def add(self, seconds: float) -> None:
-        self._delays.append(seconds)
+        """Count the latency of a frame."""
+        self._latencies.append(seconds)
 
     def median_ms(self) -> float:
         """Median in milliseconds; 0 if there is none."""
-        if not self._delays:
+        if not self._latencies:
             return 0.0
-        return 1000 * sorted(self._delays)[len(self._delays) // 2]
+        return 1000 * sorted(self._latencies)[len(self._latencies) // 2]

@@ -1,4 +1,4 @@
-"""Text upon the picture: figures, messages, help. Drawn on the window's copy only."""
+"""Text on the picture: figures, messages, help; drawn on the window's copy only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Place = Literal["top left", "top right", "centre", "bottom"]
 # Share of the picture's height that a line of text takes, and its smallest height in pixels.
 _LINE_SHARE, _SMALLEST_LINE = 1 / 30, 15
 _WHITE, _RED = (255, 255, 255), (70, 70, 255)
-# Weights of the font's strokes, as OpenCV counts them.
+# Weights of the font as OpenCV numbers them.
 _NORMAL, _BOLD = 420, 640
 
 
@@ -30,8 +30,8 @@ def draw_text(
 
     Args:
         image: ``(H, W, 3)`` uint8 BGR.
-        lines: of text; pairs are set in two columns.
-        alarm: in red.
+        lines: text; pairs are set in two columns, strings are wrapped to the image's width.
+        alarm: draw in red.
     """
     height, width = image.shape[:2]
     line = max(_SMALLEST_LINE, round(min(height, width * 9 / 16) * _LINE_SHARE))
@@ -53,7 +53,10 @@ def draw_text(
 def _text(
     rows: tuple[tuple[str, ...], ...], line: int, width: int, colour: tuple[int, int, int]
 ) -> NDArray[np.uint8]:
-    """The text, on black. Drawing letters takes longer than anything else in the window."""
+    """Lines of text on black.
+
+    Cached: drawing letters takes longer than everything else in the window.
+    """
     pad = line // 2
     sizes = [[_size(cell, line, bold=n == 0 and len(row) > 1) for n, cell in enumerate(row)]
              for row in rows]  # fmt: skip
@@ -75,7 +78,7 @@ def _text(
 
 
 def _wrapped(text: str, line: int, width: int) -> list[str]:
-    """The text in as many lines as its width needs."""
+    """The text in lines of at most that width, if its words allow."""
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip() if lines[-1] else word

@@ -1,4 +1,4 @@
-"""Recording what plays: real times, in fragments, so that it is playable whatever happens."""
+"""Recording live images with their real times, to a file that can be played at any moment."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS
+from zerodce_rt.media.encoders import EncoderSettings, describe_picture
 from zerodce_rt.media.frames import convert
 from zerodce_rt.media.reader import reason_of
-from zerodce_rt.media.writer import EncoderSettings, describe_picture
 
-# Half a second of pictures at 30 frames a second may wait for the encoder.
-_WAITING_PICTURES = 15
+# Half a second of images at 30 frames a second may wait for the encoder.
+_WAITING_IMAGES = 15
 _TIME_BASE = Fraction(1, 90_000)
-# A fragment ends with each key frame: what is lost when the program is killed.
+# A fragment ends with each key frame; one that is not complete is lost if the program is killed.
 _KEY_SECONDS = 1
 _MOV_OPTIONS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
 _MKV_OPTIONS = {"cluster_time_limit": str(1000 * _KEY_SECONDS), "flush_packets": "1"}
@@ -32,10 +32,10 @@ SUFFIXES = tuple(_CONTAINER_OPTIONS)
 
 
 class Recorder:
-    """Encodes pictures in a thread of its own; a slow encoder leaves some out, and counts them.
+    """Encodes images in a thread of its own; an ``Output`` that never waits for the encoder.
 
-    The file has its final name from the start and can be played at any time. Its size is that of
-    the first picture; later ones are scaled to it.
+    The file has its final name from the start and can be played at any moment. The first image
+    sets its size, rounded down to even numbers; later ones are scaled to it.
 
     Attributes:
         frames: written so far.
@@ -43,7 +43,9 @@ class Recorder:
 
     Args:
         path: a new file; its suffix is one of ``SUFFIXES``.
-        rate: nominal frames a second, for the encoder's rate control only.
+        rate: nominal frames a second: for the encoder's rate control and the distance of key
+            frames.
+        settings: of the encoder; default: H.264, ``crf=23``, ``preset="ultrafast"``.
 
     Raises:
         ZeroDCEError: if the file cannot be written.
@@ -59,7 +61,7 @@ class Recorder:
         if suffix not in SUFFIXES:
             raise ValueError(f"{path}: its name must end in one of {', '.join(SUFFIXES)}")
         try:
-            path.touch()  # FFmpeg would notice a bad place with the first picture
+            path.touch()  # FFmpeg would report a bad place with the first image only
             self._container: Any = av.open(
                 str(path.absolute()), "w", options=_CONTAINER_OPTIONS[suffix]
             )
@@ -70,19 +72,20 @@ class Recorder:
         self._start = self._last_pts = 0
         self._failure: ZeroDCEError | None = None
         self._queue: queue.Queue[tuple[NDArray[np.uint8], float] | None] = queue.Queue(
-            _WAITING_PICTURES
+            _WAITING_IMAGES
         )
         self._thread = threading.Thread(target=self._run, name="zerodce-record", daemon=True)
         self._thread.start()
 
     def write(self, image: NDArray[np.uint8], seconds: float) -> None:
-        """Record a picture, ``(H, W, 3)`` uint8 BGR, which must not be changed later.
+        """Record an image.
 
         Args:
-            seconds: its time on a steady clock.
+            image: ``(H, W, 3)`` uint8 BGR; must not be changed later.
+            seconds: its time on a monotonic clock.
 
         Raises:
-            ZeroDCEError: what went wrong with the pictures before, such as a full disk.
+            ZeroDCEError: what went wrong with earlier images, such as a full disk.
         """
         if self._failure is not None:
             raise self._failure
@@ -92,7 +95,7 @@ class Recorder:
             self.dropped += 1
 
     def close(self) -> None:
-        """Write what still waits, and the end of the file.
+        """Write the images that still wait, and the end of the file.
 
         Raises:
             ZeroDCEError: if something could not be written.
@@ -103,7 +106,7 @@ class Recorder:
             raise self._failure
 
     def _run(self) -> None:
-        # After a failure pictures are still taken, so that nobody waits for room.
+        # After a failure the queue is still emptied: ``close`` waits for room in it.
         while (item := self._queue.get()) is not None:
             if self._failure is None:
                 with self._noting_failure():
@@ -129,7 +132,7 @@ class Recorder:
 
     def _encode(self, image: NDArray[np.uint8], seconds: float) -> None:
         frame = av.VideoFrame.from_ndarray(image, "bgr24")
-        # Chroma covers two by two pixels.
+        # A chroma sample of yuv420p covers two by two pixels.
         size = frame.width & ~1, frame.height & ~1
         if self._stream is not None:
             size = self._stream.codec_context.width, self._stream.codec_context.height
@@ -151,5 +154,5 @@ class Recorder:
         describe_picture(context, frame)
         context.time_base = self._stream.time_base = _TIME_BASE
         context.gop_size = max(1, round(self._rate * _KEY_SECONDS))
-        # No picture waits for a later one inside the encoder.
+        # With B-frames, images would wait for later ones inside the encoder.
         context.max_b_frames = 0

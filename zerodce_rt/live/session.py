@@ -1,20 +1,22 @@
-"""One live session: from the feed to the window, the recording and the virtual camera."""
+"""One live session: from the feed to the window and the outputs."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.live.meters import LatencyMeter
-from zerodce_rt.live.outputs import Outputs
+from zerodce_rt.live.outputs import Output, Recordings, closed_at_end
 from zerodce_rt.live.shots import Brightener, Shot
 from zerodce_rt.live.sources import Feed
 from zerodce_rt.live.viewer import Viewer
+from zerodce_rt.live.virtual_camera import VirtualCamera
 from zerodce_rt.live.window import Window
 from zerodce_rt.names import VIEWS
 from zerodce_rt.pipeline import Newest
@@ -22,29 +24,33 @@ from zerodce_rt.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
-# Keys are looked at this often when no picture comes.
+# How often keys are read while no image comes.
 _POLL_SECONDS = 0.01
-# What a source really gives is told once, after it has run for so long.
+# The measured rate of a source is logged once, after so long.
 _MEASURED_AFTER_SECONDS = 3.0
 _SLOW_SHARE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiveSettings:
-    """How a session begins, and where its pictures go.
+    """How a session begins, and where its images go.
 
     Attributes:
-        window: open one.
-        view: one of ``VIEWS``.
+        window: open a window; without one, there must be another output.
+        view: what the window shows first, one of ``VIEWS``.
         mirror: swap left and right in the window.
         overlay: show figures in the window.
-        full_screen: begin so.
-        folder: for the snapshots and recordings that keys make.
-        record: file to record to from the start.
-        virtual_camera: send the picture to a virtual camera.
-        rate: nominal frames a second of recordings and the virtual camera.
-        seconds: stop after that time; None goes on.
+        full_screen: begin with a window in full screen.
+        folder: where the snapshots and recordings of the window's keys go.
+        record: file to record to from the start, one of ``recorder.SUFFIXES``; an existing one
+            is replaced.
+        virtual_camera: send the images to a virtual camera (needs the extra ``vcam``).
+        rate: nominal frames a second of the source, recordings and the virtual camera.
+        seconds: end after that time; default: go on.
         progress: without a window, count the frames on stderr.
+
+    Raises:
+        ValueError: for another view.
     """
 
     window: bool = True
@@ -62,84 +68,101 @@ class LiveSettings:
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
             raise ValueError(f"view must be one of {', '.join(VIEWS)}, not {self.view!r}")
-        if not self.window and self.record is None and not self.virtual_camera:
-            raise ValueError("without a window there must be a recording or a virtual camera")
 
 
-def run_live(feed: Feed, enhancer: Enhancer, settings: LiveSettings | None = None) -> None:
-    """Show a feed, brightened, until a person has had enough or a file ends.
+def run_live(
+    feed: Feed,
+    enhancer: Enhancer,
+    settings: LiveSettings | None = None,
+    *,
+    outputs: Sequence[Output] = (),
+) -> None:
+    """Show a feed, enhanced, until its file ends or somebody ends the session.
 
-    Runs in the caller's thread, on macOS in the main one; ``cv2`` must be imported before ``av``.
-    Ctrl-C is a way to end it like closing the window.
+    Runs in the caller's thread, on macOS in the main one. Closing the window, its keys and Ctrl-C
+    end it.
 
     Args:
-        enhancer: one for video; its strength follows the keys.
+        feed: see ``feeds.open_feed``.
+        enhancer: one for video; the window's keys change its strength.
+        settings: how the session begins, and where its images go; default: a window.
+        outputs: get every enhanced image besides the window and what the settings name, whatever
+            view, mirror or freeze the window shows; closed at the end, also after an error.
 
     Raises:
-        ZeroDCEError: what a person can mend, such as a source that cannot be opened, or a
-            recording that broke off. Everything is closed then.
+        ZeroDCEError: what people can mend, such as a source that cannot be opened, or a recording
+            that broke off.
+        ValueError: without a window, if there is no output; or the file to record to has a
+            suffix that is not one of ``recorder.SUFFIXES``.
+        Exception: whatever one of ``outputs`` raises.
     """
     settings = settings or LiveSettings()
-    brightener = Brightener(enhancer)
-    pipeline = Newest(feed, brightener)
-    started = time.monotonic()
-    end = math.inf if settings.seconds is None else started + settings.seconds
-    measuring_ends = started + _MEASURED_AFTER_SECONDS
-    frames = 0
-
+    if not (settings.window or settings.record or settings.virtual_camera or outputs):
+        raise ValueError(
+            "without a window there must be a recording, a virtual camera or another output"
+        )
     with ExitStack() as stack:
-        outputs = Outputs(rate=settings.rate, virtual_camera=settings.virtual_camera)
-        stack.callback(outputs.close)
-        viewer: Viewer | Unseen
+        receivers = [stack.enter_context(closed_at_end(output)) for output in outputs]
+        if settings.virtual_camera:
+            receivers.append(stack.enter_context(closed_at_end(VirtualCamera(settings.rate))))
+        recordings = stack.enter_context(closed_at_end(Recordings(settings.rate)))
+        receivers.append(recordings)
+        brightener = Brightener(enhancer)
+        pipeline = Newest(feed, brightener)
+        frames, started = 0, time.monotonic()
+        end = math.inf if settings.seconds is None else started + settings.seconds
+        measuring_ends = started + _MEASURED_AFTER_SECONDS
+        viewer: Viewer | Headless
         if settings.window:
             window = Window(f"zerodce-rt: {feed.name}")
             stack.callback(window.close)
             viewer = Viewer(
-                window, feed, brightener, outputs,
+                window, feed, brightener, recordings,
                 dropped=lambda: pipeline.dropped, folder=settings.folder,
                 view=settings.view, mirror=settings.mirror, overlay=settings.overlay,
             )  # fmt: skip
-            # Window and typeface before the first picture, which would wait for them.
+            # Draws once now, so that the first image does not wait for window and font.
             viewer.update(None)
-            if settings.full_screen:  # of a window that is already there
+            if settings.full_screen:  # takes a window that has been drawn
                 window.full_screen = True
         else:
-            viewer = Unseen(feed.name, outputs, progress=settings.progress)
+            viewer = Headless(feed.name, recordings, progress=settings.progress)
             stack.callback(viewer.close)
         if settings.record is not None:
-            outputs.record(settings.record)
+            recordings.start(settings.record)
         stack.enter_context(pipeline)
         with suppress(KeyboardInterrupt):
-            # A frozen picture outlives its file.
+            # A frozen picture stays after the end of its file.
             while not viewer.quit and (viewer.frozen or not pipeline.ended):
                 shot = pipeline.get(_POLL_SECONDS)
                 viewer.update(shot)
                 if shot is not None:
                     frames += 1
-                    outputs.send(shot)
+                    for receiver in receivers:
+                        receiver.write(shot.after, shot.captured)
                 now = time.monotonic()
                 if now >= end:
                     break
                 if now >= measuring_ends:
                     measuring_ends = math.inf
-                    _tell_rate(feed, settings.rate)
+                    _log_rate(feed, settings.rate)
     log.info(
         "%d frames in %.1f s, %d dropped, median latency %.1f ms",
         frames, time.monotonic() - started, pipeline.dropped, viewer.latency.median_ms(),
     )  # fmt: skip
-    if outputs.failure is not None:
-        raise outputs.failure
+    if recordings.failure is not None:
+        raise recordings.failure
 
 
-def _tell_rate(feed: Feed, wanted: float) -> None:
-    """What the source really gives, whatever it promised."""
+def _log_rate(feed: Feed, wanted: float) -> None:
+    """Log what the source gives, which may be less than its driver reported."""
     slow = feed.slow_advice and feed.meter.rate(time.monotonic()) < _SLOW_SHARE * wanted
     advice = f"; {feed.slow_advice}" if slow else ""
     log.info("%s: gives %s%s", feed.name, feed.measured(), advice)
 
 
-class Unseen:
-    """In the place of a viewer where there is no window: a line that counts.
+class Headless:
+    """Takes the place of ``Viewer`` in a session without a window: a progress bar.
 
     Attributes:
         latency: from capture to the outputs.
@@ -147,15 +170,15 @@ class Unseen:
 
     frozen = False
 
-    def __init__(self, name: str, outputs: Outputs, *, progress: bool) -> None:
+    def __init__(self, name: str, recordings: Recordings, *, progress: bool) -> None:
         self.latency = LatencyMeter()
-        self._outputs = outputs
+        self._recordings = recordings
         self._bar = progress_bar(name, unit="frame", show=progress)
 
     @property
     def quit(self) -> bool:
-        """Nobody would see that a recording broke off, and go on watching."""
-        return self._outputs.failure is not None
+        """Whether a recording broke off: without a window, nobody would notice it."""
+        return self._recordings.failure is not None
 
     def update(self, shot: Shot | None) -> None:
         if shot is not None:

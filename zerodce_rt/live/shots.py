@@ -1,22 +1,25 @@
-"""A live picture before and after, and the step between."""
+"""A live image before and after enhancement, and the step between."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.live.sources import Picture
+from zerodce_rt.frame import from_array
+from zerodce_rt.live.sources import CapturedImage
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture before and after, ``(H, W, 3)`` uint8 BGR, and when it was captured.
+    """A live image before and after enhancement.
 
-    With the enhancement off, both are the same array.
+    Attributes:
+        before, after: ``(H, W, 3)`` uint8 BGR; the same array while the enhancement is off.
+        captured: see ``CapturedImage``.
     """
 
     before: NDArray[np.uint8]
@@ -25,44 +28,54 @@ class Shot:
 
 
 class Brightener:
-    """The work of the live pipeline. What it is set to may change at any time, from any thread.
+    """Makes shots of captured images. Its settings may be changed at any time, by any thread.
 
     Attributes:
-        enabled: False passes pictures as they are.
-        backend: name of the one that runs.
+        enabled: False passes images on as they are.
     """
 
     def __init__(self, enhancer: Enhancer) -> None:
         self.enabled = True
         self._enhancer = enhancer
-        # A frozen picture is brightened again beside those that still come.
+        # A frozen image may be enhanced again while live ones go on.
         self._lock = threading.Lock()
-        # The first picture brings kernels and network into memory; a live one has no time for
-        # it. The network is compiled for a picture's aspect, and this is most cameras'.
-        enhancer(np.zeros((72, 128, 3), np.uint8), order="bgr")
+        # The first image takes longer, since kernels and network are loaded with it, and live
+        # ones cannot wait. The network is compiled for an aspect ratio; most cameras have this.
+        self._enhanced(np.zeros((72, 128, 3), np.uint8))
 
     @property
     def backend(self) -> str:
-        return self._enhancer.runner.name
+        """Name of the backend that runs."""
+        return self._enhancer.backend
 
     @property
     def strength(self) -> float:
-        """0 to 1."""
-        return self._enhancer.settings.strength
+        """0 (unchanged) to 1 (full curve)."""
+        return self._enhancer.strength
 
     @strength.setter
     def strength(self, value: float) -> None:
-        self._enhancer.settings = replace(self._enhancer.settings, strength=value)
+        self._enhancer.strength = value
 
-    def __call__(self, picture: Picture) -> Shot:
-        return self._shot(picture.image, picture.captured, seconds=picture.captured)
+    def __call__(self, item: CapturedImage) -> Shot:
+        """The next image of the video."""
+        return self._shot(item.image, item.captured, seconds=item.captured)
 
     def again(self, shot: Shot) -> Shot:
-        """The same picture with the present settings, outside of the run of time."""
+        """The image of an earlier shot with the present settings; the video does not notice."""
         return self._shot(shot.before, shot.captured, seconds=None)
 
     def _shot(self, image: NDArray[np.uint8], captured: float, *, seconds: float | None) -> Shot:
         if not self.enabled:
             return Shot(image, image, captured)
+        return Shot(image, self._enhanced(image, seconds), captured)
+
+    def _enhanced(
+        self, image: NDArray[np.uint8], seconds: float | None = None
+    ) -> NDArray[np.uint8]:
+        """The enhanced image; without a time, it stands alone."""
+        source = from_array(image, order="bgr")
+        target = source.empty_like()
         with self._lock:
-            return Shot(image, self._enhancer(image, order="bgr", seconds=seconds), captured)
+            self._enhancer.enhance(source, target, seconds=seconds)
+        return target.planes[0].reshape(image.shape)

@@ -1,4 +1,4 @@
-"""Live sources behind one interface, and the feed that brings a lost one back."""
+"""What cameras, streams and files have in common, and the feed that reopens a lost one."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from zerodce_rt.live.meters import RateMeter
 
 log = logging.getLogger(__name__)
 
-# Between two attempts to open a source that was lost; each pause is twice the one before.
+# Between two attempts to open a lost source; each pause is twice the one before.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a live source.
+class CapturedImage:
+    """An image of a live source.
 
     Attributes:
         image: ``(H, W, 3)`` uint8 BGR.
-        captured: when it arrived, on ``time.monotonic``'s clock; for a file's picture, when it
-            is due.
+        captured: when it arrived, in seconds on ``time.monotonic``'s clock; from a file, when it
+            is due to be shown.
     """
 
     image: NDArray[np.uint8]
@@ -36,20 +36,20 @@ class Picture:
 
 
 class SourceLost(ZeroDCEError):
-    """A source that cannot be opened or gives no more pictures; it may come back."""
+    """A source cannot be opened, or gives no more images; it may come back."""
 
 
 class Source(Protocol):
     """An open camera, stream or file.
 
     Attributes:
-        description: what was negotiated with it, for people.
+        description: size, format and rate as agreed with it, for people.
     """
 
     description: str
 
-    def read(self) -> Picture | None:
-        """The next picture, waiting for it; None at the end of a file.
+    def read(self) -> CapturedImage | None:
+        """Wait for the next image; None at the end of a file.
 
         Raises:
             SourceLost: if there will be no more.
@@ -59,21 +59,20 @@ class Source(Protocol):
 
 
 class Feed:
-    """The pictures of a source, which is opened again when it is lost.
+    """The images of a source, which is opened again when it is lost.
 
-    A source that cannot even be opened at first is an error. Iterated by one thread; everything
-    else may be called from another.
+    One thread iterates; everything else may be called from any thread.
 
     Attributes:
         name: of the source, for people.
-        status: why there are no pictures just now; None while they come.
-        description: what was negotiated with the source.
-        size: width and height of its last picture.
-        meter: of the pictures that the source gives.
-        slow_advice: what to do if they are fewer than was asked for.
+        status: why there are no images just now; None while they come.
+        description: size, format and rate as agreed with the source, for people.
+        size: width and height of its last image in pixels.
+        meter: rate of the images that the source gives.
+        slow_advice: what to do if the rate is lower than was asked for, for people.
 
     Args:
-        open_source: opens the source.
+        open_source: opens the source; called again after it was lost.
     """
 
     def __init__(
@@ -89,25 +88,26 @@ class Feed:
         self._stop = threading.Event()
 
     def measured(self) -> str:
-        """What the source really gives, for people: ``1280x720 at 29.9 fps``."""
+        """Measured size and rate, for people: ``1280x720 at 29.9 fps``."""
         width, height = self.size
         return f"{width}x{height} at {self.meter.rate(time.monotonic()):.1f} fps"
 
     @property
     def silent_seconds(self) -> float:
-        """For how long the source has left a question for the next picture unanswered."""
+        """For how long the source has been asked for its next image without an answer."""
         asked = self._asked
         return 0.0 if asked is None else time.monotonic() - asked
 
     def close(self) -> None:
-        """Let the iteration end as soon as the source answers."""
+        """End the iteration as soon as the source answers."""
         self._stop.set()
 
-    def __iter__(self) -> Iterator[Picture]:
-        """Pictures until a file ends or ``close`` is called.
+    def __iter__(self) -> Iterator[CapturedImage]:
+        """Images, each not before it is due, until a file ends or ``close`` is called.
 
         Raises:
-            ZeroDCEError: if the source cannot be opened the first time.
+            ZeroDCEError: if the source cannot be opened the first time. Later failures are
+                logged, and shown as ``status``.
         """
         opened = False
         pause = _FIRST_PAUSE_SECONDS
@@ -119,9 +119,9 @@ class Feed:
                 self.description = self._source.description
                 log.info("%s: %s", self.name, self.description)
                 opened = True
-                for picture in self._pictures(self._source):
+                for item in self._images(self._source):
                     pause = _FIRST_PAUSE_SECONDS
-                    yield picture
+                    yield item
                 return
             except ZeroDCEError as error:
                 if not opened:
@@ -135,16 +135,16 @@ class Feed:
             self.status = f"opening {self.name} ..."
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _pictures(self, source: Source) -> Iterator[Picture]:
-        while (picture := self._read(source)) is not None:
-            if self._stop.wait(max(0.0, picture.captured - time.monotonic())):
+    def _images(self, source: Source) -> Iterator[CapturedImage]:
+        while (item := self._read(source)) is not None:
+            if self._stop.wait(max(0.0, item.captured - time.monotonic())):
                 return
             self.status = None
-            self.meter.tick(picture.captured)
-            self.size = picture.image.shape[1], picture.image.shape[0]
-            yield picture
+            self.meter.tick(item.captured)
+            self.size = item.image.shape[1], item.image.shape[0]
+            yield item
 
-    def _read(self, source: Source) -> Picture | None:
+    def _read(self, source: Source) -> CapturedImage | None:
         self._asked = time.monotonic()
         try:
             return source.read()

@@ -1,4 +1,4 @@
-"""Network streams, and files that play at their own speed, through PyAV."""
+"""Network streams, and files that play at their own speed, by PyAV."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS
-from zerodce_rt.live.sources import Picture, SourceLost
+from zerodce_rt.live.sources import CapturedImage, SourceLost
 from zerodce_rt.media.frames import convert, refuse_hdr
 from zerodce_rt.media.reader import VideoReader, reason_of
 
 log = logging.getLogger(__name__)
 
-# How long a server may be silent while connecting, and later.
+# How long a sender may be silent while connecting, and later.
 _TIMEOUT_SECONDS = (10.0, 5.0)
-# FFmpeg would otherwise wait up to five seconds to learn more about a stream, and hold frames
-# back in case they come out of order.
+# By default FFmpeg analyses a stream for up to five seconds first, and holds frames back in case
+# they come out of order.
 _OPTIONS = {
     "fflags": "nobuffer",
     "flags": "low_delay",
     "analyzeduration": "1000000",
     "probesize": "1000000",
 }
-# Live as well, but seconds of it arrive at once.
-_FORMATS_IN_PIECES = ("dash", "hls")
+# Live, but in segments of seconds, each of which arrives at once.
+_SEGMENTED_FORMATS = ("dash", "hls")
 _SCHEME_OPTIONS = {
     "rtsp": {"rtsp_transport": "tcp"},
     "rtsps": {"rtsp_transport": "tcp"},
     "udp": {"overrun_nonfatal": "1"},
 }
-# The clock waits for a decoder that is later than this, and does not wait for a longer gap in a
-# file's times.
+# The clock of what plays is set anew when the decoder is later than the first, so that no frames
+# are dropped, and at a gap in the timestamps that is longer than the second.
 _LATE_SECONDS, _GAP_SECONDS = 0.1, 10.0
 
 
@@ -49,11 +49,11 @@ class Stream:
     """A network stream; a ``Source``. One that has an end plays at its own speed.
 
     Args:
-        name: what to call it in messages, without a password.
+        name: how to call it in messages, where the URL's password must not be.
 
     Raises:
-        SourceLost: if nobody sends.
-        ZeroDCEError: if what comes is not a video, or HDR.
+        SourceLost: if it cannot be reached, or nobody sends.
+        ZeroDCEError: if it has no video, or HDR video.
     """
 
     def __init__(self, url: str, name: str) -> None:
@@ -74,32 +74,36 @@ class Stream:
             self._container.close()
             raise
         self._ends = self._container.duration is not None
-        in_pieces = self._container.format.name in _FORMATS_IN_PIECES
-        self._player = _Player(self._container, stream, paced=self._ends or in_pieces)
+        segmented = self._container.format.name in _SEGMENTED_FORMATS
+        self._player = _Player(self._container, stream, paced=self._ends or segmented)
         self.description = _describe(stream)
 
-    def read(self) -> Picture | None:
+    def read(self) -> CapturedImage | None:
         try:
-            picture = self._player.next()
+            item = self._player.next()
         except (av.FFmpegError, OSError) as error:
             raise SourceLost(f"{self._name} broke off ({reason_of(error)})") from error
-        if picture is None and not self._ends:
+        if item is None and not self._ends:
             raise SourceLost(f"{self._name} was closed by its sender")
-        return picture
+        return item
 
     def close(self) -> None:
         self._container.close()
 
 
 class FilePlayer:
-    """A video file that plays at its own speed; a ``Source``."""
+    """A video file that plays at its own speed; a ``Source``. A damaged one ends early.
+
+    Raises:
+        ZeroDCEError: if the file is not a video that can be decoded, or HDR video.
+    """
 
     def __init__(self, path: Path) -> None:
         self._reader = VideoReader(path)
         self._player = _Player(self._reader.container, self._reader.stream, paced=True)
         self.description = _describe(self._reader.stream)
 
-    def read(self) -> Picture | None:
+    def read(self) -> CapturedImage | None:
         try:
             return self._player.next()
         except (av.FFmpegError, OSError) as error:
@@ -111,26 +115,31 @@ class FilePlayer:
 
 
 class _Player:
-    """Decoded pictures, each with the time at which it is to be seen."""
+    """Decodes images for display.
+
+    Args:
+        paced: give each image the time at which it is due, instead of that of its arrival.
+    """
 
     def __init__(self, container: Any, stream: Any, *, paced: bool) -> None:
-        # Frame threads would hold back as many frames as there are threads.
+        # Decoding with frame threads delays the picture by a frame for each thread.
         stream.thread_type = "AUTO" if paced else "SLICE"
         self._frames = _decoded(container, stream)
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self._paced = paced
         self._start: float | None = None
 
-    def next(self) -> Picture | None:
+    def next(self) -> CapturedImage | None:
+        """The next image; None at the end."""
         for frame in self._frames:
             captured = time.monotonic()
             if self._paced and frame.time is not None:
                 captured = self._due(frame.time, captured)
-            return Picture(_upright_bgr(frame, self._aspect), captured)
+            return CapturedImage(_upright_bgr(frame, self._aspect), captured)
         return None
 
     def _due(self, seconds: float, now: float) -> float:
-        """When the picture of a file's time is to be seen."""
+        """When an image is due, given its time in the file."""
         start = self._start
         if start is None or not -_GAP_SECONDS < now - (start + seconds) < _LATE_SECONDS:
             start = self._start = now - seconds
@@ -138,14 +147,14 @@ class _Player:
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
-    """What can be decoded; a damaged packet on the way is no reason to stop."""
+    """All frames that can be decoded; damaged packets are passed over."""
     for packet in container.demux(stream):
         with suppress(av.InvalidDataError):
             yield from packet.decode()
 
 
 def _upright_bgr(frame: av.VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
-    """The frame as people see it: turned by its rotation, with square pixels."""
+    """The frame as players show it: turned by its rotation, with square pixels."""
     size = None
     if aspect > 1:
         size = round(frame.width * aspect), frame.height

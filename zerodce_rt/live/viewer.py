@@ -1,4 +1,4 @@
-"""What a person sees and presses: views, keys, text in the picture."""
+"""The live window's contents and keys: views, figures, messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live.keys import ACTIONS, help_lines
 from zerodce_rt.live.meters import LatencyMeter, RateMeter
-from zerodce_rt.live.outputs import Outputs
+from zerodce_rt.live.outputs import Recordings
 from zerodce_rt.live.overlay import draw_text
 from zerodce_rt.live.shots import Brightener, Shot
 from zerodce_rt.live.sources import Feed
@@ -25,37 +25,38 @@ from zerodce_rt.names import VIEWS
 
 log = logging.getLogger(__name__)
 
-# A source that says nothing for so long is reported in the picture.
+# After so long without an image from the source, the window says so.
 _SILENT_SECONDS = 2.0
 _MESSAGE_SECONDS, _ALARM_SECONDS = 2.5, 15.0
-# Figures that change with every picture cannot be read.
+# Figures that change with every image cannot be read.
 _FIGURES_SECONDS = 0.5
-# While no picture comes, the text in it is drawn again this often.
+# How often the text is drawn while no image comes.
 _IDLE_SECONDS = 0.1
 _STRENGTH_STEP = 0.1
 _BLANK = np.full((720, 1280, 3), 24, np.uint8)
 
 
 class Viewer:
-    """Shows shots in a window and does what the keys say.
+    """Shows shots in a window, and acts on its keys.
 
     Attributes:
         view: one of ``VIEWS``.
-        quit: whether a person wants to end.
-        frozen: whether the picture stands still.
+        quit: whether somebody asked to end, or closed the window.
+        frozen: whether the picture is frozen.
         latency: from capture to screen.
 
     Args:
-        dropped: tells how many pictures were left out so far.
-        folder: for what the keys save.
+        dropped: gives the number of images dropped so far.
+        folder: where snapshots and recordings go.
+        view, mirror, overlay: how to begin; see ``LiveSettings``.
     """
 
     def __init__(
-        self, window: Window, feed: Feed, brightener: Brightener, outputs: Outputs,
+        self, window: Window, feed: Feed, brightener: Brightener, recordings: Recordings,
         *, dropped: Callable[[], int], folder: Path, view: str, mirror: bool, overlay: bool,
     ) -> None:  # fmt: skip
         self._window, self._feed = window, feed
-        self._brightener, self._outputs = brightener, outputs
+        self._brightener, self._recordings = brightener, recordings
         self._dropped, self._folder = dropped, folder
         self.view, self._mirror, self._overlay, self._help = view, mirror, overlay, False
         self._divider = 0.5
@@ -76,15 +77,19 @@ class Viewer:
         return self._quit or self._window.closed
 
     def update(self, shot: Shot | None) -> None:
-        """Show a new shot, if there is one and the picture is not frozen, and heed the keys."""
+        """Show a shot, unless the picture is frozen, and act on the keys.
+
+        Args:
+            shot: None if there is no new one.
+        """
         now = time.monotonic()
         fresh = None if self.frozen else shot
         if fresh is not None:
             if self._shot is None:
                 self._window.fit(fresh.before.shape[1], fresh.before.shape[0])
             self._shot = fresh
-        if self._failure is not self._outputs.failure:
-            self._failure = self._outputs.failure
+        if self._failure is not self._recordings.failure:
+            self._failure = self._recordings.failure
             self._say(str(self._failure), _ALARM_SECONDS)
         if fresh is not None or self._changed or now - self._drawn > _IDLE_SECONDS:
             self._window.show(self._picture(), self._annotate)
@@ -100,7 +105,7 @@ class Viewer:
                 getattr(self, f"key_{action}")(character)
 
     def _status(self) -> str | None:
-        """Why there is no picture just now, if so."""
+        """Why no images come just now; None while they do."""
         if self._feed.status is None and self._feed.silent_seconds > _SILENT_SECONDS:
             return f"{self._feed.name} has sent nothing for {self._feed.silent_seconds:.0f} s"
         return self._feed.status
@@ -114,20 +119,20 @@ class Viewer:
         )  # fmt: skip
 
     def _annotate(self, canvas: NDArray[np.uint8]) -> None:
-        """Text, drawn upon the window's own pixels."""
+        """Draw the text on an image of the window's size."""
         now = time.monotonic()
         if (status := self._status()) is not None:
             canvas //= 3
-            draw_text(canvas, [status], "centre")
+            draw_text(canvas, [_plain(status)], "centre")
         if self._overlay and not self._help:
             draw_text(canvas, self._figures_at(now), "top left")
-        if (seconds := self._outputs.recording_seconds) is not None:
+        if (seconds := self._recordings.seconds) is not None:
             text = f"REC {int(seconds) // 60:02}:{int(seconds) % 60:02}"
             draw_text(canvas, [text], "top right", alarm=True)
         if self._help:
             draw_text(canvas, help_lines(), "centre")
         if now < self._message_until:
-            draw_text(canvas, [self._message], "bottom")
+            draw_text(canvas, [_plain(self._message)], "bottom")
 
     def _figures_at(self, now: float) -> list[str]:
         if self._changed or now >= self._figures_until:
@@ -145,7 +150,7 @@ class Viewer:
         return self._figures
 
     def _say(self, message: str, seconds: float = _MESSAGE_SECONDS) -> None:
-        """In the picture, for a moment."""
+        """Show a message for a moment."""
         self._message, self._message_until = message, time.monotonic() + seconds
         self._changed = True
 
@@ -155,7 +160,7 @@ class Viewer:
             self._changed = True
 
     def _adjusted(self, message: str) -> None:
-        """What was changed acts on the next picture; a frozen one needs telling."""
+        """Report a changed setting, and apply it to a frozen image; live ones follow anyway."""
         if self.frozen and self._shot is not None:
             self._shot = self._brightener.again(self._shot)
         self._say(message)
@@ -224,22 +229,27 @@ class Viewer:
             self._say(f"no snapshot: {error.strerror or error}", _ALARM_SECONDS)
 
     def key_record(self, _: str) -> None:
-        if self._outputs.recording_seconds is None:
+        if self._recordings.seconds is None:
             try:
                 base = self._new_name(".mp4")
-                self._outputs.record(base.with_name(f"{base.name}.mp4"))
+                self._recordings.start(base.with_name(f"{base.name}.mp4"))
                 self._say(f"recording to {base.name}.mp4")
             except ZeroDCEError as error:
                 log.error("%s", error)
                 self._say(str(error), _ALARM_SECONDS)
-        elif (path := self._outputs.stop_recording()) is not None:
+        elif (path := self._recordings.stop()) is not None:
             self._say(f"saved {path.name}")
 
     def _new_name(self, ending: str) -> Path:
-        """A name with the time in it, such that no file has it yet."""
+        """A path with the time in its name, to which ``ending`` can be added for a new file."""
         base = self._folder / time.strftime("zerodce-rt_%Y-%m-%d_%H-%M-%S")
         name, number = base, 1
         while name.with_name(f"{name.name}{ending}").exists():
             number += 1
             name = base.with_name(f"{base.name}_{number}")
         return name
+
+
+def _plain(message: str) -> str:
+    """A message without the backquotes around settings: in a window nobody can type them."""
+    return message.replace("`", "")

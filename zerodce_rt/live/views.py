@@ -1,4 +1,4 @@
-"""What the window shows of a picture before and after: one, the other, or both."""
+"""The views of the window: an image before enhancement, after it, or both."""
 
 from __future__ import annotations
 
@@ -19,19 +19,26 @@ def view_of(
     divider: float = 0.5,
     mirror: bool = False,
 ) -> NDArray[np.uint8]:
-    """The picture to show; one of the two themselves where nothing is changed.
+    """What a view shows.
 
     Args:
         before, after: ``(H, W, 3)`` uint8 BGR.
         view: one of ``VIEWS``; ``"side"`` is twice as wide.
-        divider: where the split view's line is, 0 to 1 of the width.
-        mirror: swap left and right in each picture; before stays on the left.
+        divider: where the line of the split view is, 0 to 1 of the width.
+        mirror: swap left and right in each image; ``before`` stays on the left.
+
+    Returns:
+        uint8 BGR of the same height; ``before`` or ``after`` itself where nothing has to be
+        changed.
+
+    Raises:
+        ValueError: for another view.
     """
     if view not in VIEWS:
         raise ValueError(f"view must be one of {', '.join(VIEWS)}, not {view!r}")
     if view in ("enhanced", "original"):
-        picture = after if view == "enhanced" else before
-        return np.asarray(cv2.flip(picture, 1), np.uint8) if mirror else picture
+        image = after if view == "enhanced" else before
+        return np.asarray(cv2.flip(image, 1), np.uint8) if mirror else image
     if mirror:
         before, after = (np.asarray(cv2.flip(p, 1), np.uint8) for p in (before, after))
     height, width = before.shape[:2]

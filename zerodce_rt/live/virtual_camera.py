@@ -1,4 +1,4 @@
-"""The picture as a camera for meetings, through pyvirtualcam."""
+"""The enhanced picture as a camera for other programs, by pyvirtualcam."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _DRIVERS = {
 
 
 class VirtualCamera:
-    """A camera that other programs can choose. Its size is that of the first picture.
+    """A camera that other programs can choose; an ``Output``. Its first image sets its size.
 
     Args:
-        rate: frames a second that it promises.
+        rate: nominal frames a second.
 
     Raises:
-        ZeroDCEError: if the package is not installed. A missing driver shows at the first picture.
+        ZeroDCEError: if pyvirtualcam is not installed. A missing driver shows with the first image.
     """
 
     def __init__(self, rate: float) -> None:
@@ -36,14 +36,18 @@ class VirtualCamera:
             import pyvirtualcam
         except ImportError as error:
             raise ZeroDCEError(
-                "--virtual-camera needs pyvirtualcam; pip install 'zerodce-rt[vcam]'"
+                "`virtual_camera` needs pyvirtualcam; pip install 'zerodce-rt[vcam]'"
             ) from error
         self._library: Any = pyvirtualcam
         self._rate = rate
         self._camera: Any = None
 
-    def write(self, image: NDArray[np.uint8]) -> None:
-        """Send a picture, ``(H, W, 3)`` uint8 BGR; another size than the first is scaled.
+    def write(self, image: NDArray[np.uint8], seconds: float) -> None:
+        """Send an image; one of another size than the first is scaled.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 BGR.
+            seconds: not used: other programs get images when they come.
 
         Raises:
             ZeroDCEError: if this system has no driver for virtual cameras.
@@ -66,6 +70,7 @@ class VirtualCamera:
         return camera
 
     def close(self) -> None:
+        """Release the camera."""
         if self._camera is not None:
             self._camera.close()
             self._camera = None

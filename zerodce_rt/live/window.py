@@ -1,6 +1,6 @@
-"""A window that shows pictures and takes keys and the mouse, through OpenCV's HighGUI.
+"""A window that shows images and takes keys and the mouse, by OpenCV's HighGUI.
 
-All of it belongs to one thread, on macOS to the main one.
+Everything here must be called in one thread, on macOS in the main one.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 
-# A first size that fits most screens and can be read; people change it as they like.
+# Bounds of a new window's size: it fits most screens, and its text can be read.
 _WIDEST, _HIGHEST = 1280, 720
 _NARROWEST, _LOWEST = 320, 180
 
 Draw = Callable[[NDArray[np.uint8]], None]
-"""Draws upon the pixels of the window, ``(H, W, 3)`` uint8 BGR."""
+"""Draws on an image of the window's size, ``(H, W, 3)`` uint8 BGR, in place."""
 
 
 class Window:
-    """An open window of any size; the picture keeps its aspect, with black around it.
+    """An open window of any size; the image in it keeps its aspect ratio, with black around it.
 
     Attributes:
-        closed: whether a person has closed it.
-        on_drag: called while the mouse drags, with where: 0 to 1 of the picture's width.
+        closed: whether somebody has closed it.
+        on_drag: called while the mouse drags, with its position: 0 to 1 of the image's width.
 
     Args:
         title: must be unique among the program's windows.
 
     Raises:
-        ZeroDCEError: if there is no screen to open it on.
+        ZeroDCEError: if no window can be opened here.
     """
 
     def __init__(self, title: str) -> None:
@@ -49,8 +49,7 @@ class Window:
         self._keys: list[str] = []
         self._full_screen = False
         self.closed = False
-        # We fit the picture into the window: HighGUI would do it with coarser pixels, and with
-        # white around it.
+        # ``show`` fits images into the window: HighGUI would scale them worse, with white around.
         flags = cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL
         try:
             cv2.namedWindow(title, flags)
@@ -58,17 +57,18 @@ class Window:
         except cv2.error as error:
             raise ZeroDCEError(
                 "this OpenCV cannot open windows; 'pip install --force-reinstall opencv-python', "
-                "or use --no-window"
+                "or use `no_window`"
             ) from error
 
     def show(self, image: NDArray[np.uint8], draw: Draw | None = None) -> None:
-        """Put a picture, ``(H, W, 3)`` uint8 BGR, on the screen; it is there on return.
+        """Put an image on the screen; it is there on return.
 
         Args:
-            draw: is given the picture at the window's own resolution, for sharp text.
+            image: ``(H, W, 3)`` uint8 BGR.
+            draw: draws on the image after it was scaled to the window, for sharp text.
         """
         width, height = cv2.getWindowImageRect(self._title)[2:]
-        if width < 1 or height < 1:  # a backend that cannot tell
+        if width < 1 or height < 1:  # HighGUI does not know
             height, width = image.shape[:2]
         canvas, self._place = fitted(image, width, height)
         if draw is not None:
@@ -77,9 +77,9 @@ class Window:
         self._process_events()
 
     def fit(self, width: int, height: int) -> None:
-        """Give the window the size of a picture, or less if that is large, or more if it is tiny.
+        """Give the window the size of an image, within the bounds of a new window's size.
 
-        In full screen, it gets it afterwards.
+        In full screen, the size is that of the window afterwards.
         """
         scale = min(1.0, _WIDEST / width, _HIGHEST / height)
         scale = max(scale, min(_NARROWEST / width, _LOWEST / height))
@@ -100,13 +100,14 @@ class Window:
         if 0 <= key < 128:
             self._keys.append(chr(key))
         try:
-            # imshow would open a closed window again.
+            # Must be noticed here: imshow would open a closed window again.
             self.closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
-        except cv2.error:  # Qt lets go of everything with its last window
+        except cv2.error:  # with its last window, Qt has forgotten the name
             self.closed = True
 
     @property
     def full_screen(self) -> bool:
+        """Whether the window fills the screen; may be set."""
         return self._full_screen
 
     @full_screen.setter
@@ -126,6 +127,7 @@ class Window:
             self.on_drag(min(max((x - left) / width, 0.0), 1.0))
 
     def close(self) -> None:
+        """Close the window, if nobody has."""
         if not self.closed:
             self.closed = True
             cv2.destroyWindow(self._title)
@@ -134,10 +136,14 @@ class Window:
 def fitted(
     image: NDArray[np.uint8], width: int, height: int
 ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int]]:
-    """A new picture of that size with ``image`` in its middle, as large as its aspect allows.
+    """Scale an image to fit into a size, in the middle, with black around it.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
 
     Returns:
-        the picture, and where the image is in it: left, top, width, height.
+        A new image, ``(height, width, 3)``, and where the old one is in it: left, top, width,
+        height.
     """
     rows, columns = image.shape[:2]
     scale = min(width / columns, height / rows)
@@ -148,7 +154,7 @@ def fitted(
     if scale == 1:
         area[:] = image
     else:
-        # Averaging is only worth its time where many pixels become one.
+        # Averaging takes longer, and pays off only where many pixels become one.
         method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
         cv2.resize(image, inner, dst=area, interpolation=method)
     canvas[:top] = canvas[top + inner[1] :] = 0
@@ -157,15 +163,15 @@ def fitted(
 
 
 def check_display() -> None:
-    """Fail in words where Qt would abort the whole process.
+    """Raise where Qt would abort the whole process.
 
     Raises:
-        ZeroDCEError: if there is no screen.
+        ZeroDCEError: if there is no X server that answers.
     """
     if not _is_x11():
         return
     display = os.environ.get("DISPLAY", "")
-    advice = "run it on a desktop, or use --no-window with --record or --virtual-camera"
+    advice = "run it on a desktop, or use `no_window` with `record` or `virtual_camera`"
     if not display:
         raise ZeroDCEError(f"there is no screen for a window (DISPLAY is not set); {advice}")
     if not _answers(display):
@@ -173,10 +179,17 @@ def check_display() -> None:
 
 
 def _check_import_order() -> None:
-    """Both bring their own libxcb; Qt waits forever inside PyAV's."""
+    """Raise where a window would hang; see ``zerodce_rt.live``.
+
+    Raises:
+        ZeroDCEError: if PyAV was loaded before OpenCV.
+    """
     modules = list(sys.modules)
     if _is_x11() and "av" in modules and modules.index("av") < modules.index("cv2"):
-        raise ZeroDCEError("cv2 must be imported before av, or no window can be opened")
+        raise ZeroDCEError(
+            "PyAV was imported before OpenCV, and a window would hang; import cv2 before av, or "
+            "zerodce_rt.live before all else"
+        )
 
 
 def _is_x11() -> bool:
@@ -184,7 +197,7 @@ def _is_x11() -> bool:
 
 
 def _answers(display: str) -> bool:
-    """Whether an X server listens, given ``host:number.screen``."""
+    """Whether an X server listens at a display, ``host:number.screen``."""
     host, _, number = display.rpartition(":")
     number = number.partition(".")[0]
     if not number.isdecimal():

@@ -1,1 +1,1 @@
-"""Reading and writing video. Nothing in here knows of networks."""
+"""Reading and writing videos and pictures. Nothing here knows of networks or curves."""

@@ -1,4 +1,4 @@
-"""Before and after in one picture, put together plane by plane in the frame's own format."""
+"""Before and after in one picture, composed plane by plane in the frame's own format."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from zerodce_rt.frame import Frame
 from zerodce_rt.names import COMPARE_MODES
 
-# Width of the line between the halves of a split picture, as a share of the picture's.
+# Width of the line in a split picture, as a share of the picture's.
 _DIVIDER = 1 / 400
 
 
 def width_of(mode: str, width: int) -> int:
-    """Width of the composed picture."""
-    # Each half keeps whole chroma cells, so an odd last column is left out of both.
+    """Width in pixels of the composed picture of frames of this width."""
+    # Each half keeps whole chroma samples, so an odd last column is left out of both.
     return width if mode == "split" else 2 * max(width & ~1, 1)
 
 
@@ -24,10 +24,13 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
     """Write ``before`` and ``after`` to ``out``, all of one format.
 
     Args:
-        mode: ``"split"``: before on the left, after on the right, a bright line between;
-            ``"side"``: one beside the other, at full size.
-        out: a frame of ``width_of(mode, width)`` and the same height.
+        mode: ``"split"``: the left part of ``before`` and the right part of ``after``, with a
+            white line between; ``"side"``: both, side by side.
+        out: a frame of the same height and of width ``width_of(mode, width)``.
         divider: where the line of a split picture is, 0 to 1 of its width.
+
+    Raises:
+        ValueError: for another mode.
     """
     if mode not in COMPARE_MODES:
         raise ValueError(f"compare must be one of {', '.join(COMPARE_MODES)}, not {mode!r}")
@@ -38,7 +41,7 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
             target[:, :half] = left[:, :half]
             target[:, half : 2 * half] = right[:, :half]
             continue
-        # A multiple of four pixels falls on whole cells of every chroma subsampling.
+        # A multiple of four pixels is a whole number of samples in every chroma subsampling.
         middle = int(out.width * divider) & ~3
         line = max(2, round(out.width * _DIVIDER)) & ~1
         stop = _samples(out, index, out.width)
@@ -50,7 +53,7 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
 
 
 def _samples(frame: Frame, plane: int, pixels: int) -> int:
-    """Samples in a row of a plane that stand for so many pixels."""
+    """Number of samples in a row of a plane for a number of pixels."""
     format = frame.format
     if format.layout == "packed":
         return 3 * pixels

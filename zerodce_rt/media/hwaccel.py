@@ -1,4 +1,4 @@
-"""Decoding and encoding on an NVIDIA GPU, tried with a real frame before it is relied on."""
+"""Decoding and encoding on an NVIDIA GPU, each tried with a real frame first."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ import av.logging
 from av.codec.hwaccel import HWAccel
 
 from zerodce_rt.frame import PixelFormat
+from zerodce_rt.media.encoders import NVENC
 
 log = logging.getLogger(__name__)
-
-NVENC = {"libx264": "h264_nvenc", "libx265": "hevc_nvenc", "libsvtav1": "av1_nvenc"}
-"""What encodes the same as these, on a GPU."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """NVDEC, which a file has been tried with.
+    """NVDEC for one file, tried with its first frame.
 
     Attributes:
-        format: of the decoded frames, which stay on the GPU.
+        accel: what PyAV opens the file with.
+        format: pixel format of the decoded frames, which stay on the GPU.
     """
 
     accel: HWAccel
@@ -35,28 +34,28 @@ class Decoding:
 
 
 class NoHardware(Exception):
-    """Why a GPU's decoder or encoder cannot be used."""
+    """The decoder or encoder of a GPU cannot be used; says why."""
 
 
 def nvdec(path: Path, *, shared: bool) -> Decoding | None:
-    """NVDEC for a file, if it decodes the first frame; else None, and a line that says why.
+    """NVDEC for a file; None, after a warning that says why, if it cannot decode the first frame.
 
     Args:
-        shared: decode in PyTorch's CUDA context, so that its kernels see the frames.
+        shared: decode in PyTorch's CUDA context, so that its kernels can use the frames.
     """
     options: dict[str, object] = {}
     if shared:
         import torch
 
-        # FFmpeg takes the context that is current in this thread. It would refuse to take the
-        # device's main one, since PyTorch made that with flags of its own.
+        # FFmpeg must take the context that is current in this thread: it refuses the device's
+        # primary context, since PyTorch made that with flags of its own.
         torch.cuda.synchronize()
         options = {"primary_ctx": "0", "current_ctx": "1"}
     accel = HWAccel("cuda", allow_software_fallback=False, options=options, is_hw_owned=True)
     try:
         if not hasattr(av.VideoFrame, "sw_format"):
-            raise NoHardware("it takes PyAV 18, and so Python 3.11")
-        with _reasons_told(), av.open(str(path.absolute()), hwaccel=accel) as container:
+            raise NoHardware("it needs PyAV 18, and so Python 3.11")
+        with _ffmpeg_reasons(), av.open(str(path.absolute()), hwaccel=accel) as container:
             stream = container.streams.best("video")
             if stream is None or not stream.codec_context.is_hwaccel:
                 raise NoHardware("its codec is not one of NVDEC's")
@@ -72,10 +71,15 @@ def nvdec(path: Path, *, shared: bool) -> Decoding | None:
 def gpu_encoder(
     encoder: str, options: Mapping[str, str], format: PixelFormat, width: int, height: int
 ) -> str:
-    """NVENC's encoder in the place of one on the CPU, if it encodes a frame of that kind.
+    """NVENC's encoder instead of one on the CPU, if it can encode such frames.
+
+    Args:
+        encoder: FFmpeg's name of the encoder on the CPU.
+        options: of NVENC's encoder.
+        format, width, height: of the frames.
 
     Returns:
-        Its name, or after a line that says why not, ``encoder``.
+        Its name; ``encoder``, after a warning that says why, if it cannot.
     """
     name = NVENC.get(encoder)
     try:
@@ -92,12 +96,12 @@ def gpu_encoder(
 def try_encoder(
     name: str, options: Mapping[str, str], format: str, width: int, height: int
 ) -> None:
-    """Encode a frame with one of FFmpeg's encoders.
+    """Encode one frame with an FFmpeg encoder.
 
     Raises:
-        NoHardware: if it cannot.
+        NoHardware: if that fails.
     """
-    with _reasons_told():
+    with _ffmpeg_reasons():
         context: Any = av.CodecContext.create(name, "w")
         context.width, context.height, context.pix_fmt = width, height, format
         context.time_base, context.options = Fraction(1, 30), dict(options)
@@ -106,12 +110,12 @@ def try_encoder(
 
 
 @contextmanager
-def _reasons_told() -> Iterator[None]:
-    """Turn what FFmpeg raises into ``NoHardware`` with the reason that it logs."""
+def _ffmpeg_reasons() -> Iterator[None]:
+    """Turn FFmpeg's errors into ``NoHardware``, with the reason that FFmpeg has logged."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
-        with av.logging.Capture() as said:
+        with av.logging.Capture() as logged:
             try:
                 yield
             except (
@@ -121,7 +125,7 @@ def _reasons_told() -> Iterator[None]:
                 RuntimeError,
                 ValueError,
             ) as error:
-                words = said[0][2].strip() if said else str(error).splitlines()[0]
-                raise NoHardware(words.rstrip(".")) from error
+                reason = logged[0][2].strip() if logged else str(error).splitlines()[0]
+                raise NoHardware(reason.rstrip(".")) from error
     finally:
         av.logging.set_level(level)

@@ -1,6 +1,6 @@
-"""What a file's name says of it, where its enhanced form goes, and what must not be overwritten.
+"""What a file's name says about it, where its output goes, and what must not be overwritten.
 
-Opens nothing, so it needs neither PyAV nor libvips.
+Opens no files, so it needs neither PyAV nor libvips.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 from zerodce_rt.errors import ZeroDCEError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
-"""Suffixes, in lower case, of the pictures that are read and written."""
+"""Suffixes of the pictures that are read and written, in lower case."""
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .flv .ts .m2ts .mts .mpg .mpeg .wmv .3gp .ogv .vob".split()
 )
-"""Suffixes of the videos that are looked for in folders, and that outputs may have."""
+"""Suffixes of the videos that are looked for in folders and can be written, in lower case."""
 
-# Containers that keep exact, variable timestamps; a file in another becomes Matroska.
+# Containers that keep timestamps exactly; outputs of files in others become Matroska.
 _FAITHFUL_SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .flv".split())
 
 
@@ -36,7 +36,7 @@ def is_video(path: Path) -> bool:
 def check_output(
     source: Path | None, output: Path, suffixes: Collection[str], *, overwrite: bool
 ) -> None:
-    """Refuse what would destroy a file or cannot be written, before any work is done.
+    """Refuse an output that cannot be written or would destroy a file, before any work is done.
 
     Args:
         source: the input; None if it is not a file.
@@ -65,7 +65,11 @@ def check_output(
 
 
 def default_output(source: Path) -> Path:
-    """``night.mp4`` -> ``night_enhanced.mp4``; containers that cannot keep times become .mkv."""
+    """Where the output goes by default; .mkv if the container cannot keep timestamps exactly.
+
+    >>> default_output(Path("night.mp4")).name, default_output(Path("old.avi")).name
+    ('night_enhanced.mp4', 'old_enhanced.mkv')
+    """
     suffix = source.suffix
     if not is_picture(source) and suffix.lower() not in _FAITHFUL_SUFFIXES:
         suffix = ".mkv"
@@ -89,8 +93,12 @@ def find_media(folder: Path) -> list[Path]:
 
 
 def output_in_folder(source: Path, folder: Path, output_folder: Path) -> Path:
-    """Where the enhanced form of a file goes: the same place below the output folder."""
+    """Where the output of a file goes: the same place below the output folder.
+
+    >>> output_in_folder(Path("in/a/clip.avi"), Path("in"), Path("out")).as_posix()
+    'out/a/clip.avi.mkv'
+    """
     name, suffix = source.name, default_output(source).suffix
     if suffix != source.suffix:
-        name += suffix  # clip.avi.mkv: a clip.mkv may stand beside it
+        name += suffix  # not clip.mkv: the folder may have one of that name, too
     return output_folder / source.relative_to(folder).parent / name

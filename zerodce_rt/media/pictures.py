@@ -1,4 +1,4 @@
-"""Still pictures by libvips: read and written with their depth, transparency and metadata."""
+"""Still pictures, by libvips: read and written with their depth, transparency and metadata."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _JPEG = (".jpg", ".jpeg")
 _TIFF = (".tif", ".tiff")
 _EIGHT_BIT = (*_JPEG, ".webp")
 
-# Header fields that belong to the samples or to the file they were in, not to the picture.
+# Header fields that describe the samples or the file that they were in, not the picture.
 # fmt: off
 _NOT_CARRIED = frozenset({
     "width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset",
@@ -36,21 +36,24 @@ _NOT_CARRIED = frozenset({
     "n-pages",
 })
 # fmt: on
-# Made for the samples as they were: an Ultra HDR gain map, the tags of an embedded preview.
+# Made for the samples before enhancement: an Ultra HDR gain map, the tags of a preview.
 _STALE = ("gainmap-", "exif-ifd1-")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded still picture, in the orientation it is stored in.
+    """A decoded still picture, in the orientation in which it is stored.
 
     Attributes:
-        rgb: ``(H, W, 3)`` uint8 or uint16, all codes used; grey pictures have three equal
-            channels.
-        alpha: ``(H, W)`` of the same dtype, not premultiplied; None where there was none.
-        grey: the source had one colour band, and one band is written.
-        header: opaque metadata (EXIF with its orientation, XMP, IPTC, ICC profile,
-            resolution) for ``write_picture``; None where there is none.
+        rgb: ``(H, W, 3)`` uint8 or uint16, full range, gamma-encoded; of a grey picture, three
+            equal channels.
+        alpha: ``(H, W)`` of the same dtype, not premultiplied; None if there is none.
+        grey: the picture has one colour band, and is written with one.
+        header: metadata for ``write_picture`` (EXIF with its orientation, XMP, IPTC, ICC profile,
+            resolution); None if there is none.
+
+    Raises:
+        ValueError: for other shapes and dtypes.
     """
 
     rgb: NDArray[Any]
@@ -72,11 +75,11 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """Decode one picture of 8 or 16 bits; samples are neither rotated nor colour managed.
+    """Decode one picture of 8 or 16 bits; it is neither rotated nor colour managed.
 
     Palettes, bilevel and grey become RGB; CMYK and Lab become 8-bit sRGB without a profile.
-    What libvips does not read is not in the header: EXIF tags of a TIFF (but for orientation
-    and resolution), the frames of an animated PNG.
+    libvips does not read the EXIF tags of a TIFF (except orientation and resolution), nor any
+    but the first frame of an animated PNG.
 
     Raises:
         ZeroDCEError: for another suffix, a file that is missing, damaged, cut short or no
@@ -85,13 +88,13 @@ def read_picture(path: Path) -> Picture:
     _suffix(path)
     vips = _pyvips()
     try:
-        # From memory: no name that libvips would parse for options, no stale cached decode of
-        # a file that has changed since, no handle that keeps Windows from replacing the file.
+        # From memory: libvips would parse a name for options, might return its cached image of a
+        # file that has changed since, and keeps files open, which Windows then cannot replace.
         data = path.read_bytes()
     except OSError as error:
         raise ZeroDCEError(f"{path}: cannot be read ({error.strerror})") from error
     try:
-        # Less than "error" lets TIFFs through that are cut short; more refuses sound photos.
+        # A laxer level accepts TIFFs that are cut short; a stricter one refuses good photos.
         image = vips.Image.new_from_buffer(data, "", access="sequential", fail_on="error")
         if image.get_n_pages() > 1:
             raise ZeroDCEError(
@@ -121,12 +124,12 @@ def read_picture(path: Path) -> Picture:
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """Write a picture in the format of the suffix, with its metadata, whole or not at all.
+    """Write a picture with its metadata, whole or not at all; the suffix chooses the format.
 
     JPEG and WebP are written at quality 95, PNG and TIFF without loss. What a format cannot
     hold is left out with a warning: 16 bits (rounded to 8) in JPEG and WebP, transparency in
-    JPEG, EXIF tags in TIFF. WebP has no grey: there all three channels are written. Embedded
-    previews of the picture as it was before are left out.
+    JPEG, EXIF tags in TIFF. WebP has no grey, so three channels are written. Embedded previews,
+    which show the picture as it was before, are left out.
 
     Raises:
         ZeroDCEError: for another suffix, a place that cannot be written to, or a picture that
@@ -193,7 +196,7 @@ def _valid() -> str:
 
 
 def _reason(error: Any) -> str:
-    # libvips gathers lines over all its threads and earlier calls; the last one is this call's.
+    # libvips collects messages of all threads and earlier calls; the last one is this call's.
     lines = error.detail.split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
 
@@ -203,22 +206,22 @@ def _carry(source: Any, target: Any) -> None:
     for name in source.get_fields():
         if name in _NOT_CARRIED or name.startswith(_STALE):
             continue
-        # The preview also sits in the raw EXIF block; only an empty one takes it out there.
+        # The preview is in the raw EXIF block, too; an empty one removes it there.
         value = b"" if name == "jpeg-thumbnail-data" else source.get(name)
         target.set_type(source.get_typeof(name), name, value)
 
 
 def _fit_tiff(path: Path, image: Any) -> None:
-    """Make the metadata of an image such that libvips writes a sound TIFF."""
+    """Change metadata that libvips would write to a TIFF in a form that others cannot read."""
     fields = image.get_fields()
-    # libvips adds EXIF tags of its own to every picture; these two come from a camera.
+    # Warn only of a camera's tags: libvips adds EXIF tags of its own to every picture.
     if "exif-ifd0-Make" in fields or "exif-ifd2-DateTimeOriginal" in fields:
         log.warning("%s: libvips writes no EXIF tags to TIFF; PNG, JPEG and WebP keep them", path)
     if "iptc-data" in fields:
         iptc = image.get("iptc-data")
-        if iptc.startswith(b"Photoshop"):  # JPEG's wrapping, not understood in a TIFF
+        if iptc.startswith(b"Photoshop"):  # as JPEG wraps it; readers of TIFF do not understand it
             image.remove("iptc-data")
         else:
-            # libvips 8.18 writes a quarter of the bytes; readers ignore zeros at the end.
+            # libvips 8.18 writes only a quarter of the bytes; readers ignore zeros at the end.
             padded = iptc + bytes(3 * len(iptc))
             image.set_type(image.get_typeof("iptc-data"), "iptc-data", padded)

@@ -1,4 +1,4 @@
-"""Reading a video file: decoded frames of its main video, and every other packet as it is."""
+"""Reading a video file: the decoded frames of its main video, and all other packets as they are."""
 
 from __future__ import annotations
 
@@ -25,14 +25,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Streams are interleaved with some slack; past it, nothing from before the end can follow.
+# Streams are interleaved loosely: so long after the end, no packet from before it can follow.
 _INTERLEAVE_SLACK_SECONDS = 10.0
 _COPIED_TYPES = ("audio", "subtitle", "video", "data", "attachment")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """A part of a file, in seconds from its beginning. The default is all of it."""
+    """A part of a file; the default is all of it.
+
+    Attributes:
+        start, end: seconds from the beginning of the file, 0 or more; a frame at ``end`` is not
+            part of it.
+
+    Raises:
+        ValueError: if ``start`` is negative, or not before ``end``.
+    """
 
     start: float = 0.0
     end: float = math.inf
@@ -45,15 +53,16 @@ class Span:
 
 
 class VideoReader:
-    """A video file opened for reading.
+    """A video file that is open for reading; a context manager.
 
     Attributes:
         stream: the main video, which is decoded.
-        format: of its frames, as far as the file tells.
-        copied: the other streams, whose packets pass through.
+        format: pixel format of its frames, if the file says so.
+        copied: the other streams, whose packets are passed on.
 
     Args:
-        decoding: where to decode it; default: on the CPU.
+        span: the part to read; default: all of it.
+        decoding: decode on the GPU; default: on the CPU.
 
     Raises:
         ZeroDCEError: no such file, not a video, no video stream, HDR.
@@ -111,12 +120,12 @@ class VideoReader:
 
     @property
     def start_seconds(self) -> float:
-        """The file's own time at its beginning (0 for most)."""
+        """The timestamp at which the file begins (0 for most)."""
         return (self.container.start_time or 0) / av.time_base
 
     @property
     def duration_seconds(self) -> float | None:
-        """Length of the part to be read, if the file tells."""
+        """Length of the part to be read, if the file says so."""
         stream, whole = self.stream, None
         if stream.duration and stream.time_base:
             whole = float(stream.duration * stream.time_base)
@@ -128,7 +137,7 @@ class VideoReader:
 
     @property
     def frame_count(self) -> int | None:
-        """Expected number of frames, for the progress bar."""
+        """Expected number of frames, for a progress bar; None if it is not known."""
         if self._whole and self.stream.frames:
             return self.stream.frames
         rate, duration = self.rate, self.duration_seconds
@@ -136,12 +145,12 @@ class VideoReader:
 
     @property
     def rate(self) -> Fraction | None:
-        """Average frame rate, as far as the file tells."""
+        """Average frame rate, if the file says so."""
         return self.stream.average_rate or self.stream.guessed_rate
 
     @property
     def trim_seconds(self) -> Fraction:
-        """What is subtracted from every timestamp: nothing unless the start is cut off."""
+        """What must be subtracted from every timestamp: 0 unless the start is cut off."""
         if self.span.start == 0:
             return Fraction(0)
         return Fraction(self.span.start + self.start_seconds).limit_denominator(1_000_000)
@@ -168,19 +177,19 @@ class VideoReader:
                     yield item
         except (av.FFmpegError, OSError) as error:
             at_seconds = max(0.0, seconds - self.start_seconds)
-            rescue = f"; the part before may be had with --end {at_seconds:.2f}" if frames else ""
+            rescue = f"; `end={at_seconds:.2f}` keeps the part before" if frames else ""
             raise ZeroDCEError(
                 f"{self.path}: damaged after {at_seconds:.2f} s ({reason_of(error)}){rescue}"
             ) from error
         if not frames:
             raise ZeroDCEError(
                 f"{self.path}: no video frame "
-                + ("could be decoded" if self._whole else "between --start and --end")
+                + ("could be decoded" if self._whole else "between `start` and `end`")
             )
         self._warn_if_short(seconds)
 
     def _decoded(self, begin: float, end: float) -> Iterator[av.VideoFrame | av.Packet]:
-        """All there is from the key frame before ``begin`` on, until no more can be due."""
+        """All from the key frame before ``begin`` on, until nothing before ``end`` is left."""
         if self.span.start > 0:
             self.container.seek(int(begin * av.time_base))
         stored: list[int] = []
@@ -212,9 +221,10 @@ class VideoReader:
 
     @property
     def _stores_no_pts(self) -> bool:
-        """AVI numbers its packets in stored order; FFmpeg can only guess when B-frames are due.
+        """Whether the file has decoding times only, as AVI has; FFmpeg guesses those of display.
 
-        Frames leave the decoder in the order of display, so the numbers in rising order fit.
+        Its guesses are wrong with B-frames. Decoders give frames in display order, so the
+        decoding times in rising order are right.
         """
         return self.container.format.name == "avi"
 
@@ -237,7 +247,7 @@ class VideoReader:
         except av.EOFError:  # already flushed: the file ended inside the span
             return []
         for frame in frames:
-            # It comes with a packet, and here there is none.
+            # Otherwise it comes from the packet, and here there is none.
             frame.time_base = self.stream.time_base
         return frames
 
@@ -252,7 +262,7 @@ class VideoReader:
 
 
 def _is_cover(stream: Stream) -> bool:
-    """Whether a video stream is a still picture of the whole file, such as an album's cover."""
+    """Whether a video stream is a still picture, such as an album's cover."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -261,5 +271,5 @@ def _seconds(ticks: int | None, packet: av.Packet) -> float | None:
 
 
 def reason_of(error: Exception) -> str:
-    """FFmpeg's own words for an error, without its number and the file's name."""
+    """FFmpeg's description of an error, without its number and the file's name."""
     return getattr(error, "strerror", None) or str(error)

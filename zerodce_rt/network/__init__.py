@@ -1,1 +1,1 @@
-"""The networks that draw the curves, their weights, and files of weights."""
+"""The two curve-estimation networks, our weights for them, and reading and writing weights."""

@@ -1,13 +1,13 @@
 """Reading and writing network weights: ours, and every published Zero-DCE layout.
 
-Weights travel as a plain mapping of names to float32 arrays, named as in ``model.py``; no
-framework is needed to hold them, and torch is imported only to read a ``.pth`` file.
+In memory, weights are NumPy arrays under the layer names of ``model.py``, so that backends without
+PyTorch can use them. PyTorch is imported only to read a file that is not safetensors.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,27 @@ from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.names import DEFAULT_MODEL, MODELS
 
 Weights = dict[str, NDArray[np.float32]]
+"""Arrays by layer name."""
 
 BUNDLED = Path(__file__).parent / "weights"
 _MAP_COUNTS = {"plus": 3, "dcenet": 24}
+
+# What training programs put around a state dict: keys of mappings that contain it, and prefixes of
+# its names (DataParallel, torch.compile and others).
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "params", "weights", "generator")
 _PREFIXES = ("module.", "model.", "net.", "_orig_mod.")
+# More wrappers than any real file has; a hostile one may contain itself.
+_MOST_WRAPPERS = 8
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights with the architecture that they are for.
+    """Weights, and the network that they belong to.
 
     Attributes:
         model: ``"plus"`` or ``"dcenet"``.
-        weights: float32 arrays by layer name.
-        source: the file they came from.
+        weights: float32 arrays by layer name, contiguous and finite.
+        source: the file they were read from.
     """
 
     model: str
@@ -43,38 +49,38 @@ class Checkpoint:
 
     @property
     def map_count(self) -> int:
-        """Curve maps that the network gives: 3 for each iteration, or 3 for all."""
+        """Channels of the network's output: 24 for ``dcenet``, 3 for ``plus``."""
         return _MAP_COUNTS[self.model]
 
     @property
     def parameters(self) -> int:
-        """Weights in all; about as many multiplications are made for each pixel."""
+        """Number of weights and biases, which is about that of multiplications per pixel."""
         return sum(w.size for w in self.weights.values())
 
 
 def _layer_shapes(model: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a network's tensors (the layout of ``model.py``)."""
+    """Names and shapes of a network's tensors, as in ``model.py``."""
     last = _MAP_COUNTS[model]
-    widths = [(3, 32), (32, 32), (32, 32), (32, 32), (64, 32), (64, 32), (64, last)]
+    channels = [(3, 32), (32, 32), (32, 32), (32, 32), (64, 32), (64, 32), (64, last)]
     shapes: dict[str, tuple[int, ...]] = {}
-    for number, (inner, outer) in enumerate(widths, start=1):
+    for number, (inputs, outputs) in enumerate(channels, start=1):
         name = f"e_conv{number}"
         if model == "dcenet":
-            shapes[f"{name}.weight"] = (outer, inner, 3, 3)
-            shapes[f"{name}.bias"] = (outer,)
+            shapes[f"{name}.weight"] = (outputs, inputs, 3, 3)
+            shapes[f"{name}.bias"] = (outputs,)
         else:
-            shapes[f"{name}.depth_conv.weight"] = (inner, 1, 3, 3)
-            shapes[f"{name}.depth_conv.bias"] = (inner,)
-            shapes[f"{name}.point_conv.weight"] = (outer, inner, 1, 1)
-            shapes[f"{name}.point_conv.bias"] = (outer,)
+            shapes[f"{name}.depth_conv.weight"] = (inputs, 1, 3, 3)
+            shapes[f"{name}.depth_conv.bias"] = (inputs,)
+            shapes[f"{name}.point_conv.weight"] = (outputs, inputs, 1, 1)
+            shapes[f"{name}.point_conv.bias"] = (outputs,)
     return shapes
 
 
 def load_bundled(model: str = DEFAULT_MODEL) -> Checkpoint:
-    """Our own weights for a network.
+    """Our own weights for ``"plus"`` or ``"dcenet"``.
 
     Raises:
-        ZeroDCEError: for an unknown network.
+        ZeroDCEError: for another model.
     """
     if model not in MODELS:
         raise ZeroDCEError(f"unknown model {model!r}; valid: {', '.join(MODELS)}")
@@ -82,25 +88,27 @@ def load_bundled(model: str = DEFAULT_MODEL) -> Checkpoint:
 
 
 def load_weights(path: Path | str) -> Checkpoint:
-    """Read a weights file; the architecture is detected from names and shapes.
+    """Read a weights file; names and shapes of its tensors show which network it is for.
 
-    Accepts safetensors and torch checkpoints (``.pth``, ``.pt``, ...): plain state dicts or
-    wrapped ones, with or without a ``module.`` prefix. Nothing in the file is executed.
+    Args:
+        path: safetensors, or a PyTorch checkpoint (``.pth``, ``.pt``, ...): a state dict, alone or
+            inside a larger checkpoint, with or without prefixes such as ``module.``. Nothing in
+            the file is executed.
 
     Raises:
-        ZeroDCEError: if the file cannot be read or is no Zero-DCE checkpoint.
+        ZeroDCEError: if the file cannot be read or is not a Zero-DCE checkpoint.
     """
     path = Path(path)
     if not path.is_file():
         raise ZeroDCEError(f"{path}: no such weights file")
     content = _read_tensors(path)
-    tensors = _unwrap(content)
+    tensors = _named_tensors(content)
     for model in MODELS:
         expected = _layer_shapes(model)
         if {name: t.shape for name, t in tensors.items()} == expected:
             weights = {n: np.ascontiguousarray(tensors[n], np.float32) for n in expected}
             if not all(np.isfinite(w).all() for w in weights.values()):
-                raise ZeroDCEError(f"{path}: holds weights that are not finite numbers")
+                raise ZeroDCEError(f"{path}: contains weights that are not finite numbers")
             return Checkpoint(model, weights, path)
     raise ZeroDCEError(
         f"{path}: not a Zero-DCE checkpoint: found {_describe(content, tensors)}; expected "
@@ -110,7 +118,12 @@ def load_weights(path: Path | str) -> Checkpoint:
 
 
 def save_weights(path: Path, weights: Weights, *, metadata: dict[str, str]) -> None:
-    """Write weights as safetensors; the file appears under its name only when complete."""
+    """Write weights as safetensors.
+
+    Args:
+        path: an existing file is replaced, once the new one is complete.
+        metadata: strings to keep with the weights.
+    """
     from safetensors.numpy import save
 
     with finished_file(path) as partial:
@@ -130,34 +143,38 @@ def _read_tensors(path: Path) -> Any:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols; a refusal says enough
+            warnings.simplefilter("ignore")  # about old pickle protocols
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its several readers raise
+    except Exception as error:  # damaged files raise errors of many kinds
         raise ZeroDCEError(
-            f"{path}: not a checkpoint that can be read safely: it is damaged, no torch file, or "
-            "holds Python objects; expected safetensors or a torch state dict"
+            f"{path}: not a checkpoint that can be read safely: damaged, not from PyTorch, or "
+            "with Python objects in it; expected safetensors or a PyTorch state dict"
         ) from error
 
 
-def _unwrap(content: Any) -> dict[str, NDArray[Any]]:
-    """Follow wrappers down to the tensors, and strip prefixes from their names."""
-    while isinstance(content, Mapping):
-        # Wrappers first: counters and random states beside them may be tensors too.
+def _named_tensors(content: Any) -> dict[str, NDArray[Any]]:
+    """The tensors of a checkpoint, without wrappers around them and prefixes of their names."""
+    if not isinstance(content, Mapping):
+        return {}
+    state = _unwrapped(content)
+    tensors = {str(k): _as_array(v) for k, v in state.items() if hasattr(v, "shape")}
+    while tensors and (prefix := _common_prefix(tensors)):
+        tensors = {name.removeprefix(prefix): t for name, t in tensors.items()}
+    return tensors
+
+
+def _unwrapped(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    for _ in range(_MOST_WRAPPERS):
+        # Before the tensors here: counters and random states beside a wrapper may be tensors.
         inner = [content[k] for k in _WRAPPERS if isinstance(content.get(k), Mapping)]
         if not inner:
             break
         content = inner[0]
-    else:
-        return {}
-    tensors = {str(k): _as_array(v) for k, v in content.items() if hasattr(v, "shape")}
-    stripping = bool(tensors)
-    while stripping:
-        stripping = False
-        for prefix in _PREFIXES:
-            if all(name.startswith(prefix) for name in tensors):
-                tensors = {name[len(prefix) :]: t for name, t in tensors.items()}
-                stripping = True
-    return tensors
+    return content
+
+
+def _common_prefix(names: Iterable[str]) -> str | None:
+    return next((p for p in _PREFIXES if all(name.startswith(p) for name in names)), None)
 
 
 def _as_array(value: Any) -> NDArray[Any]:
@@ -175,5 +192,6 @@ def _describe(content: Any, tensors: dict[str, NDArray[Any]]) -> str:
         more = f" and {len(tensors) - 3} more" if len(tensors) > 3 else ""
         return f"{len(tensors)} tensors: {', '.join(shown)}{more}"
     if isinstance(content, Mapping):
-        return f"a mapping with the keys {', '.join(map(repr, list(content)[:5]))}"
+        keys = ", ".join(map(repr, list(content)[:5]))
+        return f"a mapping with the keys {keys}" if keys else "an empty mapping"
     return f"a {type(content).__name__}"

@@ -5,8 +5,8 @@
 ``DCENetPlus``  Li, Guo and Loy, "Learning to Enhance Low-Light Image via
                 Zero-Reference Deep Curve Estimation", TPAMI 2021, section 4.
 
-Layers carry the names of the published programs (``e_conv1`` ... ``e_conv7``), so
-that their checkpoints and ours are read alike.
+Layers have the names of the published programs (``e_conv1`` ... ``e_conv7``), so
+that one reader serves their checkpoints and ours.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ class SeparableConv(nn.Module):
 
 
 class CurveNet(nn.Module):
-    """Seven convolutions with symmetric concatenation; subclasses choose the convolution."""
+    """Seven convolutions with symmetric skip concatenations; subclasses choose the convolution.
+
+    Attributes:
+        map_channels: channels of the output, 3 times the iterations that have maps of their own.
+    """
 
     map_channels: int
 
@@ -57,8 +61,8 @@ class CurveNet(nn.Module):
             image: ``(N, 3, H, W)`` RGB in [0, 1], gamma-encoded.
 
         Returns:
-            ``(N, map_channels, H, W)`` in [-1, 1]: 3 channels (RGB) per iteration,
-            or 3 in all where the iterations share them.
+            ``(N, map_channels, H, W)`` in [-1, 1]: an RGB triple for each iteration, or one
+            for all.
         """
         x1 = torch.relu(self.e_conv1(image))
         x2 = torch.relu(self.e_conv2(x1))
@@ -70,7 +74,7 @@ class CurveNet(nn.Module):
 
 
 class DCENet(CurveNet):
-    """The CVPR 2020 network: 24 maps, one RGB triple per iteration; 79,416 parameters."""
+    """The CVPR 2020 network: 24 maps, an RGB triple for each iteration; 79,416 parameters."""
 
     map_channels = 24
 
@@ -80,7 +84,7 @@ class DCENet(CurveNet):
 
 
 class DCENetPlus(CurveNet):
-    """The TPAMI 2021 network: separable, 3 maps shared by all iterations; 10,561 parameters."""
+    """The TPAMI 2021 network: separable convolutions, 3 shared maps; 10,561 parameters."""
 
     map_channels = 3
 

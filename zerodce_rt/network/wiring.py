@@ -1,4 +1,4 @@
-"""What both networks are made of, for those who write them anew (see model.py)."""
+"""The layout of both networks, for backends that build them without PyTorch (see ``model.py``)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from zerodce_rt.network.checkpoint import Weights
 
 INPUTS = ((0,), (1,), (2,), (3,), (3, 4), (2, 5), (1, 6))
-"""Which earlier layers' outputs each layer takes; 0 is the picture."""
+"""Inputs of layers 1 to 7: numbers of earlier layers, concatenated; 0 is the image."""
 
 
 def connect(layer: Callable[..., Any], image: Any) -> Any:
-    """Make the seven layers in their order; the output of the last.
+    """Build the network from its seven layers; returns the output of the last.
 
     Args:
-        layer: called with a layer's number, 1 to 7, and its inputs.
+        layer: called with a layer's number, 1 to 7, and its inputs; returns its output.
+        image: what layer 1 gets.
     """
     outputs = [image]
     for number, inputs in enumerate(INPUTS, start=1):
@@ -27,11 +28,17 @@ def connect(layer: Callable[..., Any], image: Any) -> Any:
 
 
 def dense(weights: Weights, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights ``(out, in, 3, 3)`` and bias of a layer as one ordinary convolution.
+    """A layer as one ordinary convolution, also where it is separable.
 
-    A depthwise convolution and the pointwise one after it are one linear step: the same numbers
-    come of a kernel that is the product of both. Tensor cores have no use for depthwise ones,
-    and TensorRT-RTX 1.7 makes engines of 2.9 GB of them for frames of 1080p on an RTX 20.
+    A depthwise convolution followed by a pointwise one equals a single convolution whose kernel is
+    their product. Depthwise ones cannot use tensor cores, and for 1080p frames on an RTX 20,
+    TensorRT-RTX 1.7 builds engines of 2.9 GB from them.
+
+    Args:
+        name: of the layer, such as ``"e_conv1"``.
+
+    Returns:
+        Weights ``(out, in, 3, 3)`` and bias ``(out,)``.
     """
     if f"{name}.weight" in weights:
         return weights[f"{name}.weight"], weights[f"{name}.bias"]

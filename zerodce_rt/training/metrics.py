@@ -1,4 +1,4 @@
-"""Picture scores against a known reference."""
+"""Quality of a picture compared with a reference: PSNR and SSIM."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def psnr(image: Tensor, reference: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of two ``(3, H, W)`` images in [0, 1]."""
+    """Peak signal-to-noise ratio in dB of two ``(3, H, W)`` images in [0, 1]; inf if equal."""
     mse = (image - reference).square().mean().item()
     return float("inf") if mse == 0 else -10.0 * float(torch.log10(torch.tensor(mse)))
 
@@ -16,11 +16,18 @@ def psnr(image: Tensor, reference: Tensor) -> float:
 def ssim(image: Tensor, reference: Tensor) -> float:
     """Structural similarity of two ``(3, H, W)`` images in [0, 1], averaged over channels.
 
-    Wang et al., IEEE TIP 2004: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03.
+    Wang et al., IEEE TIP 2004: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03. Only
+    windows that lie in the picture count.
+
+    Returns:
+        A value in [-1, 1]; 1 for equal images.
+
+    Raises:
+        ValueError: images of less than 11 pixels along a side.
     """
     if min(image.shape[1:]) < 11:
         raise ValueError(
-            f"pictures must be at least 11 pixels each way, not {tuple(image.shape[1:])}"
+            f"SSIM needs at least 11 x 11 pixels, not {image.shape[1]} x {image.shape[2]}"
         )
     position = torch.arange(11, dtype=torch.float64) - 5
     gaussian = torch.exp(-position.square() / (2 * 1.5**2))

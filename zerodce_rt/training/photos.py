@@ -1,13 +1,14 @@
-"""Photographs for training: found, decoded small, darkened as a camera in the dark would.
+"""Photographs for training: find them, decode them, darken them, and cut batches from them.
 
-Photo collections are mostly well lit, while the network must meet every kind of darkness.
-So exposure is changed in linear light over several stops, with sensor noise and a little
-colour error, before the picture is quantised again.
+Most photographs are well lit, but the network must learn from all degrees of darkness. So they are
+darkened by several stops in linear light, with sensor noise and a small white-balance error, and
+quantised again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,19 +23,28 @@ from torch import Tensor
 from zerodce_rt.errors import ZeroDCEError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+"""File names that count as photographs, in lower case."""
+
 GAMMA = 2.2
+"""Exponent that turns gamma-encoded values into linear light, approximately."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Degradation:
-    """How pictures are made darker (or a little brighter) than they are.
+    """A random change of exposure, with the errors of a camera in the dark.
+
+    Sensor noise is Gaussian with variance ``shot_noise * x + read_noise^2`` at linear light x
+    (Foi et al., IEEE TIP 2008).
 
     Attributes:
-        probability: share of pictures that are changed at all, in [0, 1].
-        stops: range of the exposure change in photographic stops (powers of two).
-        white_balance: standard deviation of each channel's gain.
-        shot_noise: largest variance per unit of linear light.
-        read_noise: largest standard deviation in linear light.
+        probability: share of pictures that are changed, in [0, 1].
+        stops: lowest and highest change of exposure, in photographic stops (powers of two).
+        white_balance: standard deviation of each channel's gain around 1, 0 or more.
+        shot_noise: highest variance of noise per unit of linear light, 0 or more.
+        read_noise: highest standard deviation of noise without light, 0 or more.
+
+    Raises:
+        ValueError: a setting outside its range.
     """
 
     probability: float = 0.8
@@ -45,12 +55,24 @@ class Degradation:
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
-            raise ValueError(f"probability must be in [0, 1], not {self.probability}")
-        if self.stops[0] > self.stops[1]:
-            raise ValueError(f"stops must be (darkest, brightest), not {self.stops}")
+            raise ValueError(f"`probability` must be between 0 and 1, not {self.probability}")
+        lowest, highest = self.stops
+        if not -math.inf < lowest <= highest < math.inf:
+            raise ValueError(f"`stops` must be (lowest, highest), both finite, not {self.stops}")
+        for name in ("white_balance", "shot_noise", "read_noise"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise ValueError(f"`{name}` must be 0 or more, not {value}")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Degrade ``(N, 3, H, W)`` pictures in [0, 1]; the result is quantised to 8 bits."""
+        """Degrade pictures, each by amounts of its own.
+
+        Args:
+            images: ``(N, 3, H, W)`` RGB in [0, 1], gamma-encoded.
+            generator: the source of all random numbers.
+
+        Returns:
+            New pictures of that shape, in [0, 1] and quantised to 8 bits.
+        """
         n = images.shape[0]
 
         def uniform(low: float, high: float) -> Tensor:
@@ -69,10 +91,10 @@ class Degradation:
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """Every picture below a folder, sorted.
+    """All photographs in a folder and its subfolders, sorted (see ``SUFFIXES``).
 
     Raises:
-        ZeroDCEError: if the folder is missing or holds no picture.
+        ZeroDCEError: no such folder, or no photographs in it.
     """
     if not folder.is_dir():
         raise ZeroDCEError(f"{folder}: no such folder; give a folder of photographs")
@@ -84,8 +106,15 @@ def find_photos(folder: Path) -> list[Path]:
 
 
 def read_photo(path: Path, *, short_side: int | None = None) -> NDArray[np.uint8] | None:
-    """Decode one picture as ``(H, W, 3)`` RGB, shrunk to a short side; None if unreadable."""
-    # Decoding from memory reads any path on any system; imread stumbles on non-ASCII ones.
+    """Decode a photograph.
+
+    Args:
+        short_side: reduce a larger picture to this short side, in pixels.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB, or None if the file cannot be decoded.
+    """
+    # From memory, because imread cannot open paths with non-ASCII characters on every system.
     data = np.fromfile(path, np.uint8)
     bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
@@ -99,12 +128,12 @@ def read_photo(path: Path, *, short_side: int | None = None) -> NDArray[np.uint8
 
 
 def to_tensor(rgb: NDArray[np.uint8]) -> Tensor:
-    """``(H, W, 3)`` uint8 to ``(3, H, W)`` float32 in [0, 1]."""
+    """From ``(H, W, 3)`` uint8 to ``(3, H, W)`` float32 in [0, 1]."""
     return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
 
 
 def to_image(tensor: Tensor) -> NDArray[np.uint8]:
-    """``(3, H, W)`` in [0, 1] to ``(H, W, 3)`` uint8: the inverse of ``to_tensor``."""
+    """From ``(3, H, W)`` float in [0, 1] to ``(H, W, 3)`` uint8: the inverse of ``to_tensor``."""
     return (tensor.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
 
 
@@ -117,11 +146,20 @@ def batch_at(
     generator: torch.Generator,
     seed: int,
 ) -> Tensor:
-    """The batch of one training step, ``(batch_size, 3, size, size)`` in [0, 1].
+    """The batch of one training step.
 
-    Every pass over the photographs has an order of its own, which follows from ``seed`` alone,
-    so that a resumed run sees what an uninterrupted one would. Each sample is a square of 70 to
-    100 % of the picture's short side, placed and flipped at random.
+    The order of the photographs in each pass over them depends on ``seed`` alone, so that a resumed
+    run sees what an uninterrupted one would. Each sample is a square of 70 to 100 % of the
+    photograph's short side, placed and flipped at random, and resized.
+
+    Args:
+        photos: ``(H, W, 3)`` uint8 RGB each.
+        step: number of the step, from 0.
+        size: side of the squares in pixels.
+        generator: for place, size and flip of the squares.
+
+    Returns:
+        ``(batch_size, 3, size, size)`` float32 in [0, 1].
     """
 
     def integer(low: int, high: int) -> int:
@@ -140,14 +178,17 @@ def batch_at(
             image[None], (size, size), mode="bilinear", antialias=True, align_corners=False
         )[0]
 
-    positions = range(step * batch_size, (step + 1) * batch_size)
-    orders = {p // len(photos): seeded(seed, p // len(photos), "order") for p in positions}
-    order = {n: torch.randperm(len(photos), generator=g) for n, g in orders.items()}
-    chosen = [int(order[p // len(photos)][p % len(photos)]) for p in positions]
-    return torch.stack([sample(photos[i]) for i in chosen])
+    count = len(photos)
+    # Of each sample: the number of the pass, and the position in its order.
+    samples = [divmod(i, count) for i in range(step * batch_size, (step + 1) * batch_size)]
+    orders = {
+        number: torch.randperm(count, generator=seeded(seed, number, "order"))
+        for number in {number for number, _ in samples}
+    }
+    return torch.stack([sample(photos[int(orders[number][i])]) for number, i in samples])
 
 
 def seeded(seed: int, number: int, purpose: str) -> torch.Generator:
-    """A generator for one use in one step, the same in every run with that seed."""
+    """A random generator for one purpose in one step (or pass), the same in every run."""
     digest = hashlib.sha256(f"{purpose} {seed} {number}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))

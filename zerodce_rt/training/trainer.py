@@ -1,4 +1,4 @@
-"""Zero-reference training of the two networks."""
+"""Train a network on photographs alone, without reference pictures."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.curve.maps import iterate
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.network.checkpoint import save_weights
+from zerodce_rt.names import LOSSES
+from zerodce_rt.network.checkpoint import Weights, save_weights
 from zerodce_rt.network.model import MODELS, CurveNet
 from zerodce_rt.progress import progress_bar
-from zerodce_rt.training import losses
+from zerodce_rt.training.losses import LossWeights
 from zerodce_rt.training.photos import (
     Degradation,
     batch_at,
@@ -37,49 +38,36 @@ log = logging.getLogger(__name__)
 
 SHEET_PHOTOS = 8
 RESUME_SUFFIX = ".resume.pt"
-LOG_EVERY = 20
-LOG_COLUMNS = (
-    "step", "loss", "spatial", "exposure", "colour", "smoothness", "agreement", "learning_rate",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossWeights:
-    """Factors of the losses, and whether the papers or their program rule.
-
-    Attributes:
-        published_form: exposure squared, colour constancy in root form and spatial differences
-            with their sign, as the published program has them, instead of the papers' formulas.
-    """
-
-    spatial: float = 1.0
-    exposure: float = 10.0
-    colour: float = 0.5
-    smoothness: float = 30000.0
-    agreement: float = 40.0
-    exposure_target: float = 0.6
-    published_form: bool = True
-
-    def __post_init__(self) -> None:
-        if not 0 < self.exposure_target < 1:
-            raise ValueError(f"exposure_target must be in (0, 1), not {self.exposure_target}")
-
-    def terms(self, original: Tensor, enhanced: Tensor, maps: Tensor) -> dict[str, Tensor]:
-        """The weighted losses by name; their sum is what training minimises."""
-        form = self.published_form
-        return {
-            "spatial": self.spatial * losses.spatial_consistency(enhanced, original, signed=form),
-            "exposure": self.exposure
-            * losses.exposure(enhanced, target=self.exposure_target, squared=form),
-            "colour": self.colour * losses.colour_constancy(enhanced, root=form),
-            "smoothness": self.smoothness * losses.illumination_smoothness(maps),
-            "agreement": self.agreement * losses.channel_agreement(maps),
-        }
+LOG_EVERY = 20  # steps
+LOG_COLUMNS = ("step", "loss", *LOSSES, "learning_rate")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """Everything that decides a training run besides the photographs."""
+    """Everything that decides the result of a training run, besides the photographs.
+
+    The defaults are what trained best on our photographs. With the same settings, photographs and
+    machine, a run gives the same weights.
+
+    Attributes:
+        model: ``"plus"`` or ``"dcenet"``.
+        steps: optimiser steps, 1 or more.
+        batch_size: samples per step, 1 or more.
+        size: side of the square samples in pixels, 32 or more.
+        learning_rate: of Adam, above 0; the highest one if ``one_cycle``.
+        one_cycle: raise the learning rate from a low one, then lower it to almost 0 (PyTorch's
+            ``OneCycleLR``). False keeps it constant.
+        weight_decay: of Adam (an L2 penalty), 0 or more.
+        gradient_clip: norm that gradients are scaled down to, above 0; ``math.inf`` is off.
+        published_init: draw the first weights from N(0, 0.02), as the published programs do,
+            instead of Kaiming's distribution with small weights in the last layer.
+        seed: of all random numbers, from -2^63 to 2^64 - 1.
+        loss: weights and forms of the losses.
+        degradation: how photographs are darkened.
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
 
     model: str = "plus"
     steps: int = 5000
@@ -95,23 +83,36 @@ class TrainingSettings:
     degradation: Degradation = field(default_factory=Degradation)
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"model must be one of {', '.join(MODELS)}, not {self.model!r}")
-        if self.steps < 1 or self.batch_size < 1:
-            raise ValueError("steps and batch_size must be at least 1")
-        if self.size < 32:
-            raise ValueError(f"size must be at least 32 px, not {self.size}")
+        _check_model(self.model)
+        for name, least in (("steps", 1), ("batch_size", 1), ("size", 32)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"`{name}` must be at least {least}, not {value}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"`learning_rate` must be above 0, not {self.learning_rate}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"`weight_decay` must be 0 or more, not {self.weight_decay}")
+        if not self.gradient_clip > 0:
+            raise ValueError(f"`gradient_clip` must be above 0, not {self.gradient_clip}")
+        if not -(2**63) <= self.seed < 2**64:
+            raise ValueError(f"`seed` must be between -2^63 and 2^64 - 1, not {self.seed}")
 
 
 def published_settings(model: str = "plus", **changes: Any) -> TrainingSettings:
-    """The settings of the published programs: Adam 1e-4, no schedule, N(0, 0.02) init.
+    """The settings of the published programs: Adam at a constant 1e-4, first weights N(0, 0.02).
 
-    They train on a set of many exposures and darken nothing themselves.
+    Those train on pictures of many exposures and darken none. If your photographs are well lit,
+    pass ``degradation=Degradation()``.
+
+    Args:
+        model: ``"plus"`` or ``"dcenet"``.
+        changes: fields of ``TrainingSettings`` that differ.
+
+    Raises:
+        ValueError: a setting outside its range.
     """
-    if model not in MODELS:
-        raise ValueError(f"model must be one of {', '.join(MODELS)}, not {model!r}")
-    # Their sums run over four neighbours, and over both directions and all channels of the maps,
-    # where ours are means.
+    _check_model(model)
+    # Our losses are means. The programs' spatial loss is a sum over four neighbours, and their
+    # smoothness twice a sum over the channels.
     smoothness = (200.0 if model == "dcenet" else 1600.0) * 2 * MODELS[model].map_channels
     defaults: dict[str, Any] = {
         "model": model,
@@ -127,8 +128,18 @@ def published_settings(model: str = "plus", **changes: Any) -> TrainingSettings:
     return TrainingSettings(**(defaults | changes))
 
 
+def _check_model(model: str) -> None:
+    if model not in MODELS:
+        raise ValueError(f"`model` must be one of {', '.join(MODELS)}, not {model!r}")
+
+
 def initialise(model: CurveNet, *, published: bool) -> None:
-    """Draw the weights: N(0, 0.02) as published, or Kaiming with a quiet last layer."""
+    """Draw a network's first weights, from PyTorch's global generator.
+
+    Args:
+        published: N(0, 0.02), as the published programs do. Otherwise Kaiming's normal
+            distribution with small weights in the last layer, so that the first maps are near 0.
+    """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             if published:
@@ -143,11 +154,12 @@ def initialise(model: CurveNet, *, published: bool) -> None:
 
 
 class Trainer:
-    """A network with its optimiser: one step at a time, and all that a later run needs.
+    """A network in training: takes one step at a time, and can be saved and restored in between.
 
     Attributes:
+        model: the network, on ``device``.
         step: steps done so far.
-        averages: running means of the loss and its terms.
+        averages: running means of ``"loss"`` and its terms.
     """
 
     def __init__(self, settings: TrainingSettings, device: str) -> None:
@@ -156,28 +168,35 @@ class Trainer:
         self.model = MODELS[settings.model]()
         initialise(self.model, published=settings.published_init)
         self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.Adam(
+        self.optimiser = torch.optim.Adam(
             self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.schedule: torch.optim.lr_scheduler.LRScheduler
         if settings.one_cycle:
             self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimizer, settings.learning_rate, total_steps=settings.steps + 1
+                self.optimiser, settings.learning_rate, total_steps=settings.steps + 1
             )
         else:
-            self.schedule = torch.optim.lr_scheduler.ConstantLR(self.optimizer, 1.0, 0)
+            self.schedule = torch.optim.lr_scheduler.ConstantLR(self.optimiser, 1.0, 0)
         self.step = 0
         self.averages: dict[str, float] = {}
 
-    @property
-    def learning_rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
+    def weights(self) -> Weights:
+        """The weights so far, for ``save_weights``."""
+        state = self.model.state_dict()
+        return {name: t.detach().cpu().contiguous().numpy() for name, t in state.items()}
+
+    def log_row(self) -> dict[str, str]:
+        """The state of the run as a row under ``LOG_COLUMNS``."""
+        learning_rate = self.optimiser.param_groups[0]["lr"]
+        averages = {name: f"{value:.5f}" for name, value in self.averages.items()}
+        return {"step": str(self.step), **averages, "learning_rate": f"{learning_rate:.3g}"}
 
     def train_step(self, photos: Sequence[NDArray[np.uint8]]) -> None:
-        """One batch, forwards and backwards.
+        """Train on the next batch of the photographs.
 
         Raises:
-            ZeroDCEError: if the loss is not finite any more.
+            ZeroDCEError: the loss is not finite.
         """
         settings = self.settings
         generator = seeded(settings.seed, self.step, "batch")
@@ -190,61 +209,70 @@ class Trainer:
         maps = self.model(batch)
         terms = settings.loss.terms(batch, iterate(batch, maps), maps)
         loss = torch.stack(list(terms.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
-        self.optimizer.step()
+        self.optimiser.step()
         self.schedule.step()
         self.step += 1
         values = {"loss": loss.item()} | {k: v.item() for k, v in terms.items()}
         if not math.isfinite(values["loss"]):
             raise ZeroDCEError(
                 f"training diverged at step {self.step} (loss {values['loss']}); "
-                f"lower the learning rate (now {settings.learning_rate:g})"
+                f"use a lower `learning_rate` (now {settings.learning_rate:g})"
             )
         self.averages = {k: self.averages.get(k, v) * 0.98 + v * 0.02 for k, v in values.items()}
 
     def save_state(self, path: Path, photos: int) -> None:
-        """Write what ``load_state`` needs; the file is complete or not there."""
+        """Write a file for ``load_state``.
+
+        Args:
+            photos: number of photographs in this run.
+        """
         state = {
             "settings": str(asdict(self.settings)),
             "photos": photos,
             "step": self.step,
             "averages": self.averages,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
         with finished_file(path) as partial:
             torch.save(state, partial)
 
     def load_state(self, path: Path, photos: int) -> None:
-        """Go on where ``save_state`` was called.
+        """Continue where ``save_state`` was called.
+
+        Args:
+            photos: number of photographs, which must be that of the saved run.
 
         Raises:
             ZeroDCEError: no such file, a damaged one, or one of other settings or photographs.
         """
         if not path.exists():
-            raise ZeroDCEError(f"{path}: nothing to resume there; start without --resume")
+            raise ZeroDCEError(f"{path}: no such file, nothing to resume; start without `resume`")
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            told = state["settings"], state["photos"]
-        except Exception as error:  # torch raises whatever its several readers raise
-            raise ZeroDCEError(f"{path}: is damaged; start again without --resume") from error
-        if told != (str(asdict(self.settings)), photos):
+            saved = state["settings"], state["photos"]
+            same_run = saved == (str(asdict(self.settings)), photos)
+            if same_run:
+                self.model.load_state_dict(state["model"])
+                self.optimiser.load_state_dict(state["optimiser"])
+                self.schedule.load_state_dict(state["schedule"])
+                self.step, self.averages = state["step"], state["averages"]
+        except Exception as error:  # damaged files raise errors of many kinds
+            raise ZeroDCEError(f"{path}: damaged; start again without `resume`") from error
+        if not same_run:
             raise ZeroDCEError(
-                f"{path}: is of another run; resume with its options ({told[0]}) and its "
-                f"{told[1]} photographs (here are {photos})"
+                f"{path}: saved by another run; resume with its settings ({saved[0]}) and its "
+                f"{saved[1]} photographs (found {photos})"
             )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.step, self.averages = state["step"], state["averages"]
 
 
 def train(
-    photos: Path,
-    output: Path,
+    photos: Path | str,
+    output: Path | str,
     settings: TrainingSettings,
     *,
     device: str = "cpu",
@@ -253,27 +281,34 @@ def train(
     sheet_every: int = 500,
     progress: bool = True,
 ) -> None:
-    """Train a network and write its weights.
+    """Train a network on photographs and write its weights.
 
-    Beside ``output`` stand ``<stem>.csv`` (the losses), ``<stem>.png`` (before/after pictures)
-    and, until training is done, ``<stem>.resume.pt``.
+    Beside the weights appear ``<stem>.csv`` (running means of the losses) and ``<stem>.png`` (dark,
+    enhanced and original pictures), and until training is done ``<stem>.resume.pt``. Existing
+    files are replaced.
 
     Args:
-        photos: folder of photographs, walked recursively.
-        output: the weights to write, ``.safetensors``.
-        device: a torch device, e.g. ``"cpu"`` or ``"cuda"``.
-        resume: go on from ``<stem>.resume.pt``.
-        hold_out: leave out every n-th photograph (sorted by name); 0 uses all.
-        sheet_every: steps between two sheets and two resume points.
+        photos: folder of photographs; subfolders are searched, too.
+        output: the weights to write; the name must end in ``.safetensors``.
+        settings: such as ``TrainingSettings(steps=2000)`` or ``published_settings("dcenet")``.
+        device: a PyTorch device, such as ``"cpu"`` or ``"cuda"``.
+        resume: continue from ``<stem>.resume.pt``, with the settings and photographs of that run.
+        hold_out: leave every n-th photograph (in the order of their paths) out, 2 or more, to
+            score the weights with; 0 leaves none out.
+        sheet_every: steps between updates of the picture and of the file to resume from, 1 or more.
+        progress: show a progress bar.
 
     Raises:
-        ZeroDCEError: no photographs, nothing to resume, or a diverged run.
-        ValueError: hold_out of 1 or less than 0, or sheet_every of less than 1.
+        ZeroDCEError: no photographs to train on, a device that cannot be used, nothing to resume
+            from, or a loss that is not finite.
+        ValueError: another name of ``output``, ``hold_out`` or ``sheet_every`` out of range.
     """
+    photos, output = Path(photos), Path(output)
+    if output.suffix != ".safetensors":
+        raise ValueError(f"{output}: the name of the weights must end in .safetensors")
     check_options(hold_out, sheet_every)
-    paths = find_photos(photos)
-    if hold_out:
-        paths = [p for i, p in enumerate(paths) if i % hold_out]
+    _check_device(device)
+    paths = _training_photos(photos, hold_out)
     trainer = Trainer(settings, device)
     output.parent.mkdir(parents=True, exist_ok=True)
     state_path = output.with_name(output.stem + RESUME_SUFFIX)
@@ -283,7 +318,7 @@ def train(
     sheet = images[:: max(1, len(images) // SHEET_PHOTOS)][:SHEET_PHOTOS]
     log_path = output.with_suffix(".csv")
     if resume:
-        _forget_rows(log_path, after=trainer.step)
+        _drop_rows(log_path, after=trainer.step)
     with (
         open(log_path, "a" if resume else "w", newline="") as log_file,
         progress_bar(
@@ -297,35 +332,53 @@ def train(
         while trainer.step < settings.steps:
             trainer.train_step(images)
             bar.update()
-            step, last = trainer.step, trainer.step == settings.steps
-            if step % LOG_EVERY == 0 or last:
-                rounded = {k: f"{v:.5f}" for k, v in trainer.averages.items()}
-                rate = f"{trainer.learning_rate:.3g}"
-                writer.writerow({"step": step, "learning_rate": rate} | rounded)
+            last = trainer.step == settings.steps
+            if trainer.step % LOG_EVERY == 0 or last:
+                row = trainer.log_row()
+                writer.writerow(row)
                 log_file.flush()
-                bar.set_postfix(loss=rounded["loss"], refresh=False)
-            if step % sheet_every == 0 or last:
+                bar.set_postfix(loss=row["loss"], refresh=False)
+            if trainer.step % sheet_every == 0 or last:
                 write_sheet(output.with_suffix(".png"), trainer.model, sheet, device=device)
                 trainer.save_state(state_path, len(paths))
-    weights = {
-        n: t.detach().cpu().contiguous().numpy() for n, t in trainer.model.state_dict().items()
-    }
-    save_weights(
-        output, weights, metadata={"settings": str(asdict(settings)), "photos": str(len(paths))}
-    )
+    metadata = {"settings": str(asdict(settings)), "photos": str(len(paths))}
+    save_weights(output, trainer.weights(), metadata=metadata)
     state_path.unlink(missing_ok=True)
 
 
 def check_options(hold_out: int, sheet_every: int) -> None:
-    """Raise ValueError for values that ``train`` would not take."""
+    """Check options of ``train`` that are not part of its settings.
+
+    Raises:
+        ValueError: one of them is out of range.
+    """
     if hold_out < 0 or hold_out == 1:
-        raise ValueError(f"hold_out must be 0 or at least 2, not {hold_out}")
+        raise ValueError(f"`hold_out` must be 0, or 2 or more, not {hold_out}")
     if sheet_every < 1:
-        raise ValueError(f"sheet_every must be at least 1, not {sheet_every}")
+        raise ValueError(f"`sheet_every` must be at least 1, not {sheet_every}")
 
 
-def _forget_rows(log_path: Path, *, after: int) -> None:
-    """Drop what was logged after the resume point: those steps are done again."""
+def _training_photos(folder: Path, hold_out: int) -> list[Path]:
+    paths = find_photos(folder)
+    if hold_out:
+        paths = [p for i, p in enumerate(paths) if i % hold_out]
+    if not paths:
+        raise ZeroDCEError(f"{folder}: has one photograph, which `hold_out` leaves out; add more")
+    return paths
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter from builds without CUDA
+        reason = str(error).splitlines()[0]
+        raise ZeroDCEError(
+            f"device {device!r} cannot be used ({reason}); use `device='cpu'`"
+        ) from error
+
+
+def _drop_rows(log_path: Path, *, after: int) -> None:
+    """Remove what was logged after the step of the resume file: those steps are repeated."""
     header, *rows = log_path.read_text().splitlines(keepends=True)
     log_path.write_text("".join([header, *(r for r in rows if int(r.split(",")[0]) <= after)]))
 
@@ -335,11 +388,11 @@ def _load(paths: Sequence[Path], *, short_side: int, progress: bool) -> list[NDA
     for path in progress_bar("reading photos", unit="photo", items=paths, show=progress):
         image = read_photo(path, short_side=short_side)
         if image is None:
-            log.warning("%s: not a readable picture, left out", path)
+            log.warning("%s: cannot be decoded; left out", path)
         else:
             images.append(image)
     if not images:
-        raise ZeroDCEError(f"none of the {len(paths)} photographs could be read")
+        raise ZeroDCEError(f"none of the {len(paths)} photographs can be decoded")
     return images
 
 
@@ -347,13 +400,15 @@ def _load(paths: Sequence[Path], *, short_side: int, progress: bool) -> list[NDA
 def write_sheet(
     path: Path, model: CurveNet, photos: Sequence[NDArray[np.uint8]], *, device: str
 ) -> None:
-    """A picture of rows: 4 stops darker / enhanced / as it was, one column a photograph."""
+    """Write a picture of results: one column for each photograph, cropped to a square.
+
+    From top to bottom: darkened by 4 stops, enhanced, original.
+    """
     side = min(min(p.shape[:2]) for p in photos)
     originals = torch.stack([to_tensor(p[:side, :side]) for p in photos])
     darken = Degradation(probability=1.0, stops=(-4.0, -4.0), white_balance=0.0)
     dark = darken(originals, torch.Generator().manual_seed(0)).to(device)
     bright = iterate(dark, model(dark)).clamp(0, 1)
     rows = [torch.cat(list(t.cpu()), dim=2) for t in (dark, bright, originals)]
-    ok, encoded = cv2.imencode(".png", to_image(torch.cat(rows, dim=1))[..., ::-1])
-    if ok:
-        encoded.tofile(path)
+    _, encoded = cv2.imencode(".png", to_image(torch.cat(rows, dim=1))[..., ::-1])
+    encoded.tofile(path)

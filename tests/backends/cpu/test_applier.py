@@ -1,16 +1,18 @@
-"""The fused CPU kernel against the float64 reference, in every pixel format."""
+"""The fused CPU kernels against the float64 reference, in every pixel format."""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from tests.support.noise import SENTINEL, blank, gap, random_frame, random_maps
-from zerodce_rt.backends.cpu import applier as cpu
 from zerodce_rt.backends.cpu import create_applier
+from zerodce_rt.backends.cpu.applier import CPUApplier
 from zerodce_rt.backends.cpu.curve_kernels import STRIP
 from zerodce_rt.backends.cpu.reference import ReferenceApplier, from_rgb, to_rgb
 from zerodce_rt.curve import maps as curve
@@ -27,12 +29,13 @@ reference = create_applier("reference")
     [
         ((97, 61), (9, 16), False),
         ((64, 48), (12, 16), True),
-        ((33, 35), (35, 33), False),  # maps at the frame's own size
+        ((33, 35), (35, 33), False),  # maps of the frame's own size
+        ((33, 35), (36, 34), False),  # and of one more each way
         ((7, 5), (1, 3), True),
         ((1, 1), (1, 1), False),
     ],
 )
-def test_the_kernel_agrees_with_the_reference(
+def test_the_kernels_agree_with_the_reference(
     name: str, count: int, size: tuple[int, int], grid: tuple[int, int], align_corners: bool
 ) -> None:
     colour = Colour("bt601" if count == 1 else "bt709", full_range=align_corners)
@@ -73,7 +76,7 @@ def test_every_matrix_and_range(name: str, matrix: str, full_range: bool) -> Non
 
 @pytest.mark.parametrize("name", [n for n in FORMATS if FORMATS[n].bits != 32])
 def test_zero_maps_keep_ordinary_pictures(name: str) -> None:
-    """Without enhancement the way to RGB and back loses nothing that was a colour."""
+    """Converting to RGB and back keeps every colour that RGB has."""
     rng = np.random.default_rng(3)
     frame = random_frame(name, 32, 24, Colour())
     smooth = np.repeat(np.repeat(0.2 + 0.6 * rng.random((3, 12, 16)), 2, axis=1), 2, axis=2)
@@ -86,7 +89,7 @@ def test_zero_maps_keep_ordinary_pictures(name: str) -> None:
 @pytest.mark.parametrize(
     ("rgb", "matrix", "full_range", "yuv"),
     [
-        # ITU-R BT.601 and BT.709, worked out by hand: Y = 16 + 219 Y', C = 128 + 224 C'.
+        # Computed by hand from ITU-R BT.601 and BT.709: Y = 16 + 219 Y', C = 128 + 224 C'.
         ((1.0, 1.0, 1.0), "bt709", False, (235, 128, 128)),
         ((0.0, 0.0, 0.0), "bt601", False, (16, 128, 128)),
         ((1.0, 0.0, 0.0), "bt601", False, (81, 90, 240)),
@@ -95,7 +98,7 @@ def test_zero_maps_keep_ordinary_pictures(name: str) -> None:
         ((0.0, 1.0, 0.0), "bt601", True, (150, 44, 21)),
     ],
 )
-def test_the_reference_knows_the_standards(
+def test_the_reference_follows_the_standards(
     rgb: tuple[float, float, float], matrix: str, full_range: bool, yuv: tuple[int, int, int]
 ) -> None:
     frame = random_frame("yuv444p", 2, 2, Colour(matrix, full_range))
@@ -117,8 +120,8 @@ def test_the_reference_applies_the_curve() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(("size", "small"), [((97, 61), (9, 16)), ((33, 35), (35, 33))])
 def test_thumbnails_agree(name: str, size: tuple[int, int], small: tuple[int, int]) -> None:
-    # Smooth pictures: the kernel averages before it converts, and only clipping tells the two
-    # orders apart; and chroma cells that straddle a thumbnail's edge count for both sides.
+    # Smooth pictures: the kernel averages before it converts to RGB, which clips, and a chroma
+    # sample over the border of two boxes counts in both.
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     picture = np.stack([0.3 + 0.3 * x / size[0], 0.3 + 0.3 * y / size[1], 0.5 - 0.2 * x / size[0]])
     frame = random_frame(name, *size, Colour("bt709"))
@@ -128,6 +131,30 @@ def test_thumbnails_agree(name: str, size: tuple[int, int], small: tuple[int, in
     assert got.shape == (3, *small)
     assert got.dtype == np.float32
     assert np.abs(expected - got).max() < 0.02
+
+
+@pytest.mark.parametrize("applier", ["cpu", "reference"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_frame_may_be_enhanced_in_place(name: str, applier: str) -> None:
+    frame, maps = random_frame(name, 33, 13, Colour()), random_maps(8, 3, 5)
+    expected = blank(frame)
+    with closing(create_applier(applier, threads=2)) as both:
+        both.apply(frame, maps, expected)
+        both.apply(frame, maps, frame)
+    assert gap(expected, frame) == 0
+
+
+def test_closing_ends_the_threads() -> None:
+    frame = random_frame("rgb24", 64, 64, Colour())
+    others = set(threading.enumerate())
+    applier = create_applier("cpu", threads=3)
+    applier.apply(frame, random_maps(1, 2, 2), frame.empty_like())
+    own = [t for t in threading.enumerate() if t not in others]
+    assert own
+    applier.close()
+    applier.close()
+    assert not any(t.is_alive() for t in own)
+    reference.close()
 
 
 def test_bad_arguments() -> None:
@@ -145,11 +172,11 @@ def test_bad_arguments() -> None:
         Colour("bt1886")
 
 
-def test_slow_compilation_is_announced_once(
+def test_slow_compilation_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cpu, "_PATIENCE_SECONDS", 0.01)
-    applier = cpu.CPUApplier(threads=1)
+    monkeypatch.setattr("zerodce_rt.backends.cpu.applier._PATIENCE_SECONDS", 0.01)
+    applier = CPUApplier(threads=1)
     frame = random_frame("rgb24", 8, 8, Colour())
 
     def slow(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The CUDA path against the reference: kernels, network, control, and all of them together."""
+"""The CUDA path against the reference: kernels, network, control, and whole steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-if find_spec("triton") is None:  # not imported: how it is depends on what agreement.py sets
+if find_spec("triton") is None:  # not imported before agreement.py has chosen the interpreter
     pytest.skip("Triton is not installed (it is for Linux)", allow_module_level=True)
 
 from tests.conftest import require_gpu
@@ -31,21 +31,21 @@ def test_the_formats_that_matter_are_supported() -> None:
     assert wanted <= set(agreement.SUPPORTED)
 
 
-def test_the_program_runs_on_the_card() -> None:
+def test_the_enhancer_runs_on_the_card() -> None:
     require_gpu()
     frame = dark_frame("nv12", 640, 360)
-    card, processor = Enhancer(backend="cuda"), Enhancer(backend="torch")
+    gpu, cpu = Enhancer(backend="cuda"), Enhancer(backend="torch")
     expected = frame.empty_like()
-    processor.enhance(frame, expected)
+    cpu.enhance(frame, expected)
     for _ in range(3):
         target = frame.empty_like()
-        card.enhance(frame, target)
+        gpu.enhance(frame, target)
         assert gap(expected, target) <= 2
 
 
 @pytest.mark.parametrize("capability", [75, 80, 86, 89, 90, 100, 120])
 def test_machine_code_for_every_generation(capability: int) -> None:
-    """Nothing is spilled to memory, and memory is read in wide pieces."""
+    """No registers are spilled to memory, and memory is read 16 bytes at once."""
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.compile_kernels", str(capability)],
@@ -58,7 +58,7 @@ def test_machine_code_for_every_generation(capability: int) -> None:
         what = f"{kernel['kernel']} on {capability}: {kernel}"
         assert kernel["stack"] == 0, what
         assert kernel["spills"] == 0, what
-        # 64 warps of 32 threads share 65,536 registers: with 128, a quarter of them is at work.
+        # A multiprocessor has 65,536 registers: at 128 a thread, 16 of its 64 warps fit.
         curve = kernel["kernel"].startswith("curve")
         assert kernel["registers"] <= (128 if curve and capability >= 80 else 192), what
         if kernel["kernel"].endswith("full") or kernel["kernel"].startswith("layer"):

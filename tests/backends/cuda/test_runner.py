@@ -1,12 +1,14 @@
-"""The class that people use, the file pipeline and the command line on the CUDA path.
+"""The enhancer, the file pipeline and the command line on the CUDA path.
 
-In Triton's interpreter unless there is a card: the code is the same, but for graphs and streams.
+In Triton's interpreter unless there is a card: the same code without graphs and streams.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
+import weakref
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,31 +19,34 @@ import pytest
 import torch
 from torch import Tensor
 
-if find_spec("triton") is None:  # not imported: how it is depends on what agreement.py sets
+if find_spec("triton") is None:  # not imported before agreement.py has chosen the interpreter
     pytest.skip("Triton is not installed (it is for Linux)", allow_module_level=True)
 
 from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
 from tests.support import agreement, interpreted
 from tests.support.media import Probe
 from tests.support.noise import gap
+from tests.support.published import random_checkpoint
 from zerodce_rt.backends import BACKENDS, Backend
 from zerodce_rt.backends.cuda import check as cuda_check
 from zerodce_rt.backends.cuda.fastest import FastestNetwork
 from zerodce_rt.backends.cuda.runner import CUDARunner
 from zerodce_rt.backends.cuda.step import CUDAStep, Slot
 from zerodce_rt.backends.interfaces import DeviceEstimate
+from zerodce_rt.curve.control import ControlSettings
+from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import DeviceError
 from zerodce_rt.files import enhance_video
 from zerodce_rt.frame import Frame
 
-# Small, since the interpreter takes its time.
+# Small, since the interpreter is slow.
 WIDTH, HEIGHT, WORKING_SIZE = 32, 8, 16
 
 
 @pytest.fixture(autouse=True)
 def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """``auto`` finds the CUDA path, and PyTorch on the processor after it."""
+    """``auto`` finds the CUDA path, and after it PyTorch on the CPU."""
     found = {
         "gpu": Backend("gpu", "tests.support.interpreted", on_gpu=True),
         "torch": BACKENDS["torch"],
@@ -70,7 +75,7 @@ def enhanced(enhancer: Enhancer, frame: Frame, seconds: float | None = None) -> 
     return target
 
 
-def test_arrays_become_what_the_processor_makes_of_them() -> None:
+def test_arrays_and_tensors_become_what_the_cpu_makes_of_them() -> None:
     picture = np.random.default_rng(0).integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
     auto = enhancer("auto")
     got, expected = auto(picture, order="bgr"), enhancer("torch")(picture, order="bgr")
@@ -78,21 +83,25 @@ def test_arrays_become_what_the_processor_makes_of_them() -> None:
     assert auto.runner.name == "gpu"
     assert expected.mean() > 1.5 * picture.mean()
     assert np.abs(got.astype(int) - expected).max() <= 2
+    tensor = torch.from_numpy(picture).movedim(-1, 0).to(auto.runner.device)
+    bright = auto(tensor, order="bgr")
+    assert bright.device == tensor.device
+    np.testing.assert_array_equal(bright.movedim(0, -1).cpu(), got)
 
 
-def test_several_frames_under_way_follow_one_another_in_time() -> None:
+def test_several_frames_in_flight_follow_one_another_in_time() -> None:
     frames = [dark(seed) for seed in range(3)]
     options: dict[str, Any] = {"smoothing_seconds": 0.1}
-    card, processor = enhancer(**options), enhancer("torch", **options)
+    gpu, cpu = enhancer(**options), enhancer("torch", **options)
     targets = [frame.empty_like() for frame in frames]
-    waiting = [
-        card.begin(frame, target, seconds=number / 30)
+    in_flight = [
+        gpu.begin(frame, target, seconds=number / 30)
         for number, (frame, target) in enumerate(zip(frames, targets, strict=True))
     ]
-    for finish in waiting:
+    for finish in in_flight:
         finish()
     for number, (frame, target) in enumerate(zip(frames, targets, strict=True)):
-        assert gap(enhanced(processor, frame, number / 30), target) <= 2
+        assert gap(enhanced(cpu, frame, number / 30), target) <= 2
 
 
 def test_a_reset_or_another_size_forgets_the_past() -> None:
@@ -117,6 +126,35 @@ def test_memory_is_kept_for_a_few_sizes_only() -> None:
     assert len(made.runner._steps) == 4
 
 
+def test_closing_frees_the_memory_of_every_size() -> None:
+    network = interpreted.create(random_checkpoint("plus"), exact=False)
+    runner = CUDARunner("gpu", network, WorkingSize(WORKING_SIZE))
+    assert runner.device == agreement.DEVICE
+    for frame in (dark(), dark(size=(20, 2))):
+        runner.begin(frame, frame.empty_like(), ControlSettings(), None)()
+    steps = [weakref.ref(step) for step in runner._steps.values()]
+    assert len(steps) == 2
+    runner.close()
+    runner.close()
+    gc.collect()
+    assert not any(step() for step in steps)
+
+
+def test_closing_waits_for_frames_in_flight_and_survives_a_lost_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+
+    def lost(step: CUDAStep) -> None:
+        calls.append("synchronise")
+        interpreted.lose_the_device()
+
+    monkeypatch.setattr(CUDAStep, "synchronise", lost)
+    with enhancer() as made:
+        enhanced(made, dark())
+    assert calls == ["synchronise"]
+
+
 def test_a_gpu_that_computes_nonsense_is_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -124,17 +162,15 @@ def test_a_gpu_that_computes_nonsense_is_not_used(
     with pytest.raises(DeviceError, match=r"gpu: its picture differs from the CPU's by [0-9.]+"):
         enhancer()
     assert enhancer("auto").runner.name == "torch"
-    assert "going on with backend torch" in caplog.text
+    assert "falling back to backend torch" in caplog.text
 
 
 def test_strength_may_change_between_frames() -> None:
-    from dataclasses import replace
-
     frame, made = dark(), enhancer()
     full = enhanced(made, frame)
-    made.settings = replace(made.settings, strength=0)
+    made.strength = 0
     assert gap(enhanced(made, frame), frame) == 0
-    made.settings = replace(made.settings, strength=1)
+    made.strength = 1
     assert gap(enhanced(made, frame), full) == 0
 
 
@@ -148,26 +184,26 @@ def test_a_whole_file(make_video: VideoMaker, tmp_path: Path) -> None:
         output = tmp_path / f"{backend}.mp4"
         enhance_video(source, output, enhancer=enhancer(backend, smoothing_seconds=0.1))
         results.append(Probe(output))
-    card, processor = results
-    assert card.pts == processor.pts
-    assert card.packets == processor.packets
-    assert card.level() > 1.5 * Probe(source).level()
-    assert card.level() == pytest.approx(processor.level(), abs=1)
+    gpu, cpu = results
+    assert gpu.pts == cpu.pts
+    assert gpu.packets == cpu.packets
+    assert gpu.level() > 1.5 * Probe(source).level()
+    assert gpu.level() == pytest.approx(cpu.level(), abs=1)
 
 
-# A device that gives up
+# A device that fails
 
 
-def test_out_of_memory_is_told_in_one_line() -> None:
+def test_out_of_memory_is_reported_in_one_line() -> None:
     made = enhancer()
     interpreted.before_estimate.append(interpreted.run_out_of_memory)
     with pytest.raises(DeviceError, match=f"out of memory for frames of {WIDTH}x{HEIGHT}") as error:
         enhanced(made, dark())
-    assert "--working-size" in str(error.value)
+    assert "`working_size`" in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_size_may_have_the_memory_of_others() -> None:
+def test_a_new_size_may_take_the_memory_of_others() -> None:
     made, frame = enhancer(), dark(size=(20, 2))
     expected = enhanced(made, frame)
     enhanced(made, dark())
@@ -178,7 +214,7 @@ def test_a_size_may_have_the_memory_of_others() -> None:
     assert gap(enhanced(made, frame), expected) == 0
 
 
-def test_a_gpu_that_gives_up_at_the_start_is_told() -> None:
+def test_a_gpu_that_fails_at_the_start_is_reported() -> None:
     interpreted.before_create += 2 * [interpreted.lose_the_device]
     with pytest.raises(DeviceError, match="illegal memory access"):
         enhancer()
@@ -195,7 +231,7 @@ def test_doctor_says_whether_a_gpu_passes_its_check(
     assert "no  gpu             backend gpu: its picture differs" in capsys.readouterr().out
 
 
-def test_auto_tries_the_next_way_to_the_gpu(
+def test_auto_falls_back_to_the_next_backend_of_the_gpu(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     backends = {n: Backend(n, "tests.support.interpreted", on_gpu=True) for n in ("engine", "gpu")}
@@ -205,13 +241,13 @@ def test_auto_tries_the_next_way_to_the_gpu(
     made = enhancer("auto")
     assert made.runner.name == "gpu"
     assert "its maps differ" in caplog.text
-    assert "going on with backend gpu" in caplog.text
+    assert "falling back to backend gpu" in caplog.text
     interpreted.before_create.append(interpreted.reject)
     with pytest.raises(DeviceError, match="its maps differ"):
         enhancer("engine")
 
 
-def test_a_lost_device_is_told_in_one_line() -> None:
+def test_a_lost_device_is_reported_in_one_line() -> None:
     made = enhancer()
     interpreted.before_estimate.append(interpreted.lose_the_device)
     with pytest.raises(DeviceError, match="illegal memory access") as error:
@@ -220,40 +256,40 @@ def test_a_lost_device_is_told_in_one_line() -> None:
 
 
 @pytest.mark.parametrize("failure", ["run_out_of_memory", "lose_the_device"])
-def test_auto_goes_on_with_the_processor_and_says_so(
+def test_auto_falls_back_to_the_cpu_and_says_so(
     failure: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    auto, processor = enhancer("auto"), enhancer("torch")
+    auto, cpu = enhancer("auto"), enhancer("torch")
     enhanced(auto, dark())
     interpreted.before_estimate.append(getattr(interpreted, failure))
     with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
         second = enhanced(auto, dark(1))
-    assert gap(enhanced(processor, dark(1)), second) == 0
+    assert gap(enhanced(cpu, dark(1)), second) == 0
     assert auto.runner.name == "torch"
     (warning,) = caplog.records
-    assert "going on with backend torch" in warning.getMessage()
+    assert "falling back to backend torch" in warning.getMessage()
     assert len(warning.getMessage().splitlines()) == 1
-    assert gap(enhanced(processor, dark(2)), enhanced(auto, dark(2))) == 0
+    assert gap(enhanced(cpu, dark(2)), enhanced(auto, dark(2))) == 0
 
 
-def test_frames_under_way_are_not_lost_with_the_device(
+def test_frames_in_flight_are_not_lost_with_the_device(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def lost(step: CUDAStep, slot: Slot) -> None:
         del step, slot
         interpreted.lose_the_device()
 
-    auto, processor = enhancer("auto"), enhancer("torch")
+    auto, cpu = enhancer("auto"), enhancer("torch")
     monkeypatch.setattr(CUDAStep, "wait", lost)
     frames = [dark(seed) for seed in range(3)]
     targets = [frame.empty_like() for frame in frames]
-    waiting = [auto.begin(f, t) for f, t in zip(frames, targets, strict=True)]
+    in_flight = [auto.begin(f, t) for f, t in zip(frames, targets, strict=True)]
     assert auto.runner.name == "gpu"
     with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
-        for finish in waiting:
+        for finish in in_flight:
             finish()
     for frame, target in zip(frames, targets, strict=True):
-        assert gap(enhanced(processor, frame), target) == 0
+        assert gap(enhanced(cpu, frame), target) == 0
     assert len(caplog.records) == 1
 
 
@@ -262,23 +298,26 @@ def test_a_command_that_asked_for_the_gpu_fails_and_leaves_nothing(
 ) -> None:
     source = make_video(frames=4, size=(WIDTH, HEIGHT))
     options = (source, "--working-size", WORKING_SIZE, "--quiet", "-o", tmp_path / "out.mp4")
-    # The check before all else and the first frame are well.
+    # The check at the start and the first frame pass.
     failing = [interpreted.succeed, interpreted.succeed, interpreted.run_out_of_memory]
     interpreted.before_estimate += failing
     assert run("enhance", *options, "--backend", "gpu") == 1
-    assert "out of memory" in one_line(capsys.readouterr().err)
+    error = one_line(capsys.readouterr().err)
+    assert "out of memory" in error
+    assert "--working-size" in error
+    assert "--backend openvino" in error
     assert_nothing_left(tmp_path, "night.mp4")
     interpreted.before_estimate += failing
     assert run("enhance", *options) == 0
-    assert "going on with backend torch" in one_line(capsys.readouterr().err)
+    assert "falling back to backend torch" in one_line(capsys.readouterr().err)
     assert len(Probe(tmp_path / "out.mp4").frames) == 4
 
 
-# Several ways to run a network
+# Several networks to choose from
 
 
 class Slow:
-    """A network that takes its time, or fails."""
+    """A network that sleeps, or fails."""
 
     device, map_count = agreement.DEVICE, 3
 
@@ -298,7 +337,7 @@ class Slow:
 
 
 @pytest.mark.skipif(agreement.HAS_GPU, reason="sleeping takes no time on a card")
-def test_the_fastest_network_is_taken_and_remembered() -> None:
+def test_the_fastest_network_is_chosen_and_remembered() -> None:
     slow, fast = Slow(0.05), Slow(0.01)
     broken = Slow(0, torch.cuda.OutOfMemoryError("2 GiB"))
     network = FastestNetwork({"slow": slow, "broken": broken, "fast": fast})

@@ -1,4 +1,4 @@
-"""The cache of compiled networks: hits, what spoils an engine, two that want the same one."""
+"""The cache of engines: hits, damaged and rejected engines, two processes that want the same."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Factory:
         return self.engine
 
 
-def as_it_is(engine: bytes, new: bool) -> tuple[bytes, bool]:
+def unchanged(engine: bytes, new: bool) -> tuple[bytes, bool]:
+    """What ``use`` gets."""
     return engine, new
 
 
@@ -59,16 +60,18 @@ def engine_file(cache: EngineCache) -> Path:
     return file
 
 
-def test_the_second_time_it_is_there(cache: EngineCache) -> None:
+def test_an_engine_is_built_once(cache: EngineCache) -> None:
     factory = Factory()
-    assert cache.load(KEY, factory, as_it_is) == (b"an engine", True)
-    assert cache.load(KEY, factory, as_it_is) == (b"an engine", False)
-    assert EngineCache(cache.folder).load(KEY, factory, as_it_is) == (b"an engine", False)
+    assert cache.load(KEY, factory, unchanged) == (b"an engine", True)
+    assert cache.load(KEY, factory, unchanged) == (b"an engine", False)
+    assert EngineCache(cache.folder).load(KEY, factory, unchanged) == (b"an engine", False)
     assert factory.built == 1
 
 
 @pytest.mark.parametrize("field", [f.name for f in fields(EngineKey)])
-def test_each_field_of_the_key_makes_another_engine(cache: EngineCache, field: str) -> None:
+def test_another_value_in_any_field_of_the_key_is_another_engine(
+    cache: EngineCache, field: str
+) -> None:
     value: Any = getattr(KEY, field)
     if isinstance(value, dict):
         changed: Any = {name: f"{version}x" for name, version in value.items()}
@@ -76,13 +79,13 @@ def test_each_field_of_the_key_makes_another_engine(cache: EngineCache, field: s
         changed = value + (1 if isinstance(value, int) else "x")
     other = replace(KEY, **{field: changed})
     factory = Factory()
-    cache.load(KEY, factory, as_it_is)
-    assert cache.load(other, factory, as_it_is)[1]
+    cache.load(KEY, factory, unchanged)
+    assert cache.load(other, factory, unchanged)[1]
     assert factory.built == 2
-    assert not cache.load(KEY, factory, as_it_is)[1]
+    assert not cache.load(KEY, factory, unchanged)[1]
 
 
-def test_the_digest_tells_weights_apart() -> None:
+def test_other_weights_have_another_digest() -> None:
     checkpoint = random_checkpoint("plus")
     same = replace(checkpoint, weights={n: w.copy() for n, w in checkpoint.weights.items()})
     assert weights_digest(checkpoint) == weights_digest(same)
@@ -105,29 +108,29 @@ def test_a_damaged_engine_is_built_again(
     cache: EngineCache, spoil: Any, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     factory = Factory()
-    cache.load(KEY, factory, as_it_is)
+    cache.load(KEY, factory, unchanged)
     spoil(engine_file(cache))
-    assert cache.load(KEY, factory, as_it_is) == (b"an engine", True)
+    assert cache.load(KEY, factory, unchanged) == (b"an engine", True)
     assert factory.built == 2
     (record,) = caplog.records
     assert reason in record.getMessage()
     assert "building it again" in record.getMessage()
-    assert not cache.load(KEY, factory, as_it_is)[1]
+    assert not cache.load(KEY, factory, unchanged)[1]
 
 
-def test_an_engine_of_somebody_else_is_not_used(cache: EngineCache) -> None:
+def test_an_engine_whose_facts_differ_is_built_again(cache: EngineCache) -> None:
     factory = Factory()
-    cache.load(KEY, factory, as_it_is)
-    told = engine_file(cache).with_suffix(".json")
-    told.write_text(told.read_text().replace("RTX 4090", "RTX 3060"))
-    assert cache.load(KEY, factory, as_it_is)[1]
+    cache.load(KEY, factory, unchanged)
+    facts = engine_file(cache).with_suffix(".json")
+    facts.write_text(facts.read_text().replace("RTX 4090", "RTX 3060"))
+    assert cache.load(KEY, factory, unchanged)[1]
     assert factory.built == 2
 
 
 def test_an_engine_that_does_not_run_is_built_again_once(
     cache: EngineCache, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache.load(KEY, Factory(b"old"), as_it_is)
+    cache.load(KEY, Factory(b"old"), unchanged)
 
     def use(engine: bytes, new: bool) -> bytes:
         if engine == b"old":
@@ -139,7 +142,20 @@ def test_an_engine_that_does_not_run_is_built_again_once(
     assert cache.load(KEY, Factory(b"never"), use) == b"new"
     with pytest.raises(EngineRejected, match="another version"):
         cache.load(replace(KEY, driver="581"), Factory(b"old"), use)
-    assert len(list(cache)) == 1, "what was rejected is not kept"
+    assert len(list(cache)) == 1, "a rejected engine is not kept"
+
+
+def test_an_engine_that_cannot_be_kept_is_used_all_the_same(
+    cache: EngineCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert cache.load(KEY, Factory(), unchanged) == (b"an engine", True)
+    (record,) = caplog.records
+    assert "cannot be kept in the cache ([Errno 28] No space left" in record.getMessage()
+    assert list(cache) == []
 
 
 def test_a_build_that_fails_leaves_nothing(cache: EngineCache) -> None:
@@ -147,9 +163,9 @@ def test_a_build_that_fails_leaves_nothing(cache: EngineCache) -> None:
         raise RuntimeError("no such layer")
 
     with pytest.raises(RuntimeError, match="no such layer"):
-        cache.load(KEY, fail, as_it_is)
+        cache.load(KEY, fail, unchanged)
     assert list(cache) == []
-    assert cache.load(KEY, Factory(), as_it_is)[1], "the lock is free again"
+    assert cache.load(KEY, Factory(), unchanged)[1], "the lock is free again"
 
 
 def test_two_processes_build_once(cache: EngineCache) -> None:
@@ -157,7 +173,7 @@ def test_two_processes_build_once(cache: EngineCache) -> None:
 import sys, time
 sys.path.insert(0, {os.getcwd()!r})
 from pathlib import Path
-from tests.backends.tensorrt.test_engines import KEY, as_it_is
+from tests.backends.tensorrt.test_engines import KEY, unchanged
 from zerodce_rt.backends.tensorrt.engines import EngineCache
 
 def build():
@@ -165,19 +181,19 @@ def build():
     time.sleep(1.5)
     return b"an engine"
 
-print(EngineCache(Path({str(cache.folder)!r})).load(KEY, build, as_it_is)[1])
+print(EngineCache(Path({str(cache.folder)!r})).load(KEY, build, unchanged)[1])
 """
     both = [
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = "".join(process.communicate(timeout=60)[0] for process in both)
+    printed = "".join(process.communicate(timeout=60)[0] for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert said.count("building") == 1
-    assert sorted(said.split()) == ["False", "True", "building"]
+    assert printed.count("building") == 1
+    assert sorted(printed.split()) == ["False", "True", "building"]
 
 
-def test_whoever_waits_is_told(
+def test_waiting_for_another_process_is_logged(
     cache: EngineCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("zerodce_rt.backends.tensorrt.engines._PATIENCE_SECONDS", 0.1)
@@ -188,11 +204,11 @@ def test_whoever_waits_is_told(
         time.sleep(0.5)
         return b"an engine"
 
-    first = threading.Thread(target=cache.load, args=(KEY, build, as_it_is))
+    first = threading.Thread(target=cache.load, args=(KEY, build, unchanged))
     first.start()
     assert building.wait(10)
     with caplog.at_level(logging.INFO, logger="zerodce_rt"):
-        assert not EngineCache(cache.folder).load(KEY, Factory(), as_it_is)[1]
+        assert not EngineCache(cache.folder).load(KEY, Factory(), unchanged)[1]
     first.join()
     assert "waiting for another process" in caplog.text
 
@@ -205,15 +221,15 @@ def test_a_folder_that_others_may_write_to_is_not_used(
     cache, factory = EngineCache(tmp_path), Factory()
     assert "others may write" in caplog.text
     for _ in range(2):
-        assert cache.load(KEY, factory, as_it_is)[1]
+        assert cache.load(KEY, factory, unchanged)[1]
     assert factory.built == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_belongs_to_an_engine_goes_with_it(cache: EngineCache) -> None:
-    cache.load(KEY, Factory(), as_it_is)
+def test_companions_are_deleted_with_their_engine(cache: EngineCache) -> None:
+    cache.load(KEY, Factory(), unchanged)
     other = replace(KEY, target="sm120")
-    cache.load(other, Factory(), as_it_is)
+    cache.load(other, Factory(), unchanged)
     for key in (KEY, other):
         companion = cache.companion(key, "RTX-4090.jit")
         assert companion is not None
@@ -221,16 +237,16 @@ def test_what_belongs_to_an_engine_goes_with_it(cache: EngineCache) -> None:
     assert cache.folder is not None
     damaged = cache.folder / f"{KEY.stem}.engine"
     damaged.write_bytes(b"")
-    cache.load(KEY, Factory(), as_it_is)
+    cache.load(KEY, Factory(), unchanged)
     left = sorted(p.name for p in cache.folder.glob("*.jit"))
     assert left == [f"{other.stem}.RTX-4090.jit"]
     assert cache.clear() == 2
     assert list(cache.folder.iterdir()) == []
 
 
-def test_the_list_tells_what_there_is(cache: EngineCache) -> None:
-    cache.load(KEY, Factory(), as_it_is)
-    cache.load(replace(KEY, target="sm120"), Factory(b"a longer engine"), as_it_is)
+def test_the_cache_lists_complete_engines(cache: EngineCache) -> None:
+    cache.load(KEY, Factory(), unchanged)
+    cache.load(replace(KEY, target="sm120"), Factory(b"a longer engine"), unchanged)
     assert cache.folder is not None
     (cache.folder / "other.engine").write_bytes(b"no JSON beside it")
     engines = {engine.key["target"]: engine for engine in cache}
@@ -240,7 +256,7 @@ def test_the_list_tells_what_there_is(cache: EngineCache) -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_what_takes_long_shows_a_sign_of_life(
+def test_a_long_build_shows_progress(
     cache: EngineCache,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -253,16 +269,16 @@ def test_what_takes_long_shows_a_sign_of_life(
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     with caplog.at_level(logging.INFO, logger="zerodce_rt"):
-        cache.load(KEY, Factory(), as_it_is)
+        cache.load(KEY, Factory(), unchanged)
         assert capsys.readouterr().err + caplog.text == ""
-        cache.load(replace(KEY, width=65), build, as_it_is, usually_seconds=30)
+        cache.load(replace(KEY, width=65), build, unchanged, usually_seconds=30)
     printed = capsys.readouterr().err
     shown = printed if terminal else caplog.text
     assert "compiling plus at 65x36 for RTX 4090 (usually 30 s)" in shown
     assert ("00:02" in shown) == terminal
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="zerodce_rt"):  # --quiet
-        cache.load(replace(KEY, width=66), build, as_it_is)
+        cache.load(replace(KEY, width=66), build, unchanged)
     assert capsys.readouterr().err + caplog.text == ""
 
 
@@ -271,7 +287,7 @@ def test_what_takes_long_shows_a_sign_of_life(
 
 @pytest.fixture
 def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command's cache is, for one test."""
+    """The command's cache folder, for one test."""
     folder = tmp_path / "engines"
     folder.mkdir(mode=0o700)
     monkeypatch.setattr("zerodce_rt.backends.tensorrt.engines.cache_folder", lambda _: str(folder))
@@ -283,7 +299,7 @@ def test_the_command_lists_and_clears(
 ) -> None:
     assert run("engines", "list", "--quiet") == 0
     assert capsys.readouterr().out == "no engines yet\n"
-    EngineCache().load(KEY, Factory(), as_it_is)
+    EngineCache().load(KEY, Factory(), unchanged)
     assert run("engines", "list") == 0
     shown = capsys.readouterr()
     for word in ("tensorrt-rtx", "plus", "64x36", "sm89", "RTX 4090"):
@@ -299,11 +315,11 @@ def test_the_command_lists_and_clears(
     [
         (["build", "--target", "sm90"], 1, "sm75, sm80"),
         (["build", "--target", "sm89", "--backend", "tensorrt"], 2, "--target"),
-        (["build", "--target", "sm89", "--working-size", "huge"], 2, "working size"),
+        (["build", "--target", "sm89", "--working-size", "huge"], 2, "--working-size must be"),
         (["burn"], 2, "invalid choice"),
     ],
 )
-def test_wrong_usage_is_told(
+def test_wrong_usage_is_reported(
     user_folder: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],

@@ -1,4 +1,4 @@
-"""Real engines of TensorRT-RTX, which takes no card to build; and the way to one that runs."""
+"""Real engines of TensorRT-RTX, which need no card to be built, and the backend that runs them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MAP_COUNT = {"plus": 3, "dcenet": 24}
 
 @both_models
 def test_the_dense_network_is_the_published_one(model: str) -> None:
-    """What the engine's layers compute, by PyTorch."""
+    """The engine's layers, computed by PyTorch, against the published program."""
     weights = random_checkpoint(model).weights
     image = torch.rand((1, 3, 19, 26), generator=torch.Generator().manual_seed(0))
 
@@ -80,7 +80,7 @@ def test_the_graph_holds_the_whole_network_in_float16(model: str, size: tuple[in
 @both_models
 @pytest.mark.parametrize("target", TARGETS)
 def test_engines_for_every_card(model: str, target: str, tmp_path: Path) -> None:
-    """Built for small pictures and for 1080p; the second time they are in the cache."""
+    """They are built for small pictures and for 1080p, and found in the cache the second time."""
     tmp_path.chmod(0o700)
     cache, checkpoint = EngineCache(tmp_path), load_bundled(model)
     for height, width in ((36, 64), (1080, 1920)):
@@ -95,7 +95,7 @@ def test_engines_for_every_card(model: str, target: str, tmp_path: Path) -> None
             engine = cache.load(key, build, lambda engine, new: engine)
             assert len(built) == 1
             assert engine == built[0]
-        # More than the weights, and not a constant for every pixel.
+        # It holds the weights, and no constants for every pixel.
         assert 2 * checkpoint.parameters < len(engine) < 32e6
         assert (key.types, key.target) == ("float16 to float16", target)
     assert len(list(cache)) == 2
@@ -111,11 +111,11 @@ def test_an_engine_is_for_its_weights_and_its_card() -> None:
     ]
     assert len({key.stem, *(other.stem for other in others)}) == 5
     assert key.versions == {"tensorrt_rtx": load().__version__}
-    # It is built ahead of the card that it will run on.
+    # It is built without the card that it will run on.
     assert (key.gpu, key.driver) == ("", "")
 
 
-def test_what_cannot_be_built_is_told() -> None:
+def test_an_engine_that_cannot_be_built_is_reported() -> None:
     checkpoint = load_bundled("plus")
     with pytest.raises(ZeroDCEError, match="TensorRT-RTX cannot build plus at 0x36 for sm89") as e:
         build_engine(checkpoint, 36, 0, "sm89")
@@ -123,7 +123,7 @@ def test_what_cannot_be_built_is_told() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
-def test_without_a_card_no_engine_for_it_is_built() -> None:
+def test_no_engine_is_built_for_the_current_card_where_there_is_none() -> None:
     with pytest.raises(ZeroDCEError, match="for current"):
         build_engine(load_bundled("plus"), 36, 64, "current")
 
@@ -134,7 +134,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
-def test_a_card_that_it_is_not_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_card_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zerodce_rt.backends.cuda.backend.probe", lambda: "a card")
     monkeypatch.setattr(driver, "this_target", lambda: "sm90")
     with pytest.raises(BackendUnavailable, match=r"sm75, .*not for sm90"):
@@ -143,7 +143,7 @@ def test_a_card_that_it_is_not_for_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     assert rtx.probe() == f"TensorRT-RTX {load().__version__}, a card"
 
 
-def test_the_command_builds_ahead(
+def test_the_command_builds_an_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "engines"
@@ -156,25 +156,6 @@ def test_the_command_builds_ahead(
     assert "is there already" in one_line(capsys.readouterr().out)
     assert run("engines", "list", "--quiet") == 0
     assert "sm120" in one_line(capsys.readouterr().out)
-
-
-# With a card
-
-
-@both_models
-def test_an_engine_runs_as_pytorch_does(model: str, tmp_path: Path) -> None:
-    require_gpu()
-    try:
-        rtx.probe()
-    except BackendUnavailable as reason:
-        pytest.skip(str(reason))
-    from zerodce_rt.backends.tensorrt.rtx_network import RTXNetwork
-
-    tmp_path.chmod(0o700)
-    network = RTXNetwork(
-        load_bundled(model), torch.device("cuda"), driver.this_target(), EngineCache(tmp_path)
-    )
-    network.prepare(36, 64)  # is compared with PyTorch there
 
 
 def test_maps_that_differ_are_rejected() -> None:
@@ -198,3 +179,22 @@ def test_maps_that_differ_are_rejected() -> None:
     for wrong in (off, nothing):
         with pytest.raises(EngineRejected, match="maps differ"):
             check_maps(wrong, checkpoint, device, 9, 16)
+
+
+# With a card
+
+
+@both_models
+def test_an_engine_runs_as_pytorch_does(model: str, tmp_path: Path) -> None:
+    require_gpu()
+    try:
+        rtx.probe()
+    except BackendUnavailable as reason:
+        pytest.skip(str(reason))
+    from zerodce_rt.backends.tensorrt.rtx_network import RTXNetwork
+
+    tmp_path.chmod(0o700)
+    network = RTXNetwork(
+        load_bundled(model), torch.device("cuda"), driver.this_target(), EngineCache(tmp_path)
+    )
+    network.prepare(36, 64)  # compares a new engine with PyTorch

@@ -1,4 +1,4 @@
-"""torch-tensorrt: what we call is there in its wheels, and what its import can do to people."""
+"""torch-tensorrt: its wheels have what is called here, and a failing import gives one line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-import zerodce_rt.backends.tensorrt.importing as backend
 from tests.conftest import require_gpu
 from tests.support.published import random_checkpoint
 from zerodce_rt.backends.interfaces import BackendUnavailable
+from zerodce_rt.backends.tensorrt import importing
 from zerodce_rt.backends.tensorrt.importing import TorchTensorRT, load, matching
 from zerodce_rt.backends.tensorrt.torch_tensorrt_network import (
     build_options,
@@ -44,7 +44,7 @@ def unpacked(requirement: str, folder: Path) -> Path:
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            reason = f"{requirement} cannot be had here: {done.stderr.strip()[-200:]}"
+            reason = f"{requirement} cannot be downloaded: {done.stderr.strip()[-200:]}"
             if os.environ.get("ZERODCE_RT_REQUIRE_WHEELS"):
                 pytest.fail(reason)
             pytest.skip(reason)
@@ -62,7 +62,7 @@ def definition(file: Path, name: str) -> Any:
 
 
 def parameters(function: ast.FunctionDef) -> set[str]:
-    """Names that may be given, and nothing that ``**kwargs`` would swallow."""
+    """Names of a function's own parameters; ``**kwargs`` would accept any."""
     return {a.arg for a in [*function.args.args, *function.args.kwonlyargs]}
 
 
@@ -84,7 +84,7 @@ def recorder(made: list[dict[str, Any]]) -> Any:
 
 
 @pytest.mark.parametrize("requirement", WHEELS)
-def test_what_we_call_is_in_the_wheel(requirement: str, wheel_folder: Path) -> None:
+def test_the_wheel_has_what_is_called_here(requirement: str, wheel_folder: Path) -> None:
     package = unpacked(requirement, wheel_folder) / "torch_tensorrt"
     settings: list[dict[str, Any]] = []
     devices: list[dict[str, Any]] = []
@@ -117,7 +117,7 @@ def test_what_we_call_is_in_the_wheel(requirement: str, wheel_folder: Path) -> N
     }
     assert set(given) <= fields
 
-    # Device(**kwargs) looks for its keywords by hand.
+    # Device takes **kwargs, and looks for its keywords by name.
     text = (package / "_Device.py").read_text(encoding="utf-8")
     assert devices
     for keyword in {name for device in devices for name in device}:
@@ -125,7 +125,7 @@ def test_what_we_call_is_in_the_wheel(requirement: str, wheel_folder: Path) -> N
 
 
 @pytest.mark.parametrize("model", ["plus", "dcenet"])
-def test_the_exported_graph_is_what_the_engine_is_made_of(model: str) -> None:
+def test_the_exported_graph_is_the_whole_network_in_float16(model: str) -> None:
     checkpoint = random_checkpoint(model)
     program, picture = exported(checkpoint, 9, 16, torch.device("cpu"))
     api = TorchTensorRT(None, None, recorder([]), recorder([]), {})
@@ -142,8 +142,8 @@ def test_the_exported_graph_is_what_the_engine_is_made_of(model: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "_verdict", None)
+def not_yet_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_result", None)
 
 
 def reason() -> str:
@@ -154,7 +154,7 @@ def reason() -> str:
     return text
 
 
-def test_an_absent_package_is_told_with_the_version_that_goes_with_torch(
+def test_a_missing_package_is_reported_with_the_version_that_fits_torch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
@@ -168,7 +168,7 @@ def test_an_absent_package_is_told_with_the_version_that_goes_with_torch(
 
 @pytest.mark.parametrize("requirement", WHEELS)
 def test_a_real_package_without_tensorrt(requirement: str, wheel_folder: Path) -> None:
-    """The wheel itself, in a process of its own: nothing is printed, and PyTorch is unhurt."""
+    """The wheel itself, in a process of its own: nothing is printed, and PyTorch still works."""
     package = unpacked(requirement, wheel_folder)
     program = (
         "from zerodce_rt.backends.interfaces import BackendUnavailable\n"
@@ -188,15 +188,15 @@ def test_a_real_package_without_tensorrt(requirement: str, wheel_folder: Path) -
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     first, second, rest = done.stdout.splitlines()
-    assert first == second, "the verdict is kept"
-    assert rest == "2.0", "PyTorch is unhurt"
+    assert first == second, "the result is kept"
+    assert rest == "2.0", "PyTorch still works"
     name, version = requirement.split("==")
     if "==" + version.rsplit(".", 1)[0] not in matching():
-        assert f"{name} {version} does not go with torch" in first
+        assert f"{name} {version} does not match torch" in first
     elif name == "torch-tensorrt":
         assert "TensorRT's own libraries are missing" in first
         assert "libnvinfer" in first
-    else:  # it asks for a card before anything else
+    else:  # it looks for a card first
         assert "needs a CUDA build of PyTorch" in first or "missing" in first
     assert matching() in first or "CUDA build" in first
 
@@ -216,20 +216,20 @@ def test_each_kind_of_failure_has_its_line(
         print("four lines of noise")
         raise error
 
-    monkeypatch.setattr(backend, "_imported", fail)
+    monkeypatch.setattr(importing, "_imported", fail)
     installed = {"torch-tensorrt": torch.__version__.split("+")[0], "torch": torch.__version__}
-    monkeypatch.setattr(backend, "_version", installed.get)
+    monkeypatch.setattr(importing, "_version", installed.get)
     assert words in reason()
 
 
-def test_its_noise_is_swallowed(
+def test_what_the_import_prints_is_discarded(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> TorchTensorRT:
         print("four lines of noise")
         raise Exception("no")
 
-    monkeypatch.setattr(backend, "_imported", fail)
+    monkeypatch.setattr(importing, "_imported", fail)
     reason()
     assert capfd.readouterr().out == ""
 
@@ -249,4 +249,4 @@ def test_an_engine_is_built_and_agrees(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     device = torch.device("cuda")
     network = TensorRTNetwork(load_bundled("plus"), device, api, EngineCache(tmp_path))
-    network.prepare(36, 64)  # is compared with PyTorch there
+    network.prepare(36, 64)  # compares a new engine with PyTorch

@@ -1,4 +1,4 @@
-"""A frame's whole way on the CPU: networks, fused Numba kernels, and their plain reference."""
+"""Frames enhanced on the CPU: networks, fused Numba kernels, and their plain reference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from zerodce_rt.backends.interfaces import Applier
 
 
 def create_applier(name: str = "cpu", *, threads: int | None = None) -> Applier:
-    """Make an applier: ``"cpu"`` (fused kernel) or ``"reference"`` (float64, slow)."""
+    """Make an applier by name.
+
+    Args:
+        name: ``"cpu"``, the fused kernels, or ``"reference"``, float64 and slow.
+        threads: of the fused kernels, 1 or more; default: the usable cores, eight at most.
+
+    Raises:
+        ValueError: for another name or number.
+    """
     if name == "cpu":
         from zerodce_rt.backends.cpu.applier import CPUApplier
 

@@ -1,13 +1,20 @@
-"""The fused CPU kernels: one pass over a frame's own planes, row by row.
+"""The fused curve kernels: one pass over a frame's own planes, row by row.
 
-What makes them fast: rows are stride-1 so that the compiler vectorises them; the maps are
-interpolated horizontally once per row of the small grid, as ramps and never as gathers, and
-vertically as each pixel is computed; with one chroma sample for two pixels, even and odd columns
-lie apart, so that both use it as it is; every constant is float32 (one float64 literal halves
-the speed) and every computed index unsigned (a signed one may be negative, and is checked).
+What makes them fast:
 
-Each kernel works on a band of rows, releases the GIL and allocates its own row buffers, so
-several threads can share a frame.
+- Samples of a row are read and written in order, so that the compiler vectorises the loops.
+- The maps are interpolated horizontally once for each of their own few rows, as ramps rather
+  than by gathering, and vertically as each pixel is computed.
+- Pixels of a row that share a chroma sample are a cell: ``columns`` is 1 or 2. With 2, even and
+  odd pixels have buffers of their own, and both use the chroma as it lies.
+- Every constant is float32: one float64 literal halves the speed.
+- Every computed index is unsigned: a signed one may be negative, which would be checked.
+
+Each kernel works on a band of rows, releases the GIL and allocates its own row buffers, so that
+several threads can share a frame. A frame may be enhanced in place.
+
+``c`` are the numbers of ``yuv_coefficients``; ``at`` is the first cell of a strip and ``n`` the
+number of its cells.
 """
 
 from __future__ import annotations
@@ -16,6 +23,25 @@ from typing import Any
 
 import numpy as np
 
+from zerodce_rt.backends.coefficients import (
+    BLUE_TO_CB,
+    BLUE_WEIGHT,
+    CB_TO_BLUE,
+    CB_TO_GREEN,
+    CHROMA_OFFSET,
+    CHROMA_OFFSET_ROUNDED,
+    CR_TO_GREEN,
+    CR_TO_RED,
+    GREEN_WEIGHT,
+    LARGEST_CODE,
+    LUMA_OFFSET,
+    LUMA_OFFSET_ROUNDED,
+    LUMA_SCALE,
+    LUMA_SPAN,
+    RED_TO_CR,
+    RED_WEIGHT,
+)
+from zerodce_rt.backends.cpu.arguments import ChromaLayout, Grid, Planes, Ramps
 from zerodce_rt.backends.cpu.compiling import (
     ONE,
     U1,
@@ -30,16 +56,15 @@ from zerodce_rt.backends.cpu.compiling import (
     inlined,
 )
 
-# Cells of a row (one pixel, or two that share a chroma sample) worked on at once. All buffers
-# are flat and have rows of this constant length: with strides that it does not know the compiler
-# would have to check at run time whether the rows overlap.
+# Cells of a row worked on at once. All buffers are flat, with rows of this constant length: with
+# strides that it does not know, the compiler would check at run time whether rows overlap.
 STRIP = 1024
 ROW = U(STRIP)
 
 
 @inlined
 def _step(x: Any, a: Any) -> Any:
-    """One iteration (see ``curve.iterate``)."""
+    """One iteration (see ``curve.maps.iterate``)."""
     return x + a * (x * x - x)
 
 
@@ -58,80 +83,85 @@ def _between(ring: Any, low: Any, high: Any, i: Any, weight: Any) -> Any:
 
 
 @compiled
-def _expand(row: Any, cells: Any, weights: Any, columns: int, at: int, n: int, out: Any) -> None:
-    """Horizontal interpolation of a map's row for the cells ``at .. at + n``.
+def _expand(row: Any, ramps: Ramps, columns: int, at: int, n: int, out: Any) -> None:
+    """Interpolate a row of a map horizontally, for the cells of a strip.
 
-    Pixels ``cells[c] .. cells[c + 1]`` lie right of sample c. Pixel ``columns * j + p``, whose
-    weight is ``weights[p, j]``, goes to ``out[p * STRIP + j - at]``.
+    Pixel ``columns * (at + i) + p`` goes to ``out[p * STRIP + i]``.
     """
+    ramp_start, ramp_weight, one_to_one = ramps
     last = row.shape[0] - 1
     first = columns * at
     stop = first + columns * n
-    if row.shape[0] == weights.size:
+    if one_to_one:
         for p in range(columns):
             source, target = row[first + p :], out[p * STRIP :]
             for i in range(n):
                 target[i] = source[U(columns) * U(i)]
         return
-    c = np.searchsorted(cells, first, side="right") - 1
+    k = np.searchsorted(ramp_start, first, side="right") - 1
     x = first
-    while x < stop:
-        low = row[c]
-        slope = row[min(c + 1, last)] - low
-        end = min(cells[c + 1], stop)
+    while x < stop:  # one ramp, between map columns k and k + 1
+        low = row[k]
+        slope = row[min(k + 1, last)] - low
+        end = min(ramp_start[k + 1], stop)
         for p in range(columns):
-            # The first of the ramp's pixels in column p, and the first behind it.
+            # The first cell whose pixel p is on the ramp, and how many there are.
             start = (x - first - p + columns - 1) // columns
             count = (end - first - p + columns - 1) // columns - start
-            target, weight = out[p * STRIP + start :], weights[p, at + start :]
+            target, weight = out[p * STRIP + start :], ramp_weight[p, at + start :]
             for i in range(count):
                 target[i] = low + slope * weight[i]
         x = end
-        c += 1
+        k += 1
 
 
 @compiled
 def _advance(
-    maps: Any, newest: int, lower: int, upper: int, cells: Any, weights: Any, columns: int,
-    at: int, n: int, ring: Any,
+    maps: Any, newest: int, lower: int, upper: int, ramps: Ramps, columns: int, at: int, n: int,
+    ring: Any,
 ) -> int:  # fmt: skip
-    """Bring the ring, which holds the two newest rows of every map, up to a row; the newest."""
+    """Expand the maps' rows up to ``upper`` into the ring, which holds the last two.
+
+    Returns the newest row in the ring.
+    """
+    n_maps = maps.shape[0]
     size = columns * STRIP
     newest = max(newest, lower - 1)
     while newest < upper:
         newest += 1
-        slot = (newest & 1) * maps.shape[0] * size
-        for k in range(maps.shape[0]):
-            _expand(maps[k, newest], cells, weights, columns, at, n, ring[slot + k * size :])
+        slot = (newest & 1) * n_maps * size
+        for k in range(n_maps):
+            _expand(maps[k, newest], ramps, columns, at, n, ring[slot + k * size :])
     return newest
 
 
 @compiled
 def _iterate(
-    x: Any, ring: Any, low: Any, high: Any, weight: Any, maps: int, columns: int, n: int, bgr: bool
-) -> None:
-    """The iterations for the three channels of a strip, in place (see ``curve.iterate``)."""
+    x: Any, ring: Any, low: Any, high: Any, weight: Any, n_maps: int, columns: int, n: int,
+    bgr: bool,
+) -> None:  # fmt: skip
+    """The iterations for the three channels of a strip, in place (see ``curve.maps.iterate``)."""
     size = U(columns) * ROW
     for i in range(3):
         channel = U(2 - i) if bgr else U(i)
         for p in range(columns):
             values = U(i) * size + U(p) * ROW
             first = channel * size + U(p) * ROW
-            if maps == 3:
+            if n_maps == 3:
                 for j in range(n):
                     a = _between(ring, low + first, high + first, U(j), weight)
                     x[values + U(j)] = _curve(x[values + U(j)], a)
             else:
-                # Two iterations at a time: fewer trips of x to memory and back.
-                for k in range(0, maps // 3 - 1, 2):
+                # Two iterations at a time: x goes to memory and back half as often.
+                for k in range(0, n_maps // 3 - 1, 2):
                     one = first + U(3 * k) * size
                     two = one + U3 * size
                     for j in range(n):
                         a = _between(ring, low + one, high + one, U(j), weight)
                         b = _between(ring, low + two, high + two, U(j), weight)
                         x[values + U(j)] = _step(_step(x[values + U(j)], a), b)
-                if maps // 3 & 1:
-                    one = first + U(maps - 3) * size
+                if n_maps // 3 & 1:
+                    one = first + U(n_maps - 3) * size
                     for j in range(n):
                         a = _between(ring, low + one, high + one, U(j), weight)
                         x[values + U(j)] = _step(x[values + U(j)], a)
@@ -139,8 +169,9 @@ def _iterate(
 
 @compiled
 def _load_chroma(u: Any, v: Any, step: int, at: Any, n: int, c: Any, chroma: Any) -> None:
-    """Chroma samples as their shares of R, G and B."""
-    offset, to_r, to_gu, to_gv, to_b = c[2], c[4], c[5], c[6], c[7]
+    """Chroma samples as what they add to R, G and B."""
+    offset, to_red, to_blue = c[CHROMA_OFFSET], c[CR_TO_RED], c[CB_TO_BLUE]
+    cb_to_green, cr_to_green = c[CB_TO_GREEN], c[CR_TO_GREEN]
     for i in range(n):
         j = U(i)
         if step == 1:
@@ -148,18 +179,19 @@ def _load_chroma(u: Any, v: Any, step: int, at: Any, n: int, c: Any, chroma: Any
         else:
             cb = np.float32(u[U2 * (at + j)]) - offset
             cr = np.float32(u[U2 * (at + j) + U1]) - offset
-        chroma[j] = cr * to_r
-        chroma[ROW + j] = cb * to_gu + cr * to_gv
-        chroma[U2 * ROW + j] = cb * to_b
+        chroma[j] = cr * to_red
+        chroma[ROW + j] = cb * cb_to_green + cr * cr_to_green
+        chroma[U2 * ROW + j] = cb * to_blue
 
 
 @compiled
 def _store_chroma(
     sums: Any, pixels: int, step: int, at: Any, n: int, c: Any, u: Any, v: Any
 ) -> None:
-    """Chroma samples as the mean B - Y and R - Y of each cell."""
+    """Chroma samples from sums of B - Y and R - Y over so many pixels."""
     share = ONE / np.float32(pixels)
-    to_cb, to_cr, offset, top = c[13] * share, c[14] * share, c[3], c[15]
+    to_cb, to_cr = c[BLUE_TO_CB] * share, c[RED_TO_CR] * share
+    offset, top = c[CHROMA_OFFSET_ROUNDED], c[LARGEST_CODE]
     for i in range(n):
         j = U(i)
         cb = clamp(sums[j] * to_cb + offset, ZERO, top)
@@ -174,18 +206,18 @@ def _store_chroma(
 
 @inlined
 def _luma(red: Any, green: Any, blue: Any, c: Any) -> Any:
-    return red * c[8] + green * c[9] + blue * c[10]
+    return red * c[RED_WEIGHT] + green * c[GREEN_WEIGHT] + blue * c[BLUE_WEIGHT]
 
 
 @inlined
 def _code(luma: Any, c: Any) -> Any:
-    return clamp(luma * c[11] + c[12], ZERO, c[15])
+    return clamp(luma * c[LUMA_SPAN] + c[LUMA_OFFSET_ROUNDED], ZERO, c[LARGEST_CODE])
 
 
 @inlined
-def _load(code: Any, share: Any, c: Any) -> Any:
-    """A channel's value from a luma sample and the channel's share of the chroma."""
-    return clamp((np.float32(code) - c[0]) * c[1] + share, ZERO, ONE)
+def _load(code: Any, chroma: Any, c: Any) -> Any:
+    """R, G or B from a luma sample and what the chroma adds to it."""
+    return clamp((np.float32(code) - c[LUMA_OFFSET]) * c[LUMA_SCALE] + chroma, ZERO, ONE)
 
 
 @compiled
@@ -230,18 +262,15 @@ def _store_row(rgb: Any, columns: int, at: Any, n: int, c: Any, out: Any, sums: 
 
 @compiled
 def enhance_yuv(
-    y: Any, u: Any, v: Any, out_y: Any, out_u: Any, out_v: Any,
-    width: int, height: int, shift_x: int, shift_y: int, step: int,
-    first: int, last: int, coefficients: Any,
-    maps: Any, row_lower: Any, row_weight: Any, cells: Any, weights: Any,
+    source: Planes, target: Planes, width: int, height: int, layout: ChromaLayout, c: Any,
+    grid: Grid, first: int, last: int,
 ) -> None:  # fmt: skip
-    """Enhance chroma rows ``first .. last`` of a YUV frame and the luma rows that they cover.
-
-    ``step`` is 1 for planar chroma and 2 for interleaved UV (then u and v are one plane).
-    ``coefficients`` come from ``yuv.yuv_coefficients``; ``maps`` are ``(3k, h, w)`` float32;
-    ``row_lower`` to ``weights`` come from ``cpu._rows`` and ``cpu._cells``.
-    """
-    columns, count = 1 << shift_x, (width + (1 << shift_x) - 1) >> shift_x
+    """Enhance chroma rows ``first .. last`` of a YUV frame and the luma rows that they cover."""
+    (y, u, v), (out_y, out_u, out_v) = source, target
+    shift_x, shift_y, step = layout
+    maps, row_lower, row_weight, ramps = grid
+    columns = 1 << shift_x
+    cells = (width + columns - 1) >> shift_x
     n_maps, map_rows = maps.shape[0], maps.shape[1]
     slot = U(n_maps * columns) * ROW
     ring = np.empty(2 * n_maps * columns * STRIP, np.float32)
@@ -249,66 +278,67 @@ def enhance_yuv(
     chroma = np.empty(3 * STRIP, np.float32)
     sums = np.empty(2 * STRIP, np.float32)
     odd_y, odd_out = np.empty(width + 1, y.dtype), np.empty(width + 1, y.dtype)
-    for at in range(0, count, STRIP):
-        n = min(STRIP, count - at)
+    for at in range(0, cells, STRIP):
+        n = min(STRIP, cells - at)
         # The last pixel of an odd width stands for the missing half of its cell, too.
         odd = columns * (at + n) > width
         newest = -1
         for chroma_row in range(first, last):
-            _load_chroma(u[chroma_row], v[chroma_row], step, U(at), n, coefficients, chroma)
+            _load_chroma(u[chroma_row], v[chroma_row], step, U(at), n, c, chroma)
             sums[:] = ZERO
             top = chroma_row << shift_y
             bottom = min(top + (1 << shift_y), height)
             for row in range(top, bottom):
                 lower, weight = row_lower[row], row_weight[row]
                 upper = min(lower + 1, map_rows - 1)
-                newest = _advance(maps, newest, lower, upper, cells, weights, columns, at, n, ring)
+                newest = _advance(maps, newest, lower, upper, ramps, columns, at, n, ring)
                 low, high = U(lower & 1) * slot, U(upper & 1) * slot
-                source, target = y[row], out_y[row]
+                y_row, out_row = y[row], out_y[row]
                 if odd:
-                    odd_y[:width] = source[:width]
-                    odd_y[width] = source[width - 1]
-                    source, target = odd_y, odd_out
-                _load_row(source, chroma, columns, U(at), n, coefficients, rgb)
+                    odd_y[:width] = y_row[:width]
+                    odd_y[width] = y_row[width - 1]
+                    y_row, out_row = odd_y, odd_out
+                _load_row(y_row, chroma, columns, U(at), n, c, rgb)
                 _iterate(rgb, ring, low, high, weight, n_maps, columns, n, False)
-                _store_row(rgb, columns, U(at), n, coefficients, target, sums)
+                _store_row(rgb, columns, U(at), n, c, out_row, sums)
                 if odd:
                     out_y[row, columns * at : width] = odd_out[columns * at : width]
-            _store_chroma(
-                sums, (bottom - top) * columns, step, U(at), n, coefficients,
-                out_u[chroma_row], out_v[chroma_row],
-            )  # fmt: skip
+            pixels = (bottom - top) * columns
+            _store_chroma(sums, pixels, step, U(at), n, c, out_u[chroma_row], out_v[chroma_row])
 
 
 @compiled
-def _load_packed(src: Any, at: Any, n: int, scale: Any, x: Any) -> None:
+def _load_packed(plane: Any, at: Any, n: int, scale: Any, x: Any) -> None:
+    """Samples of a row as three rows in [0, 1]."""
     for i in range(n):
         j = U(i)
         at_j = U3 * (at + j)
-        x[j] = clamp(np.float32(src[at_j]) * scale, ZERO, ONE)
-        x[ROW + j] = clamp(np.float32(src[at_j + U1]) * scale, ZERO, ONE)
-        x[U2 * ROW + j] = clamp(np.float32(src[at_j + U2]) * scale, ZERO, ONE)
+        x[j] = clamp(np.float32(plane[at_j]) * scale, ZERO, ONE)
+        x[ROW + j] = clamp(np.float32(plane[at_j + U1]) * scale, ZERO, ONE)
+        x[U2 * ROW + j] = clamp(np.float32(plane[at_j + U2]) * scale, ZERO, ONE)
 
 
 @compiled
-def _store_packed(x: Any, at: Any, n: int, top: Any, rounding: Any, out: Any) -> None:
+def _store_packed(x: Any, at: Any, n: int, white: Any, rounding: Any, out: Any) -> None:
+    """The inverse of ``_load_packed``."""
     for i in range(n):
         j = U(i)
         at_j = U3 * (at + j)
-        out[at_j] = x[j] * top + rounding
-        out[at_j + U1] = x[ROW + j] * top + rounding
-        out[at_j + U2] = x[U2 * ROW + j] * top + rounding
+        out[at_j] = x[j] * white + rounding
+        out[at_j + U1] = x[ROW + j] * white + rounding
+        out[at_j + U2] = x[U2 * ROW + j] * white + rounding
 
 
 @compiled
 def enhance_packed(
-    src: Any, out: Any, width: int, first: int, last: int, bgr: bool, top: Any, rounding: Any,
-    maps: Any, row_lower: Any, row_weight: Any, cells: Any, weights: Any,
+    source: Any, target: Any, width: int, bgr: bool, white: Any, rounding: Any, grid: Grid,
+    first: int, last: int,
 ) -> None:  # fmt: skip
     """Enhance rows ``first .. last`` of packed RGB or BGR.
 
-    ``top`` is the code of white; ``rounding`` is 0.5 for integer samples and 0 for float.
+    ``white`` is the code of 1.0; ``rounding`` is 0.5 for integer samples and 0 for float.
     """
+    maps, row_lower, row_weight, ramps = grid
     n_maps, map_rows = maps.shape[0], maps.shape[1]
     ring = np.empty(2 * n_maps * STRIP, np.float32)
     x = np.empty(3 * STRIP, np.float32)
@@ -319,8 +349,8 @@ def enhance_packed(
         for row in range(first, last):
             lower, weight = row_lower[row], row_weight[row]
             upper = min(lower + 1, map_rows - 1)
-            newest = _advance(maps, newest, lower, upper, cells, weights, 1, at, n, ring)
-            _load_packed(src[row], U(at), n, ONE / top, x)
+            newest = _advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
+            _load_packed(source[row], U(at), n, ONE / white, x)
             low, high = U(lower & 1) * slot, U(upper & 1) * slot
             _iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
-            _store_packed(x, U(at), n, top, rounding, out[row])
+            _store_packed(x, U(at), n, white, rounding, target[row])

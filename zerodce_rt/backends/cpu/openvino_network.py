@@ -1,7 +1,7 @@
-"""OpenVINO: two to four times as fast as PyTorch on a CPU, and needs no PyTorch.
+"""The network in OpenVINO: two to four times as fast as PyTorch on a CPU, and without it.
 
-The graph is written layer by layer from the weights: seven convolutions are shorter to write
-down than to export, and nothing has to be traced or converted at run time.
+The graph is built layer by layer from the weights: for seven convolutions that is shorter than an
+export, and nothing has to be traced or converted at run time.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def probe() -> str:
 
 
 def device_name() -> str:
-    """What OpenVINO calls the processor: its model.
+    """The CPU's model name, from OpenVINO.
 
     Raises:
-        BackendUnavailable: without OpenVINO, or if it finds none that it can use.
+        BackendUnavailable: if OpenVINO is not installed, or finds no CPU that it can use.
     """
     try:
         import openvino
@@ -54,19 +54,19 @@ def create(checkpoint: Checkpoint, *, exact: bool) -> OpenVINOEstimator:
     return OpenVINOEstimator(checkpoint, exact=exact)
 
 
-# A folder of pictures may hold many shapes; each compiled one takes some megabytes.
+# A folder of pictures may need many thumbnail sizes; each compiled one takes some megabytes.
 MOST_SIZES = 8
-# Multiplications for which a second thread pays: with fewer, both mostly wait for each other,
-# and the encoder beside them gets less of the processor.
+# Multiplications from which a second thread pays. With fewer, the two mostly wait for each other,
+# and take CPU time from the encoder.
 _ONE_THREAD_MULTIPLICATIONS = 100e6
 
 
 class OpenVINOEstimator:
-    """The network, compiled once for each thumbnail size.
+    """The network, compiled once for each thumbnail size. Is an ``Estimator``.
 
     Args:
-        exact: float32. Otherwise bfloat16 where the processor has it, in half the time: maps
-            differ by less than 0.001, and here and there a pixel by one 8-bit level.
+        exact: compute in float32. Otherwise in bfloat16 where the CPU has it, in half the time:
+            maps differ by less than 0.001, and a few pixels by one 8-bit level.
     """
 
     name = "openvino"
@@ -106,9 +106,9 @@ class OpenVINOEstimator:
 
 
 class _Request(NamedTuple):
-    """A compiled network with the arrays that it reads and writes.
+    """A compiled network, bound to the arrays that it reads and writes.
 
-    Handing arrays over with each call takes a third as long again as the network itself.
+    Passing arrays with each call would add a third to the network's own time.
     """
 
     image: NDArray[np.float32]
@@ -117,7 +117,7 @@ class _Request(NamedTuple):
 
 
 def build_graph(weights: Weights, height: int, width: int) -> Any:
-    """The network of ``model.py`` as an ``openvino.Model`` for one thumbnail size."""
+    """The network of ``network/model.py`` as an ``openvino.Model`` for one thumbnail size."""
     import openvino
     from openvino import opset8 as ops
 

@@ -1,4 +1,4 @@
-"""The applier that the fast ones are measured against: float64, NumPy, no shortcuts."""
+"""The applier that the fast ones are tested against: float64, NumPy, no shortcuts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from zerodce_rt.frame import LUMA_WEIGHTS, Frame
 
 
 class ReferenceApplier:
-    """``(frame, maps) -> frame`` in float64; hundreds of times slower than the CPU kernel."""
+    """Thumbnails and curves in float64; hundreds of times slower. Is an ``Applier``."""
 
     name = "reference"
 
     def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
-        """Area average of the frame as ``(3, height, width)`` RGB in [0, 1]."""
-        rgb = to_rgb(frame)
-        return _box_average(rgb, height, width).astype(np.float32)
+        return _box_average(to_rgb(frame), height, width).astype(np.float32)
 
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
-        """Write the enhanced frame to ``out``, a frame of the same format and size."""
         from_rgb(curve.apply(to_rgb(frame), maps), out)
+
+    def close(self) -> None:
+        """There is nothing to release."""
 
 
 def _box_average(rgb: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
@@ -39,7 +39,11 @@ def _box_average(rgb: NDArray[np.float64], height: int, width: int) -> NDArray[n
 
 
 def to_rgb(frame: Frame) -> NDArray[np.float64]:
-    """``(3, H, W)`` gamma-encoded RGB in [0, 1]; chroma samples are repeated over their cell."""
+    """A frame as ``(3, H, W)`` gamma-encoded RGB in [0, 1].
+
+    Chroma samples are repeated over the pixels that share them. The formulae are those of ITU-R
+    BT.601 and BT.709, which differ in their weights only.
+    """
     format = frame.format
     if format.layout == "packed":
         samples = frame.planes[0][:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
@@ -47,7 +51,7 @@ def to_rgb(frame: Frame) -> NDArray[np.float64]:
         if format.bits < 32:
             rgb /= 2.0**format.bits - 1
         return (rgb[::-1] if format.bgr else rgb).clip(0, 1)
-    y, u, v = (plane >> format.dropped_bits for plane in _split(frame))
+    y, u, v = (plane >> format.dropped_bits for plane in _yuv_samples(frame))
     y_offset, y_span, c_offset, c_span = frame.colour.levels(format.bits)
     luma = (y.astype(np.float64) - y_offset) / y_span
     shift_x, shift_y = format.chroma_shift
@@ -65,7 +69,10 @@ def to_rgb(frame: Frame) -> NDArray[np.float64]:
 
 
 def from_rgb(rgb: NDArray[np.float64], out: Frame) -> None:
-    """The inverse of ``to_rgb``, rounded to the nearest code; chroma is averaged per cell."""
+    """Write RGB ``(3, H, W)`` in [0, 1] to a frame: the inverse of ``to_rgb``.
+
+    Rounded to the nearest code; chroma is the average over the pixels that share a sample.
+    """
     format = out.format
     if format.layout == "packed":
         samples = (rgb[::-1] if format.bgr else rgb).transpose(1, 2, 0)
@@ -80,7 +87,7 @@ def from_rgb(rgb: NDArray[np.float64], out: Frame) -> None:
     rows = np.arange(0, out.height, 1 << shift_y)
     columns = np.arange(0, out.width, 1 << shift_x)
 
-    def per_cell(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
+    def subsampled(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
         sums = np.add.reduceat(np.add.reduceat(chroma, rows, axis=0), columns, axis=1)
         counts = np.outer(
             np.diff(np.append(rows, out.height)), np.diff(np.append(columns, out.width))
@@ -88,23 +95,23 @@ def from_rgb(rgb: NDArray[np.float64], out: Frame) -> None:
         average: NDArray[np.float64] = sums / counts
         return average
 
-    cb = per_cell((rgb[2] - luma) / (2 * (1 - kb)))
-    cr = per_cell((rgb[0] - luma) / (2 * (1 - kr)))
-    top = 2.0**format.bits - 1
+    cb = subsampled((rgb[2] - luma) / (2 * (1 - kb)))
+    cr = subsampled((rgb[0] - luma) / (2 * (1 - kr)))
+    largest = 2.0**format.bits - 1
 
     def quantise(values: NDArray[np.float64], offset: float, span: float) -> NDArray[np.float64]:
-        return np.floor(values * span + offset + 0.5).clip(0, top) * 2.0**format.dropped_bits
+        return np.floor(values * span + offset + 0.5).clip(0, largest) * 2.0**format.dropped_bits
 
-    y, u, v = _split(out)
+    y, u, v = _yuv_samples(out)
     y[:] = quantise(luma, y_offset, y_span)
     u[:] = quantise(cb, c_offset, c_span)
     v[:] = quantise(cr, c_offset, c_span)
     if format.layout == "yuyv" and out.width % 2:
-        # The missing half of the last cell repeats the pixel beside it.
+        # The last pixel's missing neighbour, which is stored too, repeats it.
         out.planes[0][:, 2 * out.width] = y[:, -1]
 
 
-def _split(frame: Frame) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _yuv_samples(frame: Frame) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Views of Y, U and V without padding."""
     shift_x = frame.format.chroma_shift[0]
     chroma_width = -(-frame.width >> shift_x)

@@ -1,4 +1,4 @@
-"""A frame's whole way on the processor, while the caller waits."""
+"""Frames enhanced on the CPU, each while the caller waits."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from zerodce_rt.frame import Frame
 class CPURunner:
     """Thumbnail -> network -> control -> fused curve at full size. Is a ``Runner``."""
 
+    device: None = None
+
     def __init__(self, estimator: Estimator, applier: Applier, working_size: WorkingSize) -> None:
         self.name = estimator.name
         self.estimator, self.applier = estimator, applier
         self._working_size = working_size
         self.control = CurveControl(ControlSettings())
-        # Frames that a GPU has given up come from the thread that waited for them.
+        # When a GPU fails, its frames in flight come here from the threads that wait for them.
         self._lock = threading.Lock()
 
     def reset(self) -> None:
@@ -36,12 +38,16 @@ class CPURunner:
             maps = self.curve_maps(source, seconds)
             if maps.values.any():
                 self.applier.apply(source, maps, target)
-            else:  # bit for bit: the way to RGB and back would clip colours outside of it
+            else:  # an exact copy: converting to RGB would clip colours outside its range
                 source.copy_to(target)
         return _done
 
+    def close(self) -> None:
+        with self._lock:
+            self.applier.close()
+
     def curve_maps(self, frame: Frame, seconds: float | None) -> CurveMaps:
-        """The maps that would be applied to a frame (and the step in time that goes with it)."""
+        """The maps to apply to a frame; moves the control on in time, as ``begin`` does."""
         size = self._working_size.of(frame.height, frame.width)
         divisor = self._working_size.divisor
         if divisor is None:

@@ -1,4 +1,4 @@
-"""Thumbnails by averaging boxes of a frame's own planes; see ``kernels.py`` for the style."""
+"""Thumbnails by averaging boxes of a frame's own planes, in the style of ``curve_kernels``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from zerodce_rt.backends.coefficients import (
+    CB_TO_BLUE,
+    CB_TO_GREEN,
+    CHROMA_OFFSET,
+    CR_TO_GREEN,
+    CR_TO_RED,
+    LUMA_OFFSET,
+    LUMA_SCALE,
+)
+from zerodce_rt.backends.cpu.arguments import ChromaLayout, Planes
 from zerodce_rt.backends.cpu.compiling import ONE, ZERO, clamp, compiled
 
 
 @compiled
-def _box_row(plane: Any, top: int, bottom: int, samples: int, sums: Any) -> None:
-    """Column sums over rows ``top .. bottom``."""
+def _sum_rows(plane: Any, top: int, bottom: int, samples: int, sums: Any) -> None:
+    """Sums of the columns over rows ``top .. bottom``."""
     sums[:] = ZERO
     for row in range(top, bottom):
         line = plane[row]
@@ -21,11 +31,15 @@ def _box_row(plane: Any, top: int, bottom: int, samples: int, sums: Any) -> None
 
 @compiled
 def thumbnail_yuv(
-    y: Any, u: Any, v: Any, width: int, height: int, shift_x: int, shift_y: int, step: int,
-    coefficients: Any, out: Any,
-) -> None:  # fmt: skip
-    """Box-average a YUV frame to ``(3, h, w)`` float32 RGB in [0, 1]."""
-    c = coefficients
+    planes: Planes, width: int, height: int, layout: ChromaLayout, c: Any, out: Any
+) -> None:
+    """Box-average a YUV frame to ``(3, h, w)`` float32 RGB in [0, 1].
+
+    ``c`` are the numbers of ``yuv_coefficients``. A chroma sample over the border of two boxes
+    counts in both.
+    """
+    y, u, v = planes
+    shift_x, shift_y, step = layout
     chroma_width = (width + (1 << shift_x) - 1) >> shift_x
     y_sums = np.empty(width, np.float32)
     u_sums = np.empty(chroma_width * step, np.float32)
@@ -35,10 +49,10 @@ def thumbnail_yuv(
         top, bottom = i * height // h, (i + 1) * height // h
         c_top = top >> shift_y
         c_bottom = max(((bottom - 1) >> shift_y) + 1, c_top + 1)
-        _box_row(y, top, bottom, width, y_sums)
-        _box_row(u, c_top, c_bottom, chroma_width * step, u_sums)
+        _sum_rows(y, top, bottom, width, y_sums)
+        _sum_rows(u, c_top, c_bottom, chroma_width * step, u_sums)
         if step == 1:
-            _box_row(v, c_top, c_bottom, chroma_width, v_sums)
+            _sum_rows(v, c_top, c_bottom, chroma_width, v_sums)
         for j in range(w):
             left, right = j * width // w, (j + 1) * width // w
             c_left = left >> shift_x
@@ -55,24 +69,27 @@ def thumbnail_yuv(
                     cr += u_sums[2 * x + 1]
             luma /= np.float32((bottom - top) * (right - left))
             count = np.float32((c_bottom - c_top) * (c_right - c_left))
-            luma = (luma - c[0]) * c[1]
-            cb, cr = cb / count - c[2], cr / count - c[2]
-            out[0, i, j] = clamp(luma + cr * c[4], ZERO, ONE)
-            out[1, i, j] = clamp(luma + cb * c[5] + cr * c[6], ZERO, ONE)
-            out[2, i, j] = clamp(luma + cb * c[7], ZERO, ONE)
+            luma = (luma - c[LUMA_OFFSET]) * c[LUMA_SCALE]
+            cb, cr = cb / count - c[CHROMA_OFFSET], cr / count - c[CHROMA_OFFSET]
+            out[0, i, j] = clamp(luma + cr * c[CR_TO_RED], ZERO, ONE)
+            out[1, i, j] = clamp(luma + cb * c[CB_TO_GREEN] + cr * c[CR_TO_GREEN], ZERO, ONE)
+            out[2, i, j] = clamp(luma + cb * c[CB_TO_BLUE], ZERO, ONE)
 
 
 @compiled
-def thumbnail_packed(src: Any, width: int, height: int, bgr: bool, top: Any, out: Any) -> None:
-    """Box-average packed RGB or BGR to ``(3, h, w)`` float32 RGB in [0, 1]."""
+def thumbnail_packed(plane: Any, width: int, height: int, bgr: bool, white: Any, out: Any) -> None:
+    """Box-average packed RGB or BGR to ``(3, h, w)`` float32 RGB in [0, 1].
+
+    ``white`` is the code of 1.0.
+    """
     sums = np.empty(3 * width, np.float32)
     h, w = out.shape[1], out.shape[2]
     for i in range(h):
-        first, last = i * height // h, (i + 1) * height // h
-        _box_row(src, first, last, 3 * width, sums)
+        top, bottom = i * height // h, (i + 1) * height // h
+        _sum_rows(plane, top, bottom, 3 * width, sums)
         for j in range(w):
             left, right = j * width // w, (j + 1) * width // w
-            scale = ONE / (top * np.float32((last - first) * (right - left)))
+            scale = ONE / (white * np.float32((bottom - top) * (right - left)))
             for channel in range(3):
                 total = ZERO
                 at = 2 - channel if bgr else channel

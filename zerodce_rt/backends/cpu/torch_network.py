@@ -1,4 +1,4 @@
-"""PyTorch: the reference."""
+"""The network in PyTorch on the CPU: the reference for the other backends."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def probe() -> str:
 
 
 def create(checkpoint: Checkpoint, *, exact: bool) -> TorchEstimator:
-    del exact  # it always is
+    del exact  # always float32
     return TorchEstimator(checkpoint)
 
 
 class TorchEstimator:
-    """The network in float32, channels last."""
+    """The network in float32, channels last. Is an ``Estimator``."""
 
     name = "torch"
 

@@ -1,4 +1,4 @@
-"""Packed 4:2:2 as planes and back, since kernels of its own would not be worth their code."""
+"""YUYV to planes and back: faster kernels of its own would not be worth their code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zerodce_rt.backends.cpu.compiling import U1, U2, U3, U4, U, compiled
 
 @compiled
 def split_yuyv(src: Any, y: Any, u: Any, v: Any) -> None:
-    """Y, U, Y, V of two pixels each as planes of 4:2:2, of whole cells."""
+    """Rows of Y, U, Y, V, for two pixels each, as planes of 4:2:2 with an even width."""
     for row in range(u.shape[0]):
         samples, y_row, u_row, v_row = src[row], y[row], u[row], v[row]
         for i in range(u.shape[1]):

@@ -1,1 +1,1 @@
-"""A frame's whole way on an NVIDIA GPU. Needs PyTorch and Triton; imported where it is used."""
+"""Frames enhanced on an NVIDIA GPU, from upload to download. Needs PyTorch and Triton."""

@@ -1,4 +1,4 @@
-"""The CUDA applier: the fused Triton kernels on planes that are torch tensors."""
+"""Launches the fused Triton kernels of ``curve_kernels`` on frames that lie on the device."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _LAYOUTS = {
     "planar": kernels.PLANAR.value,
     "semiplanar": kernels.SEMIPLANAR.value,
 }
-# What tl.dot can do at least.
+# The smallest matrix side that tl.dot takes.
 _SMALLEST_WINDOW = 16
+# Rows and columns that a block of the thumbnail kernel reads at once.
 _THUMBNAIL_TILE = 32, 32
 
 
 def tile(capability: int, *, full: bool) -> tuple[int, int, int]:
-    """Rows and columns of the frame for one block of threads, and its warps.
+    """Rows and columns of the frame that one block of threads enhances, and its warps.
 
     Args:
         capability: of the card: 75 for Turing, 90 for Hopper.
@@ -32,25 +33,27 @@ def tile(capability: int, *, full: bool) -> tuple[int, int, int]:
     """
     if full:
         return 8, 128, 4
-    # Triton gives Turing's tensor cores no work, and without them fewer pixels fit in registers.
+    # Triton does not use Turing's tensor cores, and without them fewer pixels fit in registers.
     return (16, 128, 8) if capability >= 80 else (16, 32, 8)
 
 
 def supports(format: PixelFormat) -> bool:
-    """Whether the kernels read and write a format."""
+    """Whether the kernels can read and write a format."""
     return format.layout in _LAYOUTS
 
 
 def apply_curve(
     frame: Frame, maps: Tensor, out: Frame, *, gain: Tensor, align_corners: bool = False
 ) -> None:
-    """Launch the fused kernel on the current stream.
+    """Enhance a frame into another, on the current stream.
 
     Args:
-        frame, out: planes on the device, of one format and size.
-        maps: ``(3 * k, h, w)`` float16 in [-1, 1], rows contiguous.
+        frame, out: on the device, of one format and size; rows may be padded.
+        maps: ``(3k, h, w)`` float16 in [-1, 1], of the frame's size or smaller; each map
+            contiguous.
         gain: what the maps are multiplied with, one float32 on the device; 0 keeps every
-            sample.
+            sample as it is.
+        align_corners: as in ``CurveMaps``.
     """
     count, map_height, map_width = maps.shape
     full = (map_height, map_width) == (frame.height, frame.width)
@@ -70,10 +73,12 @@ def apply_curve(
 
 
 def fill_thumbnail(frame: Frame, out: Tensor) -> None:
-    """Area average of a frame on the device, on the current stream.
+    """Write the area average of a frame, on the current stream.
 
     Args:
-        out: ``(3, h, w)`` RGB in [0, 1], float16 or float32, contiguous.
+        frame: on the device.
+        out: ``(3, h, w)`` RGB in [0, 1], float16 or float32, contiguous; at most the frame's
+            size, where nothing is averaged.
     """
     _, height, width = out.shape
     if (height, width) == (frame.height, frame.width):
@@ -94,8 +99,8 @@ _coefficients: dict[tuple[Any, ...], Tensor] = {}
 
 
 def coefficients(frame: Frame, device: torch.device) -> Tensor:
-    """Those of ``yuv_coefficients`` on the device; they stay where a graph may read them."""
-    bits = min(frame.format.bits, 16)  # packed frames have no use for them
+    """``yuv_coefficients`` on the device, kept in place for the graphs that read them."""
+    bits = min(frame.format.bits, 16)  # 32 for float frames, which use no coefficients
     key = frame.colour, bits, device
     if key not in _coefficients:
         _coefficients[key] = torch.from_numpy(yuv_coefficients(frame.colour, bits)).to(device)
@@ -103,7 +108,7 @@ def coefficients(frame: Frame, device: torch.device) -> Tensor:
 
 
 def _mapping(size: int, samples: int, *, align_corners: bool) -> tuple[float, float]:
-    """Scale and offset from pixels to the grid (see ``curve.source_positions``)."""
+    """Scale and offset from pixels to map samples (see ``curve.maps.source_positions``)."""
     if align_corners:
         return ((samples - 1) / (size - 1) if size > 1 else 0.0), 0.0
     scale = samples / size
@@ -111,7 +116,7 @@ def _mapping(size: int, samples: int, *, align_corners: bool) -> tuple[float, fl
 
 
 def _window(tile: int, scale: float) -> int:
-    """Grid samples that a tile may touch, as the power of two that tl.dot wants."""
+    """Map samples that a tile may touch in one direction, rounded up for tl.dot."""
     return max(_SMALLEST_WINDOW, triton.next_power_of_2(int((tile - 1) * scale) + 3))
 
 

@@ -1,8 +1,12 @@
-"""The networks on an NVIDIA GPU, where the frames are as well."""
+"""The backend ``cuda``: whether it works here, and its network. Imports PyTorch when asked."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zerodce_rt.backends.cuda import driver
@@ -13,12 +17,17 @@ if TYPE_CHECKING:
     from zerodce_rt.backends.cuda.fastest import FastestNetwork
 
 OLDEST = 7, 5
-"""Compute capability that the kernels are compiled and tested for at least."""
+"""Lowest compute capability that the kernels are compiled and tested for."""
 
 
 def probe() -> str:
+    """Versions of PyTorch and Triton, and the card's name.
+
+    Raises:
+        BackendUnavailable: with what to install.
+    """
     if not driver.nvidia_driver_present():
-        # Found out without PyTorch, whose import takes longer than all else at start-up.
+        # Before PyTorch, whose import takes longer than all else at start-up.
         raise BackendUnavailable("no NVIDIA driver found; 'nvidia-smi' should list a card")
     try:
         import torch
@@ -40,8 +49,8 @@ def probe() -> str:
         raise BackendUnavailable(
             f"triton cannot be imported ({error}); pip install {package}"
         ) from None
-    if (missing := driver.missing_for_triton()) is not None:
-        raise BackendUnavailable(f"Triton compiles what starts its kernels, and needs {missing}")
+    if (missing := _missing_for_triton()) is not None:
+        raise BackendUnavailable(f"Triton compiles C code to launch its kernels; {missing}")
     card, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
     if capability < OLDEST:
         raise BackendUnavailable(
@@ -52,14 +61,28 @@ def probe() -> str:
 
 
 def create(checkpoint: Checkpoint, *, exact: bool) -> FastestNetwork:
-    del exact  # in float16, which is what the cards are made for
-    import torch
+    """The network on the current card.
 
+    Args:
+        exact: has no effect: the network runs in float16, the precision the cards are made for.
+    """
+    del exact
     from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
     from zerodce_rt.backends.cuda.fastest import FastestNetwork
     from zerodce_rt.backends.cuda.triton_network import TritonNetwork
 
-    device = torch.device("cuda")
+    device = driver.current_device()
     return FastestNetwork(
         {"Triton": TritonNetwork(checkpoint, device), "cuDNN": CuDNNNetwork(checkpoint, device)}
     )
+
+
+def _missing_for_triton() -> str | None:
+    """What Triton's C compilation lacks, and how to get it; None if all is there."""
+    if sys.platform == "win32":  # triton-windows brings a compiler
+        return None
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        return "a C compiler (gcc or clang) is missing: apt install gcc, or the like"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "Python's headers are missing: apt install python3-dev, or the like"
+    return None

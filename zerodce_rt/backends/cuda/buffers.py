@@ -1,4 +1,4 @@
-"""Memory of frames on both sides, and the way from one layout of the same samples to another."""
+"""Memory for whole frames on host and device, and copies from one memory layout to another."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 
 from zerodce_rt.frame import Frame, PixelFormat, plane_shapes
 
-# Of each plane's beginning, in bytes: kernels read 16 at once where they can.
+# Planes start at multiples of this, in bytes: kernels read 16 aligned bytes at once.
 _ALIGNMENT = 256
 _DTYPES = {"uint8": torch.uint8, "uint16": torch.uint16, "float32": torch.float32}
 
 
 @dataclass(frozen=True)
 class FrameBuffer:
-    """A frame whose planes lie in one piece of memory, so that one copy moves them all.
+    """A frame whose planes share one piece of memory, so that one copy moves them all.
 
     Attributes:
-        memory: all of it, as bytes.
-        frame: its planes are NumPy's on the processor's side, and tensors on a GPU's.
+        memory: all of it, uint8.
+        frame: its planes are views of ``memory``: NumPy arrays on the host, tensors on the device.
     """
 
     memory: Tensor
@@ -32,27 +32,28 @@ class FrameBuffer:
 def frame_buffer(
     like: Frame, device: torch.device, *, format: PixelFormat | None = None, host: bool = False
 ) -> FrameBuffer:
-    """Memory for frames of one size and format, without padding in their rows.
+    """Allocate a frame of the size of another, without padding in its rows.
 
     Args:
         format: default: that of ``like``.
-        host: on the processor's side, where ``device`` can fetch it without its help.
+        host: in host memory; pinned if ``device`` is a GPU, so that copies run beside the CPU.
     """
     format = format or like.format
     itemsize = format.dtype.itemsize
     dtype = _DTYPES[format.dtype.name]
     shapes = plane_shapes(format, like.width, like.height)
-    places, end = [], 0
+    spans, end = [], 0
     for shape in shapes:
-        places.append((end, end + itemsize * prod(shape)))
-        end += -(-itemsize * prod(shape) // _ALIGNMENT) * _ALIGNMENT
+        size = itemsize * prod(shape)
+        spans.append((end, end + size))
+        end += -(-size // _ALIGNMENT) * _ALIGNMENT
     if host:
         memory = torch.empty(end, dtype=torch.uint8, pin_memory=device.type == "cuda")
     else:
         memory = torch.empty(end, dtype=torch.uint8, device=device)
     planes: Any = tuple(
         memory[start:stop].view(dtype).view(shape)
-        for (start, stop), shape in zip(places, shapes, strict=True)
+        for (start, stop), shape in zip(spans, shapes, strict=True)
     )
     if host:
         planes = tuple(plane.numpy() for plane in planes)
@@ -60,19 +61,19 @@ def frame_buffer(
 
 
 def rearrange(source: Frame, target: Frame) -> None:
-    """Bring a frame on the device into the layout of another (see ``same_samples``)."""
+    """Copy a YUV frame on the device to a frame of another layout (see ``same_samples``)."""
     drop = source.format.dropped_bits - target.format.dropped_bits
-    for ours, theirs in zip(_components(source), _components(target), strict=True):
+    for samples, out in zip(_components(source), _components(target), strict=True):
         if drop == 0:
-            theirs.copy_(ours)
+            out.copy_(samples)
             continue
-        # PyTorch shifts no unsigned numbers of 16 bits.
-        moved = ours.view(torch.int16)
-        moved = moved << -drop if drop < 0 else (moved >> drop) & (2**source.format.bits - 1)
-        theirs.view(torch.int16).copy_(moved)
+        # As int16: PyTorch has no shifts for uint16.
+        codes = samples.view(torch.int16)
+        codes = codes << -drop if drop < 0 else (codes >> drop) & (2**source.format.bits - 1)
+        out.view(torch.int16).copy_(codes)
     if target.format.layout == "yuyv" and target.width % 2:
-        samples: Any = target.planes[0]
-        samples[:, -2] = samples[:, -4]  # the pixel past the edge
+        row: Any = target.planes[0]
+        row[:, -2] = row[:, -4]  # the second luma sample of the last pair repeats the first
 
 
 def _components(frame: Frame) -> tuple[Tensor, ...]:

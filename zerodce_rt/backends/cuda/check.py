@@ -1,14 +1,15 @@
-"""Whether a GPU does what it should, before a person's frames are given to it."""
+"""A picture enhanced on the GPU and on the CPU: a GPU whose result differs is not used."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from zerodce_rt.backends import Backend
 from zerodce_rt.backends.cpu.reference import ReferenceApplier
 from zerodce_rt.backends.cpu.runner import CPURunner
 from zerodce_rt.backends.cpu.torch_network import TorchEstimator
-from zerodce_rt.backends.cuda.runner import CUDARunner, failures_told
+from zerodce_rt.backends.cuda.runner import CUDARunner, reported_as_device_errors
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
@@ -16,31 +17,38 @@ from zerodce_rt.errors import DeviceError
 from zerodce_rt.frame import from_array
 from zerodce_rt.network.checkpoint import Checkpoint
 
-# Of the picture that is enhanced: small, and yet of several tiles.
+if TYPE_CHECKING:
+    from zerodce_rt.backends import Backend
+
+# Of the picture: small, but more than one tile of the curve kernel in each direction.
 WIDTH, HEIGHT, LONG_SIDE = 640, 360, 64
-# In 8-bit levels. Float16 in the network is a fraction of one; what is wrong is far beyond.
+# In 8-bit levels. Float16 in the network differs by a fraction of one; real faults by far more.
 MOST, MOST_ON_AVERAGE = 16, 1.0
 
 
 def checked_runner(
     backend: Backend, checkpoint: Checkpoint, working_size: WorkingSize
 ) -> CUDARunner:
-    """Load a network on a GPU, and see that it does what it should.
+    """Load a network on a GPU and check it.
 
     Raises:
-        DeviceError: if not, or if the GPU gives up.
+        DeviceError: if its result differs from the CPU's, or the GPU fails.
     """
-    with failures_told():
+    with reported_as_device_errors():
         network: DeviceNetwork = backend.create(checkpoint)
     check(backend.name, network, checkpoint)
     return CUDARunner(backend.name, network, working_size)
 
 
 def check(name: str, network: DeviceNetwork, checkpoint: Checkpoint) -> None:
-    """Enhance a picture on the GPU and, in float32 and float64, on the CPU.
+    """Compare a GPU's result with the CPU's, whose network is float32 and curve float64.
+
+    Args:
+        name: of the backend.
+        network: loaded from ``checkpoint``.
 
     Raises:
-        DeviceError: if they differ, or the GPU gives up.
+        DeviceError: if they differ, or the GPU fails.
     """
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     slopes = np.dstack([x / WIDTH, y / HEIGHT, 1 - x / WIDTH])
@@ -54,6 +62,7 @@ def check(name: str, network: DeviceNetwork, checkpoint: Checkpoint) -> None:
     gap = np.abs(expected.planes[0].astype(int) - got.planes[0])
     if gap.max() > MOST or gap.mean() > MOST_ON_AVERAGE:
         raise DeviceError(
-            f"backend {name}: its picture differs from the CPU's by {gap.mean():.1f} levels, "
-            f"{gap.max()} at most; update the NVIDIA driver, or use the CPU (--backend openvino)"
+            f"backend {name}: its picture differs from the CPU's by {gap.mean():.1f} levels on "
+            f"average, {gap.max()} at most; update the NVIDIA driver, or use the CPU "
+            "(`backend='openvino'`)"
         )

@@ -1,4 +1,4 @@
-"""``CurveControl`` for maps that stay on the GPU."""
+"""``CurveControl`` on the GPU: maps are limited and smoothed without a host round trip."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from zerodce_rt.curve.control import (
 from zerodce_rt.curve.maps import ITERATIONS, iterate
 
 LARGEST = 4096
-"""Pixels of maps that one block of threads can take."""
+"""Pixels of maps that ``control_kernel``, which runs in one block of threads, can take."""
 WARPS, REGISTERS = 16, 128
-"""Of that block. Left alone, ptxas may keep to half of the registers and spill."""
+"""Of that block; without a bound, ptxas may use half of the registers only, and spill."""
 
 
 class DeviceControl:
-    """Follows a video's estimates in tensors that stay in place. Holds the state of one video.
+    """The maps to apply, in tensors that stay in place. Holds the state of one video.
 
-    Maps are estimated for each frame, whatever ``ControlSettings.estimate_seconds`` would spare.
+    Maps are estimated for every frame: ``ControlSettings.estimate_seconds`` has no effect.
 
     Attributes:
-        maps: what to apply, ``(3 * k, h, w)`` float16; not yet weakened by the strength.
-        gain: what to multiply them with, one float32: the strength, or 0 if they are all zeros.
+        maps: to apply, ``(3k, h, w)`` float16 in [-1, 1]; without the strength.
+        gain: one float32 to multiply them with: the strength, or 0 if they are all zeros.
 
     Args:
-        thumbnail: ``(3, h, w)`` float16, where each frame's will be.
-        estimate: ``(3 * k, h, w)`` float16, where each frame's will be.
-        largest: larger maps are followed by PyTorch's own operations.
+        thumbnail: ``(3, h, w)`` float16 RGB in [0, 1]; each frame's is written there.
+        estimate: ``(3k, h, w)`` float16 in [-1, 1]; each frame's is written there.
+        max_level: as in ``ControlSettings``.
+        largest: maps of more pixels are followed by PyTorch's operations.
     """
 
     def __init__(
@@ -55,11 +56,14 @@ class DeviceControl:
         """Forget the past; the next frame starts a new scene."""
         self._seconds: float | None = None
 
-    def moment(self, settings: ControlSettings, seconds: float | None) -> tuple[float, float]:
-        """What ``run`` must know of the next frame: its strength, and how far to follow it.
+    def parameters(self, settings: ControlSettings, seconds: float | None) -> tuple[float, float]:
+        """What ``run`` needs for the next frame, computed on the host.
 
         Args:
             seconds: the frame's time; None for a picture without one, which stands alone.
+
+        Returns:
+            The strength, and how far to go from the last maps to the estimate, in [0, 1].
         """
         follow = 1.0
         if seconds is not None and self._seconds is not None and settings.smoothing_seconds > 0:
@@ -69,40 +73,40 @@ class DeviceControl:
         self._seconds = seconds
         return settings.strength, follow
 
-    def run(self, moment: Tensor) -> None:
+    def run(self, parameters: Tensor) -> None:
         """Turn the estimate into ``maps`` and ``gain``, on the current stream.
 
         Args:
-            moment: two float32 on the device.
+            parameters: those of ``parameters()``, two float32 on the device.
         """
         count, height, width = self._estimate.shape
         if height * width > self._largest:
-            self._run_large(moment)
+            self._run_large(parameters)
             return
         step = -(-max(height, width) // PROBE_SIZE)
         probe = -(-height // step) * -(-width // step)
         control_kernel[(1,)](
             self._estimate, self._thumbnail, self._before, self._state, self.maps, self.gain,
-            moment, height, width, self._max_level, ITERATIONS, count, SHARED=count == 3,
+            parameters, height, width, self._max_level, ITERATIONS, count, SHARED=count == 3,
             STEP=step, SIZE=triton.next_power_of_2(height * width),
             PROBE=triton.next_power_of_2(probe), num_warps=WARPS, maxnreg=REGISTERS,
         )  # fmt: skip
 
-    def _run_large(self, moment: Tensor) -> None:
-        """The same by PyTorch, step by step, for the sizes of the published programs."""
+    def _run_large(self, parameters: Tensor) -> None:
+        """The same in PyTorch, for the sizes of the published programs."""
         now, old = self._thumbnail.float(), self._before.float()
         level = torch.maximum(now.mean(), old.mean()).clamp(min=DARKEST_LEVEL)
         is_cut = (now - old).abs().mean() > CUT_THRESHOLD * level
         target = self._estimate.float()
         if self._max_level < 1:
             target *= self._share()
-        self._state.lerp_(target, torch.where(is_cut, 1.0, moment[1]))
+        self._state.lerp_(target, torch.where(is_cut, 1.0, parameters[1]))
         self.maps.copy_(self._state)
-        self.gain.copy_(moment[0] * self.maps.any())
+        self.gain.copy_(parameters[0] * self.maps.any())
         self._before.copy_(self._thumbnail)
 
     def _share(self) -> Tensor:
-        """How much of the curve keeps the picture within its level (see ``within_level``)."""
+        """The share of the curve that keeps the mean at ``max_level`` (see ``within_level``)."""
         step = -(-max(self._estimate.shape[1:]) // PROBE_SIZE)
         probe = self._thumbnail[:, ::step, ::step].float()
         curve = self._estimate[:, ::step, ::step].float()
@@ -112,7 +116,7 @@ class DeviceControl:
         levels = (pictures.mean(1) * lit).sum((1, 2)) / lit.sum().clamp(min=1)
         above = (levels > self._max_level).to(torch.int8).argmax(0, keepdim=True)
         below = (above - 1).clamp(min=0)
-        # Not levels[above]: that would ask the processor.
+        # Not levels[above]: indexing with a tensor takes a host round trip.
         low, high = levels.gather(0, below), levels.gather(0, above)
         fitting = shares.gather(0, below) + (self._max_level - low) / (high - low) * shares[1]
         fits = (levels[-1] <= self._max_level) | ~lit.any()

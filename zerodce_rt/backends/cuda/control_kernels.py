@@ -1,8 +1,8 @@
-"""What ``control.py`` does to maps, on the GPU: one kernel, no word with the processor.
+"""``curve.control`` as one Triton kernel, without a host round trip.
 
-The same rules in the same order: the curve is held back where it would lift the picture above
-the highest level, a cut starts afresh, anything else is followed with a time constant. Maps are
-estimated for each frame here, so none is held for the next.
+The same rules in the same order: the curve is weakened if it would lift the picture above
+``max_level``, a cut starts afresh, everything else is followed with a time constant. Unlike
+there, maps are estimated for every frame, so none is held for the next.
 """
 
 import triton
@@ -19,14 +19,14 @@ ITERATIONS = tl.constexpr(8)
 
 @triton.jit
 def _curve(x, maps, at, plane, share, mask, iterations, SHARED: tl.constexpr):
-    """All iterations of one channel, with a share of the curve."""
+    """All iterations of one channel, with maps multiplied by a share."""
     if SHARED:
         a = tl.load(maps + at, mask=mask, other=0.0).to(tl.float32) * share
         for _ in tl.static_range(ITERATIONS):
             x = x + a * (x * x - x)
     else:
-        # Not unrolled: that would keep all 24 maps in registers from share to share, and there
-        # are not enough.
+        # Not unrolled: the compiler would keep all 24 maps in registers from one share to the
+        # next, and there are not enough.
         for i in range(iterations):
             a = tl.load(maps + 3 * i * plane + at, mask=mask, other=0.0).to(tl.float32) * share
             x = x + a * (x * x - x)
@@ -35,7 +35,7 @@ def _curve(x, maps, at, plane, share, mask, iterations, SHARED: tl.constexpr):
 
 @triton.jit
 def _level(red, green, blue, maps, at, plane, share, probe, lit, iterations, SHARED: tl.constexpr):
-    """Mean level of the lit pixels of a probe, with a share of the curve."""
+    """Mean level of the probed pixels that are lit, with maps multiplied by a share."""
     total = tl.sum(
         tl.where(lit, _curve(red, maps, at, plane, share, probe, iterations, SHARED), 0.0)
     )
@@ -52,24 +52,26 @@ def _level(red, green, blue, maps, at, plane, share, probe, lit, iterations, SHA
 
 @triton.jit
 def control_kernel(
-    estimate, thumbnail, before, state, out, gain, moment, height, width, max_level, iterations,
-    map_count, SHARED: tl.constexpr, STEP: tl.constexpr, SIZE: tl.constexpr, PROBE: tl.constexpr,
+    estimate, thumbnail, before, state, out, gain, parameters, height, width, max_level,
+    iterations, map_count,
+    SHARED: tl.constexpr, STEP: tl.constexpr, SIZE: tl.constexpr, PROBE: tl.constexpr,
 ):  # fmt: skip
     """Turn an estimate into the maps to apply. Runs in one block of threads.
 
     Args:
-        estimate: ``(map_count, height, width)`` float16.
+        estimate: ``(map_count, height, width)`` float16 in [-1, 1].
         thumbnail: ``(3, height, width)`` float16 RGB in [0, 1].
         before: the thumbnail of the frame before, float16; replaced.
         state: the maps of the frame before, float32; replaced.
         out: the maps to apply, float16.
-        gain: one float32, what to multiply ``out`` with; 0 if it is all zeros.
-        moment: two float32: the strength, and how far to go from the last maps to the
+        gain: one float32, what to multiply ``out`` with: the strength, or 0 if it is all zeros.
+        parameters: two float32: the strength, and how far to go from the last maps to the
             estimate, where 1 is all the way.
-        max_level: 1 is no limit.
-        iterations: eight; like ``map_count``, a number that the compiler does not know.
+        max_level: as in ``ControlSettings``; 1 is no limit.
+        iterations: eight; like ``map_count`` not a constant, lest loops over it be unrolled.
+        SHARED: three maps for all iterations, instead of three for each.
         STEP: every so many pixels are probed, in each direction.
-        SIZE, PROBE: powers of two; the pixels, and those that are probed, or more.
+        SIZE, PROBE: powers of two, not below the number of pixels and of probed ones.
     """
     at = tl.arange(0, SIZE)
     plane = height * width
@@ -90,7 +92,7 @@ def control_kernel(
     old_level = tl.sum(old_red + old_green + old_blue) / samples
     level = tl.maximum(tl.maximum(now_level, old_level), DARKEST_LEVEL)
     is_cut = difference / samples > level * CUT_THRESHOLD
-    step = tl.where(is_cut, 1.0, tl.load(moment + 1))
+    step = tl.where(is_cut, 1.0, tl.load(parameters + 1))
 
     share = max_level * 0.0 + 1.0
     if max_level < 1.0:
@@ -112,20 +114,11 @@ def control_kernel(
             _curve(blue_spot, estimate + 2 * plane, spot, plane, 1.0, probe, iterations, SHARED),
         )
         lit = probe & (brightest > BLACK_LEVEL)
-        whole = _level(
-            red_spot,
-            green_spot,
-            blue_spot,
-            estimate,
-            spot,
-            plane,
-            1.0,
-            probe,
-            lit,
-            iterations,
-            SHARED,
-        )
-        if whole > max_level:
+        full_level = _level(
+            red_spot, green_spot, blue_spot, estimate, spot, plane,
+            1.0, probe, lit, iterations, SHARED,
+        )  # fmt: skip
+        if full_level > max_level:
             share = 0.0
             below = 0.0
             found = 0.0
@@ -134,7 +127,7 @@ def control_kernel(
                     red_spot, green_spot, blue_spot, estimate, spot, plane,
                     part_number * (1.0 / SHARES), probe, lit, iterations, SHARED,
                 )  # fmt: skip
-                # The first share that is too bright: what fits lies between it and the last.
+                # At the first share that is too bright: interpolate between it and the last one.
                 part = (max_level - below) / tl.maximum(reached - below, 1e-12)
                 fitting = tl.where(part_number == 0, 0.0, (part_number - 1 + part) * (1.0 / SHARES))
                 hit = (reached > max_level) & (found == 0.0)
@@ -146,10 +139,10 @@ def control_kernel(
     for k in range(map_count):
         target = tl.load(estimate + k * plane + at, mask=inside, other=0.0).to(tl.float32) * share
         last = tl.load(state + k * plane + at, mask=inside, other=0.0)
-        # Not last + step * (target - last): before the first frame the state may be anything.
+        # At 1 without arithmetic: warming up on uninitialised memory may leave NaN in the state.
         value = tl.where(step >= 1.0, target, last + step * (target - last))
         tl.store(state + k * plane + at, value, mask=inside)
         rounded = value.to(tl.float16)
         tl.store(out + k * plane + at, rounded, mask=inside)
         largest = tl.maximum(largest, tl.max(tl.abs(rounded.to(tl.float32))))
-    tl.store(gain, tl.where(largest > 0.0, tl.load(moment), 0.0))
+    tl.store(gain, tl.where(largest > 0.0, tl.load(parameters), 0.0))

@@ -1,4 +1,4 @@
-"""The networks on an NVIDIA GPU as PyTorch runs them: cuDNN's convolutions in float16."""
+"""The networks by PyTorch on an NVIDIA GPU: cuDNN's convolutions in float16."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CuDNNNetwork:
     """Float16, channels last, the fastest of cuDNN's algorithms. Is a ``DeviceNetwork``.
 
     Args:
-        device: where the tensors are; on ``"cpu"``, PyTorch takes other convolutions.
+        device: a GPU, or the CPU, where PyTorch uses convolutions of its own.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
@@ -27,7 +27,7 @@ class CuDNNNetwork:
         self.map_count = checkpoint.map_count
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
-        del height, width  # cuDNN prepares itself when it first sees a size
+        del height, width  # cuDNN chooses its algorithms at the first call
         return self._estimate
 
     def _estimate(self, image: Tensor, out: Tensor) -> None:
@@ -37,14 +37,14 @@ class CuDNNNetwork:
 
 
 class _DensePlus(CurveNet):
-    """DCENetPlus without its separable convolutions (see ``wiring.dense``)."""
+    """``DCENetPlus`` with ordinary convolutions in the place of separable ones."""
 
     map_channels = 3
     conv = staticmethod(DCENet.conv)
 
 
 def dense_model(checkpoint: Checkpoint) -> CurveNet:
-    """A network in float32 whose layers are ordinary convolutions, whichever it is."""
+    """A network of either model, in float32, made of ordinary convolutions (``wiring.dense``)."""
     state = {}
     for number in range(1, len(INPUTS) + 1):
         name = f"e_conv{number}"

@@ -1,20 +1,40 @@
-"""The fused CUDA kernels, in Triton: one pass over a frame's own planes, tile by tile.
+"""The curve and the thumbnail as fused Triton kernels: one pass over a frame's planes, in tiles.
 
 What makes them fast: samples become RGB, run through the iterations and become samples again in
 registers; chroma is spread over its cell and averaged again by reshaping a tile, and the small
-maps are interpolated by two matrix products with hat-shaped weights, which tensor cores do
-(naively, each pixel would read four values of each map: 96 with DCENet).
+maps are interpolated by two matrix products with hat-shaped weights, on tensor cores (without
+them, each pixel would read four values of each map: 96 with DCENet).
 
 ``tests/backends/cuda`` runs all of this in Triton's interpreter and compiles it for each
-generation of cards, neither of which needs one.
+generation of cards, neither of which needs a card.
 """
 
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends import coefficients as index
+
 # Values of LAYOUT.
 PACKED, PLANAR, SEMIPLANAR = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 ITERATIONS = tl.constexpr(8)
+
+# Where each number lies in the coefficients; jitted functions see constexpr globals only.
+LUMA_OFFSET = tl.constexpr(index.LUMA_OFFSET)
+LUMA_SCALE = tl.constexpr(index.LUMA_SCALE)
+CHROMA_OFFSET = tl.constexpr(index.CHROMA_OFFSET)
+CHROMA_OFFSET_ROUNDED = tl.constexpr(index.CHROMA_OFFSET_ROUNDED)
+CR_TO_RED = tl.constexpr(index.CR_TO_RED)
+CB_TO_GREEN = tl.constexpr(index.CB_TO_GREEN)
+CR_TO_GREEN = tl.constexpr(index.CR_TO_GREEN)
+CB_TO_BLUE = tl.constexpr(index.CB_TO_BLUE)
+RED_WEIGHT = tl.constexpr(index.RED_WEIGHT)
+GREEN_WEIGHT = tl.constexpr(index.GREEN_WEIGHT)
+BLUE_WEIGHT = tl.constexpr(index.BLUE_WEIGHT)
+LUMA_SPAN = tl.constexpr(index.LUMA_SPAN)
+LUMA_OFFSET_ROUNDED = tl.constexpr(index.LUMA_OFFSET_ROUNDED)
+BLUE_TO_CB = tl.constexpr(index.BLUE_TO_CB)
+RED_TO_CR = tl.constexpr(index.RED_TO_CR)
+LARGEST_CODE = tl.constexpr(index.LARGEST_CODE)
 
 
 @triton.jit
@@ -28,7 +48,7 @@ def _spread(chroma, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr):
 
 @triton.jit
 def _gather(values, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr):
-    """Sum a tile over each chroma cell."""
+    """Sum the values of a ``(rows, columns)`` tile over each chroma cell."""
     rows: tl.constexpr = values.shape[0] >> SHIFT_Y
     columns: tl.constexpr = values.shape[1] >> SHIFT_X
     cells = tl.reshape(values, (rows, 1 << SHIFT_Y, columns, 1 << SHIFT_X))
@@ -37,7 +57,7 @@ def _gather(values, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr):
 
 @triton.jit
 def _hat(positions, samples):
-    """Weight of each sample of a grid at each position, by linear interpolation."""
+    """Weights ``(positions, samples)`` of map samples at positions between them: linear."""
     return tl.maximum(0.0, 1.0 - tl.abs(positions[:, None] - samples[None, :]))
 
 
@@ -47,7 +67,7 @@ def _map_tile(
     inside, grid_rows, grid_columns, weights_y, weights_x,
     FULL: tl.constexpr,
 ):  # fmt: skip
-    """One map for a tile of pixels: read at full size, or interpolated from the small grid."""
+    """One map for a tile of pixels: read if it is of the frame's size, else interpolated."""
     plane = maps + k * map_stride
     if FULL:
         at = rows[:, None] * map_width + columns[None, :]
@@ -68,7 +88,7 @@ def _cells(top, left, width, height, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexp
     inside = (rows[:, None] < ((height + (1 << SHIFT_Y) - 1) >> SHIFT_Y)) & (
         columns[None, :] < ((width + (1 << SHIFT_X) - 1) >> SHIFT_X)
     )
-    # Offsets of 64 bits: a frame of 16 bits a sample may hold more than 2^31 of them.
+    # int64: offsets into a plane may exceed 2^31.
     return rows.to(tl.int64), columns, inside
 
 
@@ -79,7 +99,12 @@ def _read(
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr, DROPPED_BITS: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """A tile of a frame as red, green and blue, where 0 is black and 1 is white."""
+    """A tile of a frame as red, green and blue, 0 (black) to 1 (white).
+
+    Args:
+        c: the coefficients.
+        lowest, highest: what the result is clamped to.
+    """
     wide_rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
     if LAYOUT == PACKED:
         at = wide_rows[:, None] * src_stride + 3 * columns[None, :]
@@ -94,7 +119,7 @@ def _read(
         )
         at = wide_rows[:, None] * src_stride + columns[None, :]
         luma_code = tl.load(src_0 + at, mask=inside, other=0) >> DROPPED_BITS
-        luma = (luma_code.to(tl.float32) - tl.load(c)) * tl.load(c + 1)
+        luma = (luma_code.to(tl.float32) - tl.load(c + LUMA_OFFSET)) * tl.load(c + LUMA_SCALE)
         if LAYOUT == SEMIPLANAR:
             at = wide_chroma_rows[:, None] * src_chroma_stride + 2 * chroma_columns[None, :]
             cb_code = tl.load(src_1 + at, mask=cell, other=0)
@@ -103,11 +128,12 @@ def _read(
             at = wide_chroma_rows[:, None] * src_chroma_stride + chroma_columns[None, :]
             cb_code = tl.load(src_1 + at, mask=cell, other=0)
             cr_code = tl.load(src_2 + at, mask=cell, other=0)
-        cb = (cb_code >> DROPPED_BITS).to(tl.float32) - tl.load(c + 2)
-        cr = (cr_code >> DROPPED_BITS).to(tl.float32) - tl.load(c + 2)
-        red = luma + _spread(cr * tl.load(c + 4), SHIFT_Y, SHIFT_X)
-        green = luma + _spread(cb * tl.load(c + 5) + cr * tl.load(c + 6), SHIFT_Y, SHIFT_X)
-        blue = luma + _spread(cb * tl.load(c + 7), SHIFT_Y, SHIFT_X)
+        cb = (cb_code >> DROPPED_BITS).to(tl.float32) - tl.load(c + CHROMA_OFFSET)
+        cr = (cr_code >> DROPPED_BITS).to(tl.float32) - tl.load(c + CHROMA_OFFSET)
+        red = luma + _spread(cr * tl.load(c + CR_TO_RED), SHIFT_Y, SHIFT_X)
+        to_green = cb * tl.load(c + CB_TO_GREEN) + cr * tl.load(c + CR_TO_GREEN)
+        green = luma + _spread(to_green, SHIFT_Y, SHIFT_X)
+        blue = luma + _spread(cb * tl.load(c + CB_TO_BLUE), SHIFT_Y, SHIFT_X)
     red = tl.minimum(tl.maximum(red, lowest), highest)
     green = tl.minimum(tl.maximum(green, lowest), highest)
     blue = tl.minimum(tl.maximum(blue, lowest), highest)
@@ -127,21 +153,25 @@ def curve_kernel(
     """Enhance a tile of a frame.
 
     Args:
-        src_0 .. dst_2: planes as ``Frame`` has them; packed frames have one, semiplanar two.
+        src_0 .. dst_2: planes as in ``Frame``; packed frames have one, semiplanar two.
         src_stride .. dst_chroma_stride: samples from one row to the next.
-        maps: ``(3 * k, map_height, map_width)`` float16, planes ``map_stride`` apart.
-        scale_y .. offset_x: where pixels fall on the grid, ``scale * pixel + offset``.
+        maps: ``(3k, map_height, map_width)`` float16 in [-1, 1], ``map_stride`` apart.
+        scale_y .. offset_x: position of a pixel among the map samples, ``scale * pixel + offset``.
         gain: one float32 that the maps are multiplied with, in memory so that it may change
-            between replays of a graph; 0 keeps every sample.
-        coefficients: the 16 of ``appliers.yuv.yuv_coefficients``.
+            between replays of a graph; 0 keeps every sample as it is.
+        coefficients: those of ``yuv_coefficients``; not read for packed frames.
+        LAYOUT, BGR, DROPPED_BITS: as in ``PixelFormat``.
         WHITE: the largest code of packed samples; 1 for floats.
-        DROPPED_BITS: low bits of a sample that carry nothing (6 in P010).
-        WINDOW_Y, WINDOW_X: grid rows and columns that a tile may touch.
+        SHIFT_Y, SHIFT_X: log2 of the chroma subsampling.
+        SHARED: three maps for all iterations, instead of three for each.
+        FULL: the maps are of the frame's size.
+        ROWS, COLUMNS: of a tile.
+        WINDOW_Y, WINDOW_X: rows and columns of map samples that a tile may touch.
     """
     top = tl.program_id(1) * ROWS
     left = tl.program_id(0) * COLUMNS
     strength = tl.load(gain)
-    # Samples may stand for colours outside of RGB. With no curve they stay as they are.
+    # YUV samples may stand for colours outside of [0, 1]; without a curve they must stay so.
     lowest = tl.where(strength == 0.0, -float("inf"), 0.0)
     highest = tl.where(strength == 0.0, float("inf"), 1.0)
     rows = top + tl.arange(0, ROWS)
@@ -154,7 +184,7 @@ def curve_kernel(
         lowest, highest, LAYOUT, BGR, WHITE, DROPPED_BITS, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
     )  # fmt: skip
 
-    # Where the tile lies on the grid; unused with maps of the frame's size.
+    # Where the tile lies among the map samples; unused if FULL.
     position_y = tl.minimum(tl.maximum(rows * scale_y + offset_y, 0.0), map_height - 1.0)
     position_x = tl.minimum(tl.maximum(columns * scale_x + offset_x, 0.0), map_width - 1.0)
     first_row = tl.minimum(tl.maximum(top * scale_y + offset_y, 0.0), map_height - 1.0)
@@ -203,18 +233,24 @@ def curve_kernel(
         tl.store(dst_0 + at + 1, (green * WHITE + half).to(sample), mask=inside)
         tl.store(dst_0 + at + 2, (last * WHITE + half).to(sample), mask=inside)
     else:
-        largest = tl.load(c + 15)
-        luma = red * tl.load(c + 8) + green * tl.load(c + 9) + blue * tl.load(c + 10)
-        code = luma * tl.load(c + 11) + tl.load(c + 12)
+        largest = tl.load(c + LARGEST_CODE)
+        luma = (
+            red * tl.load(c + RED_WEIGHT)
+            + green * tl.load(c + GREEN_WEIGHT)
+            + blue * tl.load(c + BLUE_WEIGHT)
+        )
+        code = luma * tl.load(c + LUMA_SPAN) + tl.load(c + LUMA_OFFSET_ROUNDED)
         code = tl.minimum(tl.maximum(code, 0.0), largest).to(tl.int32) << DROPPED_BITS
         at = wide_rows[:, None] * dst_stride + columns[None, :]
         tl.store(dst_0 + at, code.to(sample), mask=inside)
-        # A cell at the edge may lack pixels.
+        # A cell at the edge may have fewer pixels.
         count = tl.maximum(_gather(tl.where(inside, 1.0, 0.0), SHIFT_Y, SHIFT_X), 1.0)
         cb = _gather(tl.where(inside, blue - luma, 0.0), SHIFT_Y, SHIFT_X) / count
         cr = _gather(tl.where(inside, red - luma, 0.0), SHIFT_Y, SHIFT_X) / count
-        cb = tl.minimum(tl.maximum(cb * tl.load(c + 13) + tl.load(c + 3), 0.0), largest)
-        cr = tl.minimum(tl.maximum(cr * tl.load(c + 14) + tl.load(c + 3), 0.0), largest)
+        cb = cb * tl.load(c + BLUE_TO_CB) + tl.load(c + CHROMA_OFFSET_ROUNDED)
+        cb = tl.minimum(tl.maximum(cb, 0.0), largest)
+        cr = cr * tl.load(c + RED_TO_CR) + tl.load(c + CHROMA_OFFSET_ROUNDED)
+        cr = tl.minimum(tl.maximum(cr, 0.0), largest)
         cb_sample = (cb.to(tl.int32) << DROPPED_BITS).to(sample)
         cr_sample = (cr.to(tl.int32) << DROPPED_BITS).to(sample)
         wide_chroma_rows, chroma_columns, cell = _cells(
@@ -236,7 +272,11 @@ def rgb_kernel(
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr, DROPPED_BITS: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """A frame as ``(3, height, width)`` RGB in [0, 1], of any float type."""
+    """Convert a tile of a frame; arguments are those of ``curve_kernel``.
+
+    Args:
+        out: ``(3, height, width)`` RGB in [0, 1], of any float type.
+    """
     top = tl.program_id(1) * ROWS
     left = tl.program_id(0) * COLUMNS
     red, green, blue = _read(
@@ -259,11 +299,11 @@ def thumbnail_kernel(
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr, DROPPED_BITS: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Average the box of a frame that one pixel of the thumbnail stands for.
+    """Average a frame over the box that one pixel of the thumbnail stands for.
 
     Args:
         out: ``(3, out_height, out_width)`` RGB in [0, 1], of any float type.
-        ROWS, COLUMNS: of the frame that are read at once; boxes may be larger.
+        ROWS, COLUMNS: of the frame, read at once; a box may be larger.
     """
     row = tl.program_id(1)
     column = tl.program_id(0)
@@ -283,7 +323,8 @@ def thumbnail_kernel(
         blue = first if BGR else last
     else:
         luma = _box(src_0, src_stride, top, bottom, left, right, 1, 0, DROPPED_BITS, ROWS, COLUMNS)
-        luma = (luma / ((bottom - top) * (right - left)) - tl.load(c)) * tl.load(c + 1)
+        luma = luma / ((bottom - top) * (right - left))
+        luma = (luma - tl.load(c + LUMA_OFFSET)) * tl.load(c + LUMA_SCALE)
         top = top >> SHIFT_Y
         bottom = tl.maximum(((bottom - 1) >> SHIFT_Y) + 1, top + 1)
         left = left >> SHIFT_X
@@ -299,11 +340,11 @@ def thumbnail_kernel(
             ROWS, COLUMNS,
         )  # fmt: skip
         count = (bottom - top) * (right - left)
-        cb = cb / count - tl.load(c + 2)
-        cr = cr / count - tl.load(c + 2)
-        red = luma + cr * tl.load(c + 4)
-        green = luma + cb * tl.load(c + 5) + cr * tl.load(c + 6)
-        blue = luma + cb * tl.load(c + 7)
+        cb = cb / count - tl.load(c + CHROMA_OFFSET)
+        cr = cr / count - tl.load(c + CHROMA_OFFSET)
+        red = luma + cr * tl.load(c + CR_TO_RED)
+        green = luma + cb * tl.load(c + CB_TO_GREEN) + cr * tl.load(c + CR_TO_GREEN)
+        blue = luma + cb * tl.load(c + CB_TO_BLUE)
     number = out.dtype.element_ty
     tl.store(out + at, tl.minimum(tl.maximum(red, 0.0), 1.0).to(number))
     tl.store(out + plane + at, tl.minimum(tl.maximum(green, 0.0), 1.0).to(number))
@@ -316,7 +357,12 @@ def _box(
     STEP: tl.constexpr, OFFSET: tl.constexpr, DROPPED_BITS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Sum of a plane's samples in a box; every ``STEP``-th sample belongs to it."""
+    """Sum of a component's samples in a box of a plane.
+
+    Args:
+        top, bottom, left, right: of the box, in the component's own samples.
+        STEP, OFFSET: every ``STEP``-th sample of a row belongs to it, from ``OFFSET`` on.
+    """
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for first_row in range(top, bottom, ROWS):
         rows = first_row + tl.arange(0, ROWS)

@@ -1,4 +1,4 @@
-"""Several ways to run one network on a GPU: which is fastest depends on card and size."""
+"""One network run in several ways on a GPU; which is fastest depends on the card and the size."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from zerodce_rt.backends.interfaces import DeviceEstimate, DeviceNetwork
 
 log = logging.getLogger(__name__)
 
-_WARM_UP, _ROUNDS, _CALLS = 3, 5, 5
+# The median of so many rounds, each the mean of so many calls.
+_ROUNDS, _CALLS = 5, 5
+# Calls before a graph is recorded.
+_WARM_UP_RUNS = 3
 
 
 class FastestNetwork:
-    """Takes, for each size, the one that is fastest there. Is a ``DeviceNetwork``.
+    """Runs each size by whichever network is fastest at it. Is a ``DeviceNetwork``.
 
     Args:
         networks: by name, for the log; on one device, with the same weights.
@@ -40,6 +43,7 @@ class FastestNetwork:
         return self._chosen[size].prepare(height, width)
 
     def _fastest(self, height: int, width: int) -> DeviceNetwork:
+        """Time every network; one that fails is left out, unless all do."""
         image = torch.rand((3, height, width), device=self.device).half()
         out = torch.empty((self.map_count, height, width), device=self.device).half()
         found: list[tuple[float, DeviceNetwork]] = []
@@ -48,7 +52,7 @@ class FastestNetwork:
             try:
                 estimate = network.prepare(height, width)
                 seconds = seconds_of(partial(estimate, image, out), self.device)
-            except (RuntimeError, TritonError) as error:  # out of memory, for one
+            except (RuntimeError, TritonError) as error:  # such as out of memory
                 log.debug("%s at %dx%d: %s", name, width, height, error)
                 failure = error
                 continue
@@ -60,7 +64,7 @@ class FastestNetwork:
 
 
 def seconds_of(run: Callable[[], object], device: torch.device) -> float:
-    """Median time of a call on the device, without that of launching it."""
+    """Median time of a call on a device; on a GPU without the time to launch it."""
     if device.type != "cuda":
         run()
         started = time.perf_counter()
@@ -71,7 +75,7 @@ def seconds_of(run: Callable[[], object], device: torch.device) -> float:
 
 
 def seconds_a_call(run: Callable[[], object], calls: int) -> float:
-    """Mean time on the GPU of so many calls, one after the other."""
+    """Mean time on the GPU of several calls in a row."""
     event: Any = partial(torch.cuda.Event, enable_timing=True)
     start, stop = event(), event()
     start.record()
@@ -83,11 +87,14 @@ def seconds_a_call(run: Callable[[], object], calls: int) -> float:
 
 
 def graphed(run: Callable[[], object]) -> Callable[[], None]:
-    """A call recorded as a CUDA graph; what it works on must stay in place."""
+    """Record a call as a CUDA graph; returns what replays it.
+
+    What the call reads and writes must stay in place.
+    """
     stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
-        for _ in range(_WARM_UP):
+        for _ in range(_WARM_UP_RUNS):
             run()
     stream.synchronize()
     graph = torch.cuda.CUDAGraph()

@@ -1,7 +1,7 @@
-"""The networks' layers as fused Triton kernels: convolution, bias and activation in one pass.
+"""The networks' layers as one fused Triton kernel: convolution, bias and activation in one pass.
 
 Activations are float16 with channels last, sums float32. The concatenations of the published
-networks are never made: a layer takes two inputs, and its weights are split to match.
+networks are not computed: a layer takes two inputs, and its weights are split to match.
 """
 
 import triton
@@ -13,7 +13,7 @@ def _tap(
     source, pixel_stride, channel_stride, rows, columns, height, width, channels,
     CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Values of ``(pixels, channels)`` at some place; zero outside of the picture."""
+    """Input ``(pixels, channels)`` at some rows and columns; zero outside of the picture."""
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     at = (rows * width + columns)[:, None] * pixel_stride + channels[None, :] * channel_stride
     return tl.load(source + at, mask=inside[:, None] & (channels[None, :] < CHANNELS), other=0.0)
@@ -24,7 +24,11 @@ def _dense(
     source, pixel_stride, channel_stride, weights, rows, columns, height, width,
     CHANNELS: tl.constexpr, PADDED: tl.constexpr, OUT_PADDED: tl.constexpr,
 ):  # fmt: skip
-    """A 3x3 convolution; weights are ``(9, PADDED, OUT_PADDED)``."""
+    """A 3x3 convolution without bias.
+
+    Args:
+        weights: ``(9, PADDED, OUT_PADDED)`` float16.
+    """
     channels = tl.arange(0, PADDED)
     outputs = tl.arange(0, OUT_PADDED)
     total = tl.zeros((rows.shape[0], OUT_PADDED), tl.float32)
@@ -44,7 +48,13 @@ def _separable(
     rows, columns, height, width,
     CHANNELS: tl.constexpr, PADDED: tl.constexpr, OUT_PADDED: tl.constexpr,
 ):  # fmt: skip
-    """A 3x3 depthwise convolution, then a 1x1; weights are ``(9, PADDED)`` and so on."""
+    """A 3x3 depthwise convolution, then a 1x1 without bias.
+
+    Args:
+        depth_weights: ``(9, PADDED)`` float16.
+        depth_bias: ``(PADDED,)`` float16.
+        weights: ``(PADDED, OUT_PADDED)`` float16.
+    """
     channels = tl.arange(0, PADDED)
     outputs = tl.arange(0, OUT_PADDED)
     bias = tl.load(depth_bias + channels).to(tl.float32)
@@ -68,14 +78,16 @@ def layer_kernel(
     SEPARABLE: tl.constexpr, TWO: tl.constexpr, LAST: tl.constexpr, CHANNELS: tl.constexpr,
     PADDED: tl.constexpr, OUT: tl.constexpr, OUT_PADDED: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """One layer of a ``CurveNet`` for a run of pixels.
+    """One layer of a ``CurveNet`` for ``PIXELS`` pixels in a row.
 
     Args:
         source_a, source_b: float16 inputs of ``CHANNELS`` each; b only if ``TWO``.
-        depth_...: of separable layers; others have ``weights`` of nine taps.
+        depth_weights_a .. weights_b: as in ``_separable``, or ``weights`` as in ``_dense``.
+        bias: ``(OUT_PADDED,)`` float16.
+        out: float16, ``OUT`` channels.
         LAST: tanh instead of ReLU.
-        PADDED, OUT_PADDED: channels as the powers of two that ``tl.dot`` wants; what they add
-            has weights of zero.
+        PADDED, OUT_PADDED: channels rounded up to the powers of two that ``tl.dot`` takes; the
+            weights of the added ones are zero.
     """
     pixels = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     rows, columns = pixels // width, pixels % width
@@ -103,10 +115,10 @@ def layer_kernel(
     outputs = tl.arange(0, OUT_PADDED)
     x += tl.load(bias + outputs).to(tl.float32)[None, :]
     if LAST:
-        # tanh, from what every card computes fast.
+        # tanh(x), by an exponential, for which every card has an instruction.
         x = 1.0 - 2.0 / (tl.exp(2.0 * x) + 1.0)
     else:
         x = tl.maximum(x, 0.0)
     at = pixels[:, None] * out_pixel_stride + outputs[None, :] * out_channel_stride
-    known = (pixels[:, None] < height * width) & (outputs[None, :] < OUT)
-    tl.store(out + at, x.to(tl.float16), mask=known)
+    inside = (pixels[:, None] < height * width) & (outputs[None, :] < OUT)
+    tl.store(out + at, x.to(tl.float16), mask=inside)

@@ -1,10 +1,10 @@
-"""Frames of any kind on an NVIDIA GPU: a step for each kind, and what went wrong in one line."""
+"""Frames of any format and size on an NVIDIA GPU, and its failures as errors of one line."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -18,19 +18,23 @@ from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError
 from zerodce_rt.frame import Frame
 
-# A folder of pictures may hold many sizes; each has its own memory on the GPU.
+# A folder of pictures may hold many sizes; each takes device memory of its own.
 _MOST_STEPS = 4
 
 
 class CUDARunner:
-    """Several frames are under way at once: up, through one CUDA graph, and down. Is a ``Runner``.
+    """Keeps a ``CUDAStep`` for each kind of frame, with several frames in flight. Is a ``Runner``.
 
-    Maps are computed in float16, and for each frame, whatever
-    ``ControlSettings.estimate_seconds`` would spare.
+    Maps are estimated for every frame: ``ControlSettings.estimate_seconds`` has no effect.
+
+    Attributes:
+        name: of the backend.
+        device: the network's; frames on it are neither uploaded nor downloaded.
     """
 
     def __init__(self, name: str, network: DeviceNetwork, working_size: WorkingSize) -> None:
         self.name = name
+        self.device = network.device
         self._network, self._working_size = network, working_size
         self._steps: OrderedDict[Any, CUDAStep] = OrderedDict()
         self._last: CUDAStep | None = None
@@ -43,15 +47,28 @@ class CUDARunner:
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
     ) -> Callable[[], None]:
         size = f"{source.width}x{source.height}"
-        with failures_told(size):
+        with reported_as_device_errors(size), self._current():
             step = self._step_for(source, target, settings.max_level)
             finish = step.begin(source, target, settings, seconds)
 
-        def told() -> None:
-            with failures_told(size):
+        def finish_or_report() -> None:
+            with reported_as_device_errors(size):
                 finish()
 
-        return told
+        return finish_or_report
+
+    def close(self) -> None:
+        # Frames may be in flight that nobody waits for, such as after Ctrl-C: the device must be
+        # done with their memory before others get it.
+        for step in self._steps.values():
+            with suppress(RuntimeError):  # from a device that has failed, and works no more
+                step.synchronise()
+        self._steps.clear()
+        self._last = None
+
+    def _current(self) -> AbstractContextManager[Any]:
+        """Make the device current in this thread: Triton and CUDA graphs use the current one."""
+        return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
 
     def _step_for(self, source: Frame, target: Frame, max_level: float) -> CUDAStep:
         key = (source.format, target.format, source.width, source.height, source.colour, max_level)
@@ -65,40 +82,40 @@ class CUDARunner:
             except torch.cuda.OutOfMemoryError:
                 if not self._steps:
                     raise
-                # What other sizes hold may be enough.
+                # The memory of other sizes may be enough.
                 self._steps.clear()
                 self._last = None
                 step = make()
         elif step is not self._last:
-            step.reset()  # what it saw last is from before the video changed its size
+            step.reset()  # its state is from before the video changed its size
         self._steps[key] = self._last = step
         return step
 
 
 @contextmanager
-def failures_told(size: str = "") -> Iterator[None]:
-    """Raise what a GPU raises as ``DeviceError``, in one line.
+def reported_as_device_errors(size: str = "") -> Iterator[None]:
+    """Turn what PyTorch and Triton raise into ``DeviceError``, in one line.
 
     Args:
-        size: of the frames that it works on, if it does.
+        size: of the frames that are enhanced, such as ``"1920x1080"``, if any are.
     """
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         frames = f" for frames of {size}" if size else ""
         raise DeviceError(
-            f"{_card()}: out of memory{frames}; try a smaller --working-size, "
-            "close other programs, or use the CPU (--backend openvino)"
+            f"{_card()}: out of memory{frames}; try a smaller `working_size`, "
+            "close other programs, or use the CPU (`backend='openvino'`)"
         ) from error
     except (RuntimeError, TritonError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DeviceError(
-            f"{_card()}: failed ({reason}); try again, or use the CPU (--backend openvino)"
+            f"{_card()}: failed ({reason}); try again, or use the CPU (`backend='openvino'`)"
         ) from error
 
 
 def _card() -> str:
-    """Its name, or if it does not even tell that, what it is."""
+    """The card's name, or, from a device that reports nothing any more, what it is."""
     try:
         return torch.cuda.get_device_name()
     except (RuntimeError, AssertionError, ValueError):

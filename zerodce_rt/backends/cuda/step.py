@@ -1,12 +1,12 @@
-"""A frame's whole way on the device, recorded as one CUDA graph for each format and size.
+"""All that is done to a frame on the device, recorded as one CUDA graph for each kind of frame.
 
 Thumbnail, network, control and curve read and write tensors that stay in place, so that a graph
-of them can be replayed: one launch for a frame, and no word with the processor in between. On
-other devices the same steps run one by one, which is how they are tested in Triton's interpreter.
+of them can be replayed: one launch for a frame, without a host round trip in between. On the CPU
+the same steps run one by one, which is how they are tested in Triton's interpreter.
 
-Several frames may be under way: one is fetched from the processor's memory while another is
-worked on and a third is brought back, each in a slot of its own and on a stream for each of the
-three. All the work is on one stream, so that what the frames share needs no guard.
+Several frames may be in flight: while one is uploaded, another is computed and a third is
+downloaded, each in a slot of its own, on three streams. Everything is computed on one stream, so
+that what the frames share (state of the control, memory between the steps) needs no lock.
 """
 
 from __future__ import annotations
@@ -28,29 +28,31 @@ from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import FORMATS, Frame, same_samples
 
-# Runs before a graph is recorded: kernels are compiled, and memory is found.
+# Runs before a graph is recorded: they compile the kernels and allocate memory.
 _WARM_UP_RUNS = 2
-# The streams: to the device, on it, and back.
-_THERE, _WORK, _BACK = range(3)
+# The streams, in a frame's order.
+_UPLOAD, _COMPUTE, _DOWNLOAD = range(3)
 
 
 @dataclass
 class Slot:
-    """Where one frame is, on both sides, while it is under way.
+    """Memory for one frame in flight.
 
     Attributes:
         source, target: on the device.
-        host_source, host_target: where the device fetches it and brings it back.
-        moment, host_moment: what control must know of it.
-        events: when it has come to the device, is done, and is back; None without a GPU.
+        host_source, host_target: in pinned host memory, to upload from and download to.
+        parameters, host_parameters: what the control needs for this frame (see
+            ``DeviceControl.parameters``), on the device and in pinned host memory.
+        events: of the end of upload, computation and download; None without a GPU.
+        graph: all that is computed from ``source`` to ``target``; None without a GPU.
     """
 
     source: FrameBuffer
     target: FrameBuffer
     host_source: FrameBuffer
     host_target: FrameBuffer
-    moment: Tensor
-    host_moment: Tensor
+    parameters: Tensor
+    host_parameters: Tensor
     events: Any
     graph: Any = None
 
@@ -59,8 +61,8 @@ class CUDAStep:
     """Enhances frames of one format and size.
 
     Args:
-        source, target: frames of that kind, with planes of NumPy or on the device. Their formats
-            may differ in where samples lie (see ``same_samples``).
+        source, target: frames of that kind, on the host or the device. Their formats may differ
+            in where samples lie (see ``same_samples``).
         max_level: as in ``ControlSettings``.
     """
 
@@ -82,9 +84,9 @@ class CUDAStep:
         self._whole = empty(3, source.height, source.width) if self._divisor else None
         self._estimate = empty(network.map_count, height, width)
         self._control = DeviceControl(self._thumbnail, self._estimate, max_level)
-        # Where the kernels cannot read or write a format themselves.
+        # What the kernels read and write where the frame itself is in another format.
         work = source.format if supports(source.format) else FORMATS["yuv422p"]
-        self._read, self._written = (
+        self._work_source, self._work_target = (
             None if format == work else frame_buffer(source, self.device, format=work).frame
             for format in (source.format, target.format)
         )
@@ -102,7 +104,7 @@ class CUDAStep:
         self._control.reset()
 
     def take_slot(self) -> Slot:
-        """A slot that no frame is in; there are as many as frames were ever under way at once."""
+        """A free slot; allocated if all are in flight."""
         if self._free:
             return self._free.pop()
         slot = self._new_slot(self._source, self._target)
@@ -110,7 +112,7 @@ class CUDAStep:
         return slot
 
     def give_back(self, slot: Slot) -> None:
-        """Make room for another frame."""
+        """Make a slot free for another frame."""
         self._free.append(slot)
 
     def _new_slot(self, source: Frame, target: Frame) -> Slot:
@@ -120,43 +122,43 @@ class CUDAStep:
             frame_buffer(source, self.device, host=True),
             frame_buffer(target, self.device, host=True),
             torch.ones(2, device=self.device), torch.ones(2, pin_memory=gpu),
-            # Whoever waits for the last lets others use the processor meanwhile.
-            [torch.cuda.Event(blocking=n == _BACK) for n in range(3)] if gpu else None,  # type: ignore[no-untyped-call]
+            # A thread that waits for the download sleeps instead of spinning.
+            [torch.cuda.Event(blocking=n == _DOWNLOAD) for n in range(3)] if gpu else None,  # type: ignore[no-untyped-call]
         )  # fmt: skip
 
     def _warm_up(self, slot: Slot) -> None:
-        """Compile all kernels, find all memory, and record the first graph."""
+        """Compile all kernels, allocate all memory, and record the first graph."""
         if self._streams is None:
             return
-        # Before, since it copies from the processor's memory.
+        # First of all: this copies from pageable host memory, which a graph must not.
         coefficients(slot.source.frame, self.device)
-        self._streams[_WORK].wait_stream(torch.cuda.current_stream(self.device))
-        with self._on(_WORK):
+        self._streams[_COMPUTE].wait_stream(torch.cuda.current_stream(self.device))
+        with self._on(_COMPUTE):
             for _ in range(_WARM_UP_RUNS):
                 self._run(slot)
-        self._streams[_WORK].synchronize()
+        self._streams[_COMPUTE].synchronize()
         self._record(slot)
         self.reset()
 
     def _record(self, slot: Slot) -> None:
-        """Record a slot's graph; nothing is computed, so frames may be under way."""
+        """Record a slot's graph. Nothing is computed, so other frames may be in flight."""
         if self._streams is None:
             return
         slot.graph = torch.cuda.CUDAGraph()
-        # One graph runs at a time, so all may use the same memory for what is in between. Other
-        # threads, such as a decoder's, may go on meanwhile.
+        # One graph runs at a time, so all may share the memory between their steps. Other
+        # threads, such as a decoder's, may use the device meanwhile.
         with torch.cuda.graph(
-            slot.graph, pool=self._pool, stream=self._streams[_WORK],
+            slot.graph, pool=self._pool, stream=self._streams[_COMPUTE],
             capture_error_mode="thread_local",
         ):  # fmt: skip
             self._run(slot)
 
     def _run(self, slot: Slot) -> None:
-        """Every step, on the current stream, from the slot's source to its target."""
+        """Every step from the slot's source to its target, on the current stream."""
         source, target = slot.source.frame, slot.target.frame
-        if self._read is not None:
-            rearrange(source, self._read)
-            source = self._read
+        if self._work_source is not None:
+            rearrange(source, self._work_source)
+            source = self._work_source
         if self._whole is None or self._divisor is None:
             fill_thumbnail(source, self._thumbnail)
         else:
@@ -167,20 +169,25 @@ class CUDAStep:
                 F.interpolate(self._whole[None], scale_factor=scale, mode="bilinear")[0]
             )
         self._estimate_maps(self._thumbnail, self._estimate)
-        self._control.run(slot.moment)
+        self._control.run(slot.parameters)
         apply_curve(
-            source, self._control.maps, self._written or target, gain=self._control.gain,
+            source, self._control.maps, self._work_target or target, gain=self._control.gain,
             align_corners=self._divisor is not None,
         )  # fmt: skip
-        if self._written is not None:
-            rearrange(self._written, target)
+        if self._work_target is not None:
+            rearrange(self._work_target, target)
 
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
     ) -> Callable[[], None]:
-        """Send a frame on its way; ``target`` is filled when the answer has been called.
+        """Begin a frame; each of the two may be on the host or on the device.
 
-        Each frame's planes may lie on either side; those of ``source`` may be used again.
+        Args:
+            source: may be changed at once.
+            seconds: the frame's time; None for a picture without one, which stands alone.
+
+        Returns:
+            What waits until ``target`` is filled; to be called once.
         """
         slot = self.take_slot()
         from_device, to_device = _on_device(source), _on_device(target)
@@ -203,51 +210,58 @@ class CUDAStep:
         self, slot: Slot, settings: ControlSettings, seconds: float | None,
         *, source: Frame | None = None, target: Frame | None = None,
     ) -> None:  # fmt: skip
-        """Bring a slot's frame up to date, without waiting for it.
+        """Upload, compute and download a slot's frame, without waiting for it.
 
         Args:
-            source: a frame on the device instead of the slot's on the host.
-            target: the same.
+            source, target: frames on the device, instead of the slot's on the host.
         """
-        slot.host_moment.copy_(torch.tensor(self._control.moment(settings, seconds)))
-        gpu = self._streams is not None
-        with self._on(_THERE):
+        slot.host_parameters.copy_(torch.tensor(self._control.parameters(settings, seconds)))
+        # Frames on the device are filled and freed on the calling thread's current stream, which
+        # for a decoder is the default one.
+        caller: Any = None
+        if self._streams is not None and (source is not None or target is not None):
+            caller = torch.cuda.current_stream(self.device)
+            self._streams[_UPLOAD].wait_stream(caller)
+        with self._on(_UPLOAD):
             if source is None:
                 slot.source.memory.copy_(slot.host_source.memory, non_blocking=True)
             else:
-                if gpu:  # decoders work on the default stream
-                    self._streams[_THERE].wait_stream(torch.cuda.default_stream(self.device))
                 source.copy_to(slot.source.frame)
-            slot.moment.copy_(slot.host_moment, non_blocking=True)
-        self._mark(slot, _THERE)
-        if source is not None and gpu:  # and may use the frame's memory again only then
-            torch.cuda.default_stream(self.device).wait_event(slot.events[_THERE])
-        with self._on(_WORK):
+            slot.parameters.copy_(slot.host_parameters, non_blocking=True)
+        self._mark(slot, _UPLOAD)
+        if caller is not None:  # may reuse the memory of ``source`` from here on
+            caller.wait_event(slot.events[_UPLOAD])
+        with self._on(_COMPUTE):
             if slot.graph is None:
                 self._run(slot)
             else:
                 slot.graph.replay()
-        self._mark(slot, _WORK)
-        with self._on(_BACK):
+        self._mark(slot, _COMPUTE)
+        with self._on(_DOWNLOAD):
             if target is None:
                 slot.host_target.memory.copy_(slot.target.memory, non_blocking=True)
             else:
                 slot.target.frame.copy_to(target)
-        self._mark(slot, _BACK)
+        self._mark(slot, _DOWNLOAD)
 
     def wait(self, slot: Slot) -> None:
-        """Until the slot's frame is done."""
+        """Wait until the slot's frame is downloaded."""
         if self._streams is not None:
-            slot.events[_BACK].synchronize()
+            slot.events[_DOWNLOAD].synchronize()
+
+    def synchronise(self) -> None:
+        """Wait until the device is done with every frame."""
+        for stream in self._streams or ():
+            stream.synchronize()
 
     def _on(self, stream: int) -> AbstractContextManager[Any]:
         return nullcontext() if self._streams is None else torch.cuda.stream(self._streams[stream])
 
     def _mark(self, slot: Slot, stream: int) -> None:
-        """Note when a slot is done with a stream; the next one waits for that."""
+        """Record a slot's event on a stream, and let the next stream wait for it."""
         if self._streams is not None:
             slot.events[stream].record(self._streams[stream])
-            if stream != _BACK:
+            if stream != _DOWNLOAD:
                 self._streams[stream + 1].wait_event(slot.events[stream])
 
 

@@ -1,4 +1,4 @@
-"""The networks on an NVIDIA GPU: seven fused kernels in float16, on tensors that stay there."""
+"""The networks by Triton on an NVIDIA GPU: a fused kernel for each of the seven layers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from zerodce_rt.backends.interfaces import DeviceEstimate
 from zerodce_rt.network.checkpoint import Checkpoint
 from zerodce_rt.network.wiring import INPUTS
 
-CHANNELS = 32
-# What tl.dot can do at least.
+# Outputs of every layer but the last.
+_CHANNELS = 32
+# The smallest matrix side that tl.dot takes.
 _SMALLEST = 16
 
 
 @dataclass(frozen=True)
 class _Branch:
-    """The weights of a layer for one of its inputs, on the device."""
+    """The weights of a layer for one of its inputs, on the device (see ``layer_kernels``)."""
 
     depth_weights: Tensor
     depth_bias: Tensor
@@ -31,7 +32,7 @@ class _Branch:
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer: a branch for each input, and the bias of all."""
+    """One layer: a branch for each input, one bias, and its number of channels in and out."""
 
     branches: tuple[_Branch, ...]
     bias: Tensor
@@ -40,10 +41,10 @@ class _Layer:
 
 
 class TritonNetwork:
-    """Curve maps of a picture that lies on the device already. Is a ``DeviceNetwork``.
+    """Float16, with channels last between the layers. Is a ``DeviceNetwork``.
 
     Args:
-        device: where the tensors are; ``"cpu"`` works in Triton's interpreter.
+        device: a GPU, or the CPU in Triton's interpreter.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
@@ -58,17 +59,18 @@ class TritonNetwork:
         self.map_count = checkpoint.map_count
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
-        # What the layers leave for each other; it stays in place for a graph.
-        kept = [
-            torch.empty((height * width, CHANNELS), dtype=torch.float16, device=self.device)
+        # The outputs of all layers but the last; they stay in place for a graph.
+        between = [
+            torch.empty((height * width, _CHANNELS), dtype=torch.float16, device=self.device)
             for _ in range(len(INPUTS) - 1)
         ]
-        return partial(self._estimate, kept)
+        return partial(self._estimate, between)
 
-    def _estimate(self, kept: list[Tensor], image: Tensor, out: Tensor) -> None:
+    def _estimate(self, between: list[Tensor], image: Tensor, out: Tensor) -> None:
         height, width = image.shape[1:]
-        planar, interleaved = (1, height * width), (CHANNELS, 1)
-        values = [(image, planar), *((tensor, interleaved) for tensor in kept), (out, planar)]
+        # Strides from pixel to pixel and from channel to channel.
+        planar, interleaved = (1, height * width), (_CHANNELS, 1)
+        values = [(image, planar), *((tensor, interleaved) for tensor in between), (out, planar)]
         for number, (inputs, layer) in enumerate(zip(INPUTS, self._layers, strict=True)):
             (a, strides), (b, _) = values[inputs[0]], values[inputs[-1]]
             target, out_strides = values[number + 1]
@@ -86,17 +88,16 @@ class TritonNetwork:
 
 
 def block(capability: int, *, separable: bool) -> tuple[int, int]:
-    """How many pixels a block of threads works on, and its warps.
+    """Pixels that one block of threads computes, and its warps.
 
     Args:
-        capability: of the card: 75 for Turing, 90 for Hopper; 0 where Triton interprets, which
-            takes its time for each block, however large.
+        capability: of the card: 75 for Turing, 90 for Hopper; 0 for Triton's interpreter.
     """
-    if capability == 0:
+    if capability == 0:  # the interpreter's time goes by the number of blocks
         return 1024, 4
     if separable:
         return 32, 4
-    if capability < 80:  # Triton gives Turing's tensor cores no work: sums take registers
+    if capability < 80:  # Triton does not use Turing's tensor cores, so sums need more registers
         return 16, 4
     return 64, 8 if 100 <= capability < 120 else 4
 
@@ -108,7 +109,7 @@ def _padded(channels: int) -> int:
 def _layer(
     weights: dict[str, Tensor], name: str, inputs: int, separable: bool, device: torch.device
 ) -> _Layer:
-    """Split a layer's weights by input, lay them out for the kernel, pad them with zeros."""
+    """Split a layer's weights by input, and lay them out for the kernel, padded with zeros."""
     if separable:
         depth = weights[f"{name}.depth_conv.weight"]
         depth_bias = weights[f"{name}.depth_conv.bias"]

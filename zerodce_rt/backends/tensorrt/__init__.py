@@ -1,1 +1,1 @@
-"""Networks compiled by TensorRT: through torch-tensorrt, and TensorRT for RTX cards."""
+"""The networks compiled to TensorRT engines: by torch-tensorrt, and by TensorRT for RTX."""

@@ -1,4 +1,4 @@
-"""Whether an engine computes what the network does, asked once after it was built."""
+"""Whether an engine computes what the network does, checked once after it was built."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zerodce_rt.backends.interfaces import DeviceEstimate
 from zerodce_rt.backends.tensorrt.engines import EngineRejected
 from zerodce_rt.network.checkpoint import Checkpoint
 
-# Of maps in [-1, 1]: what float16 may differ by from float16 summed up in another order.
+# In maps, which are in [-1, 1]: float16 sums in another order differ by less.
 MOST, MOST_ON_AVERAGE = 4e-2, 4e-3
 
 
@@ -18,8 +18,14 @@ def check_maps(
 ) -> None:
     """Compare an engine's maps of a random picture with PyTorch's.
 
+    Args:
+        estimate: runs the engine.
+        checkpoint: the engine's.
+        device: the engine's, or the CPU.
+        height, width: of the picture.
+
     Raises:
-        EngineRejected: if they differ, or are not all numbers.
+        EngineRejected: if they differ, or there is a NaN among them.
     """
     network = CuDNNNetwork(checkpoint, device)
     image = torch.rand((3, height, width), device=device).half()
@@ -31,7 +37,7 @@ def check_maps(
     estimate(image, got)
     gap = (got.float() - expected.float()).abs()
     most, mean = float(gap.max()), float(gap.mean())
-    # Not "above": what is not a number is neither.
+    # Not "most > MOST": that is False for NaN, too.
     if not (most <= MOST and mean <= MOST_ON_AVERAGE):
         raise EngineRejected(
             f"its maps differ from PyTorch's by {mean:.2g} on average, {most:.2g} at most"

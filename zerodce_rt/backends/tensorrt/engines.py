@@ -1,7 +1,7 @@
-"""The cache of compiled networks, which take seconds to minutes to make and fit one machine.
+"""The cache of engines: compiled networks, which take seconds to minutes to build.
 
-Each engine is a file of its own with a JSON file beside it that says what it was made of and
-for. An engine is used only if all of that is as it is asked for now; anything else is made anew.
+Each engine is a file of its own, beside a JSON file that says what it was built from and for. An
+engine is used only if all of that is as it is asked for now; otherwise it is built again.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SUFFIX = ".engine"
-# How often it is said that another process is still building.
+# Between two log lines while another process builds the engine.
 _PATIENCE_SECONDS = 10.0
 
 
 class EngineRejected(RuntimeError):
-    """Why an engine cannot be made or used."""
+    """Why an engine cannot be built or used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +45,15 @@ class EngineKey:
     """All that an engine depends on.
 
     Attributes:
-        backend: who runs it, e.g. ``"tensorrt-rtx"``.
+        backend: that runs it, e.g. ``"tensorrt-rtx"``.
         model: ``"plus"`` or ``"dcenet"``.
-        weights: SHA-256 of names, shapes and values.
-        height, width: of the network's input and output.
-        types: of input and output, e.g. ``"float16 to float16"``.
+        weights: SHA-256, see ``weights_digest``.
+        height, width: of the network's input and output, in pixels.
         target: compute capability, e.g. ``"sm89"``.
-        gpu, driver: empty if it runs on every card of that capability.
-        versions: of all the programs that made it.
-        system: operating system and processor.
+        versions: of the packages that built it, by name.
+        gpu, driver: name and version; empty if it runs on every card of the target.
+        types: of input and output.
+        system: operating system and architecture.
     """
 
     backend: str
@@ -61,16 +61,16 @@ class EngineKey:
     weights: str
     height: int
     width: int
-    types: str
     target: str
-    gpu: str
-    driver: str
     versions: dict[str, str]
+    gpu: str = ""
+    driver: str = ""
+    types: str = "float16 to float16"
     system: str = f"{sys.platform} {platform.machine()}"
 
     @property
     def stem(self) -> str:
-        """Name of its files, without suffix."""
+        """Name of the engine's files, without suffix."""
         fields = json.dumps(asdict(self), sort_keys=True).encode()
         digest = hashlib.sha256(fields).hexdigest()[:16]
         size = f"{self.width}x{self.height}"
@@ -79,12 +79,13 @@ class EngineKey:
 
 @dataclass(frozen=True)
 class CachedEngine:
-    """An engine in the cache, as its JSON file tells.
+    """An engine in the cache, as its JSON file describes it.
 
     Attributes:
-        key: as ``EngineKey``, or whatever another version wrote.
-        built: when, in ISO 8601.
-        seconds: that it took.
+        key: the fields of ``EngineKey``, or what another version of this program wrote.
+        bytes: size of the engine.
+        built: date and time, in ISO 8601.
+        seconds: it took to build.
     """
 
     path: Path
@@ -95,7 +96,7 @@ class CachedEngine:
 
 
 def weights_digest(checkpoint: Checkpoint) -> str:
-    """What ``EngineKey.weights`` is for a checkpoint."""
+    """SHA-256 of a checkpoint's names, dtypes, shapes and values, in hexadecimal."""
     digest = hashlib.sha256()
     for name, values in sorted(checkpoint.weights.items()):
         digest.update(f"{name} {values.dtype} {values.shape}".encode())
@@ -104,11 +105,13 @@ def weights_digest(checkpoint: Checkpoint) -> str:
 
 
 class EngineCache:
-    """Engines in a folder of the user's own.
+    """Engines in a folder that nobody but the user may write to.
+
+    Attributes:
+        folder: None if there is no such folder; engines are then built each time.
 
     Args:
-        folder: default: ``engines`` in the user's cache folder. Where none can be made, engines
-            are built anew each time.
+        folder: default: ``engines`` in the user's cache folder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -124,24 +127,28 @@ class EngineCache:
         self, key: EngineKey, build: Callable[[], bytes], use: Callable[[bytes, bool], T],
         *, usually_seconds: float = 1.0,
     ) -> T:  # fmt: skip
-        """What ``use`` makes of an engine from the cache, or of a new one.
+        """Take an engine from the cache, or build it and keep it there.
 
-        Two processes that want the same engine build it once. One in the cache that is damaged,
-        or that ``use`` rejects, is dropped and built anew, once.
+        Two processes that want the same engine build it once. A cached one that is damaged, or
+        that ``use`` rejects, is deleted and built again, once.
 
         Args:
-            use: called with the engine and whether it is new; raises ``EngineRejected``.
-            usually_seconds: what building and using it for the first time takes, to be told.
+            build: returns the engine; may raise ``EngineRejected``.
+            use: called with the engine and whether it is new; may raise ``EngineRejected``.
+            usually_seconds: how long a first ``build`` and ``use`` take, for the progress shown.
+
+        Returns:
+            What ``use`` returns.
 
         Raises:
-            EngineRejected: by a new engine as well.
+            EngineRejected: if a new engine is rejected.
         """
         what = f"compiling {key.model} at {key.width}x{key.height} for {key.gpu or key.target}"
-        sign_of_life = partial(
+        progress = partial(
             working, what, usually_seconds=usually_seconds, show=log.isEnabledFor(logging.INFO)
         )
         if self.folder is None:
-            with sign_of_life():
+            with progress():
                 return use(build(), True)
         path = self.folder / (key.stem + _SUFFIX)
         with _locked(path):
@@ -152,30 +159,30 @@ class EngineCache:
                     log.warning("cached engine %s: %s; building it again", path.name, reason)
                     _drop(path)
             started = time.monotonic()
-            with sign_of_life():
+            with progress():
                 engine = build()
                 result = use(engine, True)
             _write(path, key, engine, time.monotonic() - started)
         return result
 
     def companion(self, key: EngineKey, suffix: str) -> Path | None:
-        """A file beside an engine for what belongs to it; it goes when the engine goes."""
+        """Path of a file that is deleted with the engine; None without a folder."""
         return None if self.folder is None else self.folder / f"{key.stem}.{suffix}"
 
     def __iter__(self) -> Iterator[CachedEngine]:
-        """All that are complete, by name."""
+        """The engines with a readable JSON file, by file name."""
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")) if self.folder else ():
             try:
-                told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+                facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
                 yield CachedEngine(
-                    path, dict(told["key"]), path.stat().st_size, str(told["built"]),
-                    float(told["seconds"]),
+                    path, dict(facts["key"]), path.stat().st_size, str(facts["built"]),
+                    float(facts["seconds"]),
                 )  # fmt: skip
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.debug("%s: %s", path, error)
 
     def clear(self) -> int:
-        """Delete all engines and what belongs to them; the number of engines."""
+        """Delete everything in the folder; returns the number of engines."""
         if self.folder is None:
             return 0
         engines = list(self.folder.glob(f"*{_SUFFIX}"))
@@ -188,7 +195,7 @@ class EngineCache:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Alone with an engine; whoever must wait is told why."""
+    """Hold an engine's lock; logs a line now and then while another process holds it."""
     lock = FileLock(path.with_suffix(".lock"), mode=0o600)
     while not lock.is_locked:
         try:
@@ -203,40 +210,44 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _read(path: Path, key: EngineKey) -> bytes:
     try:
-        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         engine = path.read_bytes()
-        complete = told["sha256"] == hashlib.sha256(engine).hexdigest()
-        same = told["key"] == asdict(key)
+        complete = facts["sha256"] == hashlib.sha256(engine).hexdigest()
+        same = facts["key"] == asdict(key)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EngineRejected(f"cannot be read ({error})") from error
     if not complete:
         raise EngineRejected("is damaged")
     if not same:
-        raise EngineRejected("was made for something else")
+        raise EngineRejected("was built for another card, network or version")
     return engine
 
 
 def _write(path: Path, key: EngineKey, engine: bytes, seconds: float) -> None:
-    told = {
+    facts = {
         "key": asdict(key), "sha256": hashlib.sha256(engine).hexdigest(),
         "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": round(seconds, 2),
     }  # fmt: skip
+    keep({path: engine, path.with_suffix(".json"): json.dumps(facts, indent=1).encode() + b"\n"})
+
+
+def keep(files: dict[Path, bytes]) -> None:
+    """Write files of the cache; a full disk or the like is logged, since they can be made again."""
     try:
-        with finished_file(path) as partial:
-            partial.write_bytes(engine)
-        with finished_file(path.with_suffix(".json")) as partial:
-            partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:  # such as a full disk: it works without
-        log.warning("%s: cannot be kept (%s)", path.name, error)
+        for path, content in files.items():
+            with finished_file(path) as unfinished:
+                unfinished.write_bytes(content)
+    except OSError as error:
+        log.warning("%s: cannot be kept in the cache (%s)", path.name, error)
 
 
 def _drop(path: Path) -> None:
-    """Delete an engine and its companions, but for the lock, which may be held."""
+    """Delete an engine and its companions, but not the lock, which may be held."""
     for file in path.parent.glob(f"{path.stem}.*"):
         if file.suffix != ".lock":
             file.unlink(missing_ok=True)
 
 
 def _writable_by_others(folder: Path) -> bool:
-    """Whether somebody else could put an engine there, which is a program after all."""
+    """Whether other users could put an engine there; engines are programs that are run."""
     return os.name == "posix" and bool(folder.stat().st_mode & 0o022)

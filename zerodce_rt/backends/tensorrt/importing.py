@@ -1,6 +1,6 @@
-"""Importing torch-tensorrt: what of it is used here and, if that fails, what mends it.
+"""The import of torch-tensorrt: what is used of it or, if it fails, what to install.
 
-Its import can fail in several ways, none of which may hurt the rest: it is tried once, quietly.
+It can fail in several ways, and print much; so it is tried once, quietly, and one line says why.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from zerodce_rt.backends.interfaces import BackendUnavailable
 
-# What it says at length is told in one line.
+# Before the import, which logs several lines where it fails.
 logging.getLogger("torch_tensorrt").setLevel(logging.CRITICAL)
 
 
@@ -23,9 +23,9 @@ class TorchTensorRT:
     """What is used of torch-tensorrt.
 
     Attributes:
-        build: an exported program to an engine's bytes.
-        module: runs an engine.
-        settings, device: of both.
+        build: compiles an exported program to an engine's bytes.
+        module: the class that runs an engine.
+        settings, device: classes for the arguments of both.
         versions: of torch-tensorrt and TensorRT.
     """
 
@@ -36,29 +36,29 @@ class TorchTensorRT:
     versions: dict[str, str]
 
 
-_verdict: TorchTensorRT | BackendUnavailable | None = None
+_result: TorchTensorRT | BackendUnavailable | None = None
 
 
 def load() -> TorchTensorRT:
-    """torch-tensorrt, imported.
+    """Import torch-tensorrt, once; a failure is kept as well.
 
     Raises:
-        BackendUnavailable: with the reason, and the command that mends it.
+        BackendUnavailable: with the reason, and what to install.
     """
-    global _verdict
-    if _verdict is None:
+    global _result
+    if _result is None:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                _verdict = _imported()
-        except Exception as error:  # of any kind: it raises plain Exception as well
-            _verdict = BackendUnavailable(_reason(error))
-    if isinstance(_verdict, BackendUnavailable):
-        raise _verdict
-    return _verdict
+                _result = _imported()
+        except Exception as error:  # no narrower: torch-tensorrt raises plain Exception, too
+            _result = BackendUnavailable(_reason(error))
+    if isinstance(_result, BackendUnavailable):
+        raise _result
+    return _result
 
 
 def _imported() -> TorchTensorRT:
-    import torch_tensorrt  # first: it decides which TensorRT is ``tensorrt``
+    import torch_tensorrt  # first: it chooses which package is imported as ``tensorrt``
     import tensorrt  # isort: skip
     from torch_tensorrt.dynamo import (
         CompilationSettings,
@@ -81,14 +81,14 @@ def _reason(error: Exception) -> str:
     if "not compiled with CUDA" in words:
         return "torch-tensorrt needs a CUDA build of PyTorch; install one from pytorch.org"
     if installed.split(".")[:2] != _torch_version().split(".")[:2]:
-        return f"torch-tensorrt {installed} does not go with torch {_torch_version()}; {mend()}"
+        return f"torch-tensorrt {installed} does not match torch {_torch_version()}; {mend()}"
     if isinstance(error, ImportError) or "libnvinfer" in words:
         return f"TensorRT's own libraries are missing ({words}); {mend()}"
     return f"torch-tensorrt cannot be imported ({type(error).__name__}: {words}); {mend()}"
 
 
 def mend() -> str:
-    """What to install for the PyTorch that there is, and what does without NVIDIA's index."""
+    """What to install for the installed PyTorch; for GeForce RTX, what is on PyPI itself."""
     return (
         f"pip install '{matching()}' --extra-index-url https://pypi.nvidia.com, or for a GeForce "
         "RTX card pip install 'zerodce-rt[rtx]'"
@@ -96,13 +96,13 @@ def mend() -> str:
 
 
 def matching() -> str:
-    """The torch-tensorrt that goes with the installed PyTorch: of the same minor version."""
+    """The requirement of the torch-tensorrt that matches PyTorch, by its minor version."""
     minor = ".".join(_torch_version().split(".")[:2])
     return f"torch-tensorrt=={minor}.*"
 
 
 def _torch_version() -> str:
-    return _version("torch") or "2.13"
+    return _version("torch") or "2.13"  # without PyTorch, the newest that is supported
 
 
 def _version(package: str) -> str | None:

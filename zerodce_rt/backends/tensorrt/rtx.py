@@ -1,4 +1,4 @@
-"""The backend ``tensorrt-rtx``: whether it works here."""
+"""The backend ``tensorrt-rtx``: whether TensorRT for RTX works here, and its network."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 
 def probe() -> str:
+    """Versions of TensorRT-RTX, PyTorch and Triton, and the card's name.
+
+    Raises:
+        BackendUnavailable: with what to install, or which cards it is for.
+    """
     found = cuda.probe()
-    # Not before: most machines have no such card, and start faster without.
+    # After the line above: most machines have no such card, and start faster without this.
     from zerodce_rt.backends.tensorrt.rtx_engine import TARGETS, load
 
     version = load().__version__
@@ -27,10 +32,13 @@ def probe() -> str:
 
 
 def create(checkpoint: Checkpoint, *, exact: bool) -> RTXNetwork:
-    del exact  # in float16, which is what the cards are made for
-    import torch
+    """The network on the current card.
 
+    Args:
+        exact: has no effect: the network runs in float16, the precision the cards are made for.
+    """
+    del exact
     from zerodce_rt.backends.tensorrt.engines import EngineCache
     from zerodce_rt.backends.tensorrt.rtx_network import RTXNetwork
 
-    return RTXNetwork(checkpoint, torch.device("cuda"), driver.this_target(), EngineCache())
+    return RTXNetwork(checkpoint, driver.current_device(), driver.this_target(), EngineCache())

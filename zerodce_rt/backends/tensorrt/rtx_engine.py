@@ -1,7 +1,7 @@
-"""Engines of TensorRT for RTX, built ahead of time for one generation of GeForce RTX cards.
+"""Building engines of TensorRT for RTX, each for one generation of GeForce RTX cards.
 
-The graph is written layer by layer from the weights: that is shorter than exporting one, and
-neither PyTorch nor a card is needed.
+The network is defined layer by layer from the weights: that takes less code than exporting it,
+and neither PyTorch nor a card.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ NAME = "tensorrt-rtx"
 TARGETS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")
 """Compute capabilities that engines can be built for."""
 
-# What TensorRT-RTX says at every call where there is no driver, and building needs none.
+# Logged as an error at every call on a machine without a driver; building needs none.
 _NO_DRIVER = "CUDA driver version is insufficient"
 
 
 def load() -> Any:
-    """The module ``tensorrt_rtx``.
+    """Import the module ``tensorrt_rtx``.
 
     Raises:
         BackendUnavailable: with what to install.
     """
     try:
         import tensorrt_rtx
-    except Exception as error:  # a library of its own may be missing, in more than one way
+    except Exception as error:  # no narrower: libraries of its own may be missing in several ways
         reason = " ".join(str(error).split())
         raise BackendUnavailable(
             f"tensorrt_rtx cannot be imported ({reason}); pip install 'zerodce-rt[rtx]'"
@@ -45,19 +45,19 @@ def load() -> Any:
 
 
 def engine_key(checkpoint: Checkpoint, height: int, width: int, target: str) -> EngineKey:
-    """An engine runs on every card of its target, whatever the driver."""
+    """The key of an engine, which runs on every card of its target, with every driver."""
     return EngineKey(
         backend=NAME, model=checkpoint.model, weights=weights_digest(checkpoint),
-        height=height, width=width, types="float16 to float16", target=target, gpu="", driver="",
+        height=height, width=width, target=target,
         versions={"tensorrt_rtx": load().__version__},
     )  # fmt: skip
 
 
 def check_target(target: str) -> None:
-    """Raise for what is none of ``TARGETS``, and without TensorRT-RTX.
+    """Check that engines for a target can be built here.
 
     Raises:
-        ZeroDCEError: saying what is valid, or what to install.
+        ZeroDCEError: if it is not one of ``TARGETS``, or TensorRT-RTX is not installed.
     """
     if target not in TARGETS:
         raise ZeroDCEError(f"unknown target {target!r}; valid: {', '.join(TARGETS)}")
@@ -68,13 +68,13 @@ def check_target(target: str) -> None:
 
 
 def build_engine(checkpoint: Checkpoint, height: int, width: int, target: str) -> bytes:
-    """Build an engine: ``image`` ``(1, 3, h, w)`` to ``maps`` ``(1, 3k, h, w)``, float16.
+    """Build an engine from ``image`` ``(1, 3, h, w)`` to ``maps`` ``(1, 3k, h, w)``, in float16.
 
     Args:
         target: one of ``TARGETS``, or ``"current"`` for the card of this machine.
 
     Raises:
-        ZeroDCEError: what TensorRT-RTX refuses.
+        ZeroDCEError: if TensorRT-RTX refuses.
     """
     trt = load()
     logger = make_logger(trt)
@@ -84,11 +84,11 @@ def build_engine(checkpoint: Checkpoint, height: int, width: int, target: str) -
     config.num_compute_capabilities = 1
     config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
     engine = builder.build_serialized_network(network, config)
-    del kept  # until now the network has only pointed at them
+    del kept  # not earlier: the network has only pointers to them
     if engine is None:
         raise ZeroDCEError(
             f"TensorRT-RTX cannot build {checkpoint.model} at {width}x{height} for {target} "
-            f"({logger.said or 'it does not say why'})"
+            f"({logger.last_error or 'no reason is given'})"
         )
     return bytes(engine)
 
@@ -96,7 +96,11 @@ def build_engine(checkpoint: Checkpoint, height: int, width: int, target: str) -
 def define(
     trt: Any, builder: Any, weights: Weights, height: int, width: int
 ) -> tuple[Any, list[Any]]:
-    """The network of ``model.py``, strongly typed, and the arrays that it points at."""
+    """Define a network of ``network.model``, strongly typed.
+
+    Returns:
+        The definition, and the arrays of weights, which must live as long as it does.
+    """
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     kept: list[Any] = []
 
@@ -126,17 +130,17 @@ def define(
 
 
 def make_logger(trt: Any) -> Any:
-    """A logger for TensorRT-RTX that keeps the last error in ``said`` and prints nothing."""
+    """A logger for TensorRT-RTX that keeps the last error in ``last_error``, and prints nothing."""
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.said = ""
+            self.last_error = ""
 
         def log(self, severity: Any, message: str) -> None:
             log.debug("TensorRT-RTX: %s", message)
             serious = severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR)
             if serious and _NO_DRIVER not in message:
-                self.said = " ".join(message.split())
+                self.last_error = " ".join(message.split())
 
     return Logger()

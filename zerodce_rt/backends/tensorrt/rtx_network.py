@@ -1,25 +1,20 @@
-"""TensorRT for RTX: engines for GeForce RTX cards, which the card's own compiler finishes."""
+"""The networks by TensorRT for RTX, whose runtime compiles an engine for the card at hand."""
 
 from __future__ import annotations
 
-import logging
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from zerodce_rt.atomic import finished_file
 from zerodce_rt.backends.interfaces import DeviceEstimate
 from zerodce_rt.backends.tensorrt.engine_check import check_maps
-from zerodce_rt.backends.tensorrt.engines import EngineCache, EngineKey, EngineRejected
+from zerodce_rt.backends.tensorrt.engines import EngineCache, EngineKey, EngineRejected, keep
 from zerodce_rt.backends.tensorrt.rtx_engine import build_engine, engine_key, load, make_logger
 from zerodce_rt.network.checkpoint import Checkpoint
 
-log = logging.getLogger(__name__)
-
-# Most of it is the card's own compiler.
+# To build an engine and, which takes most of it, to compile it for the card.
 _USUAL_SECONDS = 10.0
 
 
@@ -27,7 +22,7 @@ class RTXNetwork:
     """An engine for each size of picture. Is a ``DeviceNetwork``.
 
     Args:
-        target: compute capability of the card.
+        target: of the engines, as in ``build_engine``.
     """
 
     def __init__(
@@ -48,37 +43,30 @@ class RTXNetwork:
     def _use(self, key: EngineKey, plan: bytes, new: bool) -> DeviceEstimate:
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise EngineRejected(self._logger.said or "TensorRT-RTX refuses it")
+            raise EngineRejected(self._logger.last_error or "TensorRT-RTX cannot load it")
         config = engine.create_runtime_config()
+        # The machine code for this card, which creating the context compiles unless it is here.
         compiled = config.create_runtime_cache()
         config.set_runtime_cache(compiled)
-        kept = self._cache.companion(key, f"{_slug(torch.cuda.get_device_name(self.device))}.jit")
-        known = kept is not None and kept.exists() and compiled.deserialize(kept.read_bytes())
+        file = self._cache.companion(key, f"{_slug(torch.cuda.get_device_name(self.device))}.jit")
+        known = file is not None and file.exists() and compiled.deserialize(file.read_bytes())
         context = engine.create_execution_context(config)
         if context is None:
-            raise EngineRejected(self._logger.said or "TensorRT-RTX cannot run it")
+            raise EngineRejected(self._logger.last_error or "TensorRT-RTX cannot run it")
         estimate = partial(self._estimate, context)
         if new or not known:
             check_maps(estimate, self._checkpoint, self.device, key.height, key.width)
-            if kept is not None:
-                _keep(kept, bytes(compiled.serialize()))
+            if file is not None:
+                keep({file: bytes(compiled.serialize())})
         return estimate
 
     def _estimate(self, context: Any, image: Tensor, out: Tensor) -> None:
         context.set_tensor_address("image", image.data_ptr())
         context.set_tensor_address("maps", out.data_ptr())
         if not context.execute_async_v3(torch.cuda.current_stream(self.device).cuda_stream):
-            raise RuntimeError(self._logger.said or "TensorRT-RTX could not start")
+            raise RuntimeError(self._logger.last_error or "TensorRT-RTX cannot launch the engine")
 
 
 def _slug(name: str) -> str:
-    """A card's name as part of a file's."""
+    """A card's name as part of a file name."""
     return "".join(c if c.isalnum() else "-" for c in name)
-
-
-def _keep(path: Path, data: bytes) -> None:
-    try:
-        with finished_file(path) as partial_file:
-            partial_file.write_bytes(data)
-    except OSError as error:  # it is made again next time
-        log.debug("%s: %s", path, error)

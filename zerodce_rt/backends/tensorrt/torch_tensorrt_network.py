@@ -1,4 +1,4 @@
-"""The networks through torch-tensorrt: exported, compiled to one TensorRT engine, in float16."""
+"""The networks by torch-tensorrt: exported, then compiled to one TensorRT engine in float16."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from zerodce_rt.backends.tensorrt.engines import (
 from zerodce_rt.backends.tensorrt.importing import TorchTensorRT
 from zerodce_rt.network.checkpoint import Checkpoint
 
-NAME = "tensorrt"
+# To build an engine and use it for the first time.
 _USUAL_SECONDS = 30.0
 
 
 class TensorRTNetwork:
-    """An engine for each size of picture. Is a ``DeviceNetwork``."""
+    """An engine for each size of picture. Is a ``DeviceNetwork``.
+
+    Args:
+        api: torch-tensorrt, as ``importing.load`` returns it.
+    """
 
     def __init__(
         self, checkpoint: Checkpoint, device: torch.device, api: TorchTensorRT, cache: EngineCache
@@ -43,31 +47,31 @@ class TensorRTNetwork:
 
     def _key(self, height: int, width: int) -> EngineKey:
         return EngineKey(
-            backend=NAME, model=self._checkpoint.model, weights=weights_digest(self._checkpoint),
-            height=height, width=width, types="float16 to float16", target=this_target(),
-            gpu=torch.cuda.get_device_name(self.device),
+            backend="tensorrt", model=self._checkpoint.model,
+            weights=weights_digest(self._checkpoint), height=height, width=width,
+            target=this_target(), gpu=torch.cuda.get_device_name(self.device),
             driver="".join(nvidia_smi("driver_version")[:1]),
             versions={"torch": torch.__version__, **self._api.versions},
         )  # fmt: skip
 
     def _build(self, key: EngineKey) -> bytes:
-        # The type of the engine is that of the model: no option of torch-tensorrt's changes it.
+        # The engine is float16 because the model is; torch-tensorrt has no option for it.
         program, picture = exported(self._checkpoint, key.height, key.width, self.device)
         options = build_options(self._api, [picture])
-        if self._cache.folder is not None:  # else it is in a folder that everybody may write to
+        if self._cache.folder is not None:  # the default is a file in a folder open to all users
             timings = f"timings-{key.target}-{key.versions['tensorrt']}.bin"
             options["timing_cache_path"] = str(self._cache.folder / timings)
         try:
             return self._api.build(program, **options)
         except torch.cuda.OutOfMemoryError:
             raise
-        except Exception as error:  # of several kinds, by version
+        except Exception as error:  # no narrower: the type differs from version to version
             raise EngineRejected(f"cannot be built: {_one_line(error)}") from error
 
     def _use(self, key: EngineKey, plan: bytes, new: bool) -> DeviceEstimate:
         try:
             module = self._api.module(plan, **module_options(self._api))
-        except Exception as error:  # of several kinds, by version
+        except Exception as error:  # as above
             raise EngineRejected(_one_line(error)) from error
         estimate = partial(self._estimate, module)
         if new:
@@ -84,7 +88,7 @@ class TensorRTNetwork:
 def exported(
     checkpoint: Checkpoint, height: int, width: int, device: torch.device
 ) -> tuple[torch.export.ExportedProgram, Tensor]:
-    """The network in float16 as a graph of one size, and a picture of that size."""
+    """The network in float16 as a graph for pictures of one size, and a black one of that size."""
     model = dense_model(checkpoint).half().to(device)
     picture = torch.zeros((1, 3, height, width), dtype=torch.half, device=device)
     with torch.no_grad():
@@ -96,7 +100,11 @@ def _one_line(error: Exception) -> str:
 
 
 def build_options(api: TorchTensorRT, inputs: list[Tensor]) -> dict[str, Any]:
-    """What torch-tensorrt's conversion is called with: the whole network in one engine."""
+    """Arguments of ``TorchTensorRT.build``: the whole network in one engine.
+
+    Args:
+        inputs: of the size of the engine; their values do not matter.
+    """
     return {
         "arg_inputs": inputs, "device": api.device(gpu_id=0), "min_block_size": 1,
         "require_full_compilation": True, "immutable_weights": True,
@@ -104,9 +112,9 @@ def build_options(api: TorchTensorRT, inputs: list[Tensor]) -> dict[str, Any]:
 
 
 def module_options(api: TorchTensorRT) -> dict[str, Any]:
-    """What the module that runs an engine is made with."""
+    """Arguments of ``TorchTensorRT.module``."""
     return {
-        # The names of the model's argument, and of the first output.
+        # The name of the model's argument, and torch-tensorrt's name for the first output.
         "input_binding_names": ["image"], "output_binding_names": ["output0"], "name": "dce_net",
         "settings": api.settings(device=api.device(gpu_id=0)),
     }  # fmt: skip
