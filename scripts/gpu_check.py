@@ -46,7 +46,7 @@ from zerodce_rt.backends.cuda.runner import CUDARunner
 from zerodce_rt.backends.cuda.step import CUDAStep
 from zerodce_rt.backends.cuda.triton_network import TritonNetwork
 from zerodce_rt.backends.interfaces import DeviceNetwork
-from zerodce_rt.bench.stages import STREAM, stream
+from zerodce_rt.bench.stages import IN_FLIGHT, STREAM, stream
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.maps import iterate
 from zerodce_rt.curve.working_size import WorkingSize
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 Run = Callable[[], object]
 WIDTH, HEIGHT = 1920, 1080
-IN_FLIGHT = 4
 SETTINGS = ControlSettings(smoothing_seconds=0.25, max_level=0.5)
 
 

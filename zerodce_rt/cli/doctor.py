@@ -100,7 +100,7 @@ def _nvidia_lines() -> list[str]:
     """The card, what goes with it, and what to install for the rest."""
     from zerodce_rt.backends.cuda.driver import nvidia_driver_present, nvidia_smi
     from zerodce_rt.backends.tensorrt.engines import EngineCache
-    from zerodce_rt.backends.tensorrt.importing import mend
+    from zerodce_rt.backends.tensorrt.importing import install_command
 
     cards = nvidia_smi("name", "driver_version", "compute_cap")
     if cards:
@@ -111,7 +111,7 @@ def _nvidia_lines() -> list[str]:
         lines = [_line("no", "card", "no NVIDIA driver found")]
     for package, advice in (
         ("triton", _TRITON_ADVICE),
-        ("torch-tensorrt", mend()),
+        ("torch-tensorrt", install_command()),
         ("tensorrt_rtx", "for GeForce RTX cards: pip install 'zerodce-rt[rtx]'"),
     ):
         try:
