@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -56,6 +57,22 @@ def test_openvino_gives_the_maps_of_torch(model: str) -> None:
         assert maps.shape == expected.shape == (3 if model == "plus" else 24, *size)
         assert maps.dtype == np.float32
         np.testing.assert_allclose(maps, expected, atol=1e-4)
+
+
+def test_openvino_s_telemetry_is_never_imported(tmp_path: Path) -> None:
+    """It would report each use over the network; a stand-in for its package tells if it is."""
+    (tmp_path / "openvino_telemetry.py").write_text("raise SystemExit('it was imported')")
+    code = (
+        "import sys, numpy as np; from zerodce_rt import Enhancer;"
+        "Enhancer(backend='openvino')(np.zeros((20, 30, 3), np.uint8));"
+        "sys.exit('openvino_telemetry' in sys.modules)"
+    )
+    paths = os.pathsep.join([str(tmp_path), os.getcwd()])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": paths},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @both_models

@@ -100,7 +100,7 @@ def _nvidia_lines() -> list[str]:
     """The card, what goes with it, and what to install for the rest."""
     from zerodce_rt.backends.cuda.driver import nvidia_driver_present, nvidia_smi
     from zerodce_rt.backends.tensorrt.engines import EngineCache
-    from zerodce_rt.backends.tensorrt.importing import install_command
+    from zerodce_rt.backends.tensorrt.importing import advice
 
     cards = nvidia_smi("name", "driver_version", "compute_cap")
     if cards:
@@ -109,15 +109,15 @@ def _nvidia_lines() -> list[str]:
         lines = [_line("yes", "card", "unknown: nvidia-smi does not answer")]
     else:
         lines = [_line("no", "card", "no NVIDIA driver found")]
-    for package, advice in (
+    for package, remedy in (
         ("triton", _TRITON_ADVICE),
-        ("torch-tensorrt", install_command()),
+        ("torch-tensorrt", advice()),
         ("tensorrt_rtx", "for GeForce RTX cards: pip install 'zerodce-rt[rtx]'"),
     ):
         try:
             lines.append(_line("yes", package, version(package)))
         except PackageNotFoundError:
-            lines.append(_line("no", package, advice))
+            lines.append(_line("no", package, remedy))
     engines = list(EngineCache())
     size_mb = sum(engine.bytes for engine in engines) / 1e6
     lines.append(_line("", "engines", f"{len(engines)} in the cache, {size_mb:.1f} MB"))

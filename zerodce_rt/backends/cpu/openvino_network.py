@@ -6,6 +6,7 @@ export, and nothing has to be traced or converted at run time.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,13 +19,29 @@ from zerodce_rt.network.checkpoint import Checkpoint, Weights
 from zerodce_rt.network.wiring import connect
 
 _DEVICE = "CPU"
+_TELEMETRY = "openvino_telemetry"
+
+
+def _openvino() -> Any:
+    """The module ``openvino``, without its telemetry.
+
+    On import it reports its use over the network, by a package of its own; where that package is
+    missing, it does without.
+    """
+    hidden = _TELEMETRY not in sys.modules
+    if hidden:
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    finally:
+        if hidden:
+            del sys.modules[_TELEMETRY]
+    return openvino
 
 
 def probe() -> str:
     name = device_name()
-    import openvino
-
-    return f"OpenVINO {openvino.__version__.split('-')[0]}, {name}"
+    return f"OpenVINO {_openvino().__version__.split('-')[0]}, {name}"
 
 
 def device_name() -> str:
@@ -34,7 +51,7 @@ def device_name() -> str:
         BackendUnavailable: if OpenVINO is not installed, or finds no CPU that it can use.
     """
     try:
-        import openvino
+        openvino = _openvino()
     except (ImportError, OSError) as error:
         raise BackendUnavailable(
             f"openvino cannot be imported ({error}); pip install openvino"
@@ -72,9 +89,7 @@ class OpenVINOEstimator:
     name = "openvino"
 
     def __init__(self, checkpoint: Checkpoint, *, exact: bool) -> None:
-        import openvino
-
-        self._core = openvino.Core()
+        self._core = _openvino().Core()
         self._weights, self._parameters = checkpoint.weights, checkpoint.parameters
         fast = "BF16" in self._core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
         self._precision = "bf16" if fast and not exact else "f32"
@@ -93,15 +108,13 @@ class OpenVINOEstimator:
         return request.maps[0].copy()
 
     def _compile(self, height: int, width: int) -> _Request:
-        import openvino
-
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision}
         if height * width * self._parameters < _ONE_THREAD_MULTIPLICATIONS:
             options["INFERENCE_NUM_THREADS"] = "1"
         graph = build_graph(self._weights, height, width)
         request = self._core.compile_model(graph, _DEVICE, options).create_infer_request()
         image = np.zeros((1, 3, height, width), np.float32)
-        request.set_input_tensor(openvino.Tensor(image, shared_memory=True))
+        request.set_input_tensor(_openvino().Tensor(image, shared_memory=True))
         return _Request(image, request.get_output_tensor().data, request.infer)
 
 
@@ -118,8 +131,8 @@ class _Request(NamedTuple):
 
 def build_graph(weights: Weights, height: int, width: int) -> Any:
     """The network of ``network/model.py`` as an ``openvino.Model`` for one thumbnail size."""
-    import openvino
-    from openvino import opset8 as ops
+    openvino = _openvino()
+    ops = openvino.opset8
 
     def convolution(x: Any, name: str) -> Any:
         kernel = weights[f"{name}.weight"]

@@ -77,17 +77,17 @@ def _reason(error: Exception) -> str:
     words = " ".join(str(error).split()).split(". ")[0].rstrip(".")
     installed = _version("torch-tensorrt") or _version("torch-tensorrt-rtx")
     if installed is None:
-        return f"torch-tensorrt is not installed; {install_command()}"
+        return f"torch-tensorrt is not installed; {advice()}"
     if "not compiled with CUDA" in words:
         return "torch-tensorrt needs a CUDA build of PyTorch; install one from pytorch.org"
     if installed.split(".")[:2] != _torch_version().split(".")[:2]:
-        return f"torch-tensorrt {installed} does not match torch {_torch_version()}; {install_command()}"
+        return f"torch-tensorrt {installed} does not match torch {_torch_version()}; {advice()}"
     if isinstance(error, ImportError) or "libnvinfer" in words:
-        return f"TensorRT's own libraries are missing ({words}); {install_command()}"
-    return f"torch-tensorrt cannot be imported ({type(error).__name__}: {words}); {install_command()}"
+        return f"TensorRT's own libraries are missing ({words}); {advice()}"
+    return f"torch-tensorrt cannot be imported ({type(error).__name__}: {words}); {advice()}"
 
 
-def install_command() -> str:
+def advice() -> str:
     """What to install for the installed PyTorch; for GeForce RTX, what is on PyPI itself."""
     return (
         f"pip install '{matching()}' --extra-index-url https://pypi.nvidia.com, or for a GeForce "
