@@ -14,9 +14,7 @@ from pathlib import Path
 import torch
 
 from zerodce_rt import Enhancer, enhance_picture
-from zerodce_rt.training.losses import LossWeights
-from zerodce_rt.training.photos import Degradation
-from zerodce_rt.training.trainer import TrainingSettings, train
+from zerodce_rt.training import Degradation, LossWeights, TrainingSettings, train
 
 
 def main() -> None:

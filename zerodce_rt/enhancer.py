@@ -21,11 +21,11 @@ from zerodce_rt.backends.cpu.runner import CPURunner
 from zerodce_rt.backends.interfaces import Runner
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
-from zerodce_rt.errors import DeviceError, ZeroDCEError
+from zerodce_rt.errors import DeviceError
 from zerodce_rt.frame import Frame
 from zerodce_rt.inputs import enhance_image
-from zerodce_rt.names import DEFAULT_MAX_LEVEL, DEFAULT_MODEL, DEFAULT_WORKING_SIZE
-from zerodce_rt.network.checkpoint import Checkpoint, load_bundled, load_weights
+from zerodce_rt.names import DEFAULT_MAX_LEVEL, DEFAULT_WORKING_SIZE
+from zerodce_rt.network.checkpoint import load_network
 
 log = logging.getLogger(__name__)
 
@@ -431,21 +431,6 @@ class Enhancer:
             if self._runner is failed:  # no other frame has failed before
                 # Whatever else runs there has the same device.
                 self._runner = self._instead(error, gpu_backends())
-
-
-def load_network(model: str | None, weights: Path | str | None) -> Checkpoint:
-    """Our own weights of a model, or those of a file, which decides what model it is.
-
-    Raises:
-        ZeroDCEError: a file that cannot be read, or that holds another model.
-    """
-    checkpoint = load_weights(weights) if weights else load_bundled(model or DEFAULT_MODEL)
-    if model is not None and checkpoint.model != model:
-        raise ZeroDCEError(
-            f"{checkpoint.source}: holds weights of model {checkpoint.model!r}, "
-            f"not {model!r}; leave `model` out"
-        )
-    return checkpoint
 
 
 def _on_host(frame: Frame) -> bool:

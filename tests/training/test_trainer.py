@@ -24,10 +24,9 @@ from zerodce_rt.network.checkpoint import load_weights
 from zerodce_rt.network.model import MODELS
 from zerodce_rt.training.losses import LossWeights, illumination_smoothness
 from zerodce_rt.training.photos import Degradation, batch_at, find_photos, read_photo, to_tensor
+from zerodce_rt.training.settings import TrainingSettings, published_settings
 from zerodce_rt.training.trainer import (
-    TrainingSettings,
     initialise,
-    published_settings,
     train,
 )
 

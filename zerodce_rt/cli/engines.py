@@ -80,7 +80,7 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
         engine_key,
     )
     from zerodce_rt.curve.working_size import WorkingSize
-    from zerodce_rt.enhancer import load_network
+    from zerodce_rt.network.checkpoint import load_network
 
     if cache.folder is None:
         raise ZeroDCEError("there is no folder where engines could be kept")

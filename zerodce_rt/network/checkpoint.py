@@ -117,6 +117,21 @@ def load_weights(path: Path | str) -> Checkpoint:
     )
 
 
+def load_network(model: str | None, weights: Path | str | None) -> Checkpoint:
+    """Our own weights of a model, or those of a file, which decides what model it is.
+
+    Raises:
+        ZeroDCEError: a file that cannot be read, or that holds another model.
+    """
+    checkpoint = load_weights(weights) if weights else load_bundled(model or DEFAULT_MODEL)
+    if model is not None and checkpoint.model != model:
+        raise ZeroDCEError(
+            f"{checkpoint.source}: holds weights of model {checkpoint.model!r}, "
+            f"not {model!r}; leave `model` out"
+        )
+    return checkpoint
+
+
 def save_weights(path: Path, weights: Weights, *, metadata: dict[str, str]) -> None:
     """Write weights as safetensors.
 

@@ -10,6 +10,7 @@
 
 from zerodce_rt.training.losses import LossWeights
 from zerodce_rt.training.photos import Degradation
-from zerodce_rt.training.trainer import TrainingSettings, published_settings, train
+from zerodce_rt.training.settings import TrainingSettings, published_settings
+from zerodce_rt.training.trainer import train
 
 __all__ = ["Degradation", "LossWeights", "TrainingSettings", "published_settings", "train"]

@@ -6,9 +6,8 @@ import csv
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +22,6 @@ from zerodce_rt.names import LOSSES
 from zerodce_rt.network.checkpoint import Weights, save_weights
 from zerodce_rt.network.model import MODELS, CurveNet
 from zerodce_rt.progress import progress_bar
-from zerodce_rt.training.losses import LossWeights
 from zerodce_rt.training.photos import (
     Degradation,
     batch_at,
@@ -33,6 +31,7 @@ from zerodce_rt.training.photos import (
     to_image,
     to_tensor,
 )
+from zerodce_rt.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
 
@@ -40,97 +39,6 @@ SHEET_PHOTOS = 8
 RESUME_SUFFIX = ".resume.pt"
 LOG_EVERY = 20  # steps
 LOG_COLUMNS = ("step", "loss", *LOSSES, "learning_rate")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
-    """Everything that decides the result of a training run, besides the photographs.
-
-    The defaults are what trained best on our photographs. With the same settings, photographs and
-    machine, a run gives the same weights.
-
-    Attributes:
-        model: ``"plus"`` or ``"dcenet"``.
-        steps: optimiser steps, 1 or more.
-        batch_size: samples per step, 1 or more.
-        size: side of the square samples in pixels, 32 or more.
-        learning_rate: of Adam, above 0; the highest one if ``one_cycle``.
-        one_cycle: raise the learning rate from a low one, then lower it to almost 0 (PyTorch's
-            ``OneCycleLR``). False keeps it constant.
-        weight_decay: of Adam (an L2 penalty), 0 or more.
-        gradient_clip: norm that gradients are scaled down to, above 0; ``math.inf`` is off.
-        published_init: draw the first weights from N(0, 0.02), as the published programs do,
-            instead of Kaiming's distribution with small weights in the last layer.
-        seed: of all random numbers, from -2^63 to 2^64 - 1.
-        loss: weights and forms of the losses.
-        degradation: how photographs are darkened.
-
-    Raises:
-        ValueError: a setting outside its range.
-    """
-
-    model: str = "plus"
-    steps: int = 5000
-    batch_size: int = 8
-    size: int = 112
-    learning_rate: float = 2e-3
-    one_cycle: bool = True
-    weight_decay: float = 0.0
-    gradient_clip: float = 1.0
-    published_init: bool = False
-    seed: int = 0
-    loss: LossWeights = field(default_factory=LossWeights)
-    degradation: Degradation = field(default_factory=Degradation)
-
-    def __post_init__(self) -> None:
-        _check_model(self.model)
-        for name, least in (("steps", 1), ("batch_size", 1), ("size", 32)):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"`{name}` must be at least {least}, not {value}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"`learning_rate` must be above 0, not {self.learning_rate}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"`weight_decay` must be 0 or more, not {self.weight_decay}")
-        if not self.gradient_clip > 0:
-            raise ValueError(f"`gradient_clip` must be above 0, not {self.gradient_clip}")
-        if not -(2**63) <= self.seed < 2**64:
-            raise ValueError(f"`seed` must be between -2^63 and 2^64 - 1, not {self.seed}")
-
-
-def published_settings(model: str = "plus", **changes: Any) -> TrainingSettings:
-    """The settings of the published programs: Adam at a constant 1e-4, first weights N(0, 0.02).
-
-    Those train on pictures of many exposures and darken none. If your photographs are well lit,
-    pass ``degradation=Degradation()``.
-
-    Args:
-        model: ``"plus"`` or ``"dcenet"``.
-        changes: fields of ``TrainingSettings`` that differ.
-
-    Raises:
-        ValueError: a setting outside its range.
-    """
-    _check_model(model)
-    # Our losses are means. The programs' spatial loss is a sum over four neighbours, and their
-    # smoothness twice a sum over the channels.
-    smoothness = (200.0 if model == "dcenet" else 1600.0) * 2 * MODELS[model].map_channels
-    defaults: dict[str, Any] = {
-        "model": model,
-        "size": 256,
-        "learning_rate": 1e-4,
-        "one_cycle": False,
-        "weight_decay": 1e-4,
-        "gradient_clip": 0.1,
-        "published_init": True,
-        "loss": LossWeights(spatial=4.0, colour=5.0, smoothness=smoothness, agreement=0.0),
-        "degradation": Degradation(probability=0.0),
-    }
-    return TrainingSettings(**(defaults | changes))
-
-
-def _check_model(model: str) -> None:
-    if model not in MODELS:
-        raise ValueError(f"`model` must be one of {', '.join(MODELS)}, not {model!r}")
 
 
 def initialise(model: CurveNet, *, published: bool) -> None:
