@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -76,10 +75,7 @@ def report() -> str:
     lines += ["", "live:", *_live_lines()]
     lines += ["", "packages:"]
     for package in _PACKAGES:
-        try:
-            lines.append(_line("yes", package, version(package)))
-        except PackageNotFoundError:
-            lines.append(_line("no", package, f"pip install {package}"))
+        lines.append(_package_line(package, f"pip install {package}"))
     return "\n".join(lines)
 
 
@@ -114,10 +110,7 @@ def _nvidia_lines() -> list[str]:
         ("torch-tensorrt", advice()),
         ("tensorrt_rtx", "for GeForce RTX cards: pip install 'zerodce-rt[rtx]'"),
     ):
-        try:
-            lines.append(_line("yes", package, version(package)))
-        except PackageNotFoundError:
-            lines.append(_line("no", package, remedy))
+        lines.append(_package_line(package, remedy))
     engines = list(EngineCache())
     size_mb = sum(engine.bytes for engine in engines) / 1e6
     lines.append(_line("", "engines", f"{len(engines)} in the cache, {size_mb:.1f} MB"))
@@ -139,6 +132,16 @@ def _live_lines() -> list[str]:
     else:
         virtual = _line("yes", "virtual camera", "if this system has a driver for it")
     return [window, *(cameras or [_line("no", "camera", "none found")]), virtual]
+
+
+def _package_line(package: str, remedy: str) -> str:
+    """The version of a package, or what to do about its absence."""
+    from importlib.metadata import PackageNotFoundError, version  # 20 ms, which --help can spare
+
+    try:
+        return _line("yes", package, version(package))
+    except PackageNotFoundError:
+        return _line("no", package, remedy)
 
 
 def _line(mark: str, name: str, text: str) -> str:

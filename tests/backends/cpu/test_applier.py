@@ -149,7 +149,8 @@ def test_closing_ends_the_threads() -> None:
     others = set(threading.enumerate())
     applier = create_applier("cpu", threads=3)
     applier.apply(frame, random_maps(1, 2, 2), frame.empty_like())
-    own = [t for t in threading.enumerate() if t not in others]
+    started = [t for t in threading.enumerate() if t not in others]
+    own = [t for t in started if t.name.startswith("zerodce-apply")]  # one may time compiling
     assert own
     applier.close()
     applier.close()
