@@ -46,8 +46,8 @@ def open_feed(
     """The images of a camera, a stream or a file, which is opened when the feed is iterated.
 
     Args:
-        source: a camera's number (0 or ``"0"``) or device path, a URL with one of ``SCHEMES``,
-            or the path of a video file.
+        source: a camera's number (0 or ``"0"``) or device path, a URL (rtsp, http, rtmp, rtp,
+            udp, tcp, srt, or the secure form of one), or the path of a video file.
         camera: what to ask of a camera; default: 1280x720 at 30 frames a second.
         hold: keeps a camera from lowering its frame rate; the caller calls its ``restore``.
 

@@ -37,13 +37,14 @@ class LiveSettings:
 
     Attributes:
         window: open a window; without one, there must be another output.
-        view: what the window shows first, one of ``VIEWS``.
+        view: what the window shows first: ``"enhanced"``, ``"original"``, ``"split"`` or
+            ``"side"``.
         mirror: swap left and right in the window.
         overlay: show figures in the window.
         full_screen: begin with a window in full screen.
         folder: where the snapshots and recordings of the window's keys go.
-        record: file to record to from the start, one of ``recorder.SUFFIXES``; an existing one
-            is replaced.
+        record: file to record to from the start (.mp4, .mov or .mkv); an existing one is
+            replaced.
         virtual_camera: send the images to a virtual camera (needs the extra ``vcam``).
         rate: nominal frames a second of the source, recordings and the virtual camera.
         seconds: end after that time; default: go on.
@@ -83,7 +84,7 @@ def run_live(
     end it.
 
     Args:
-        feed: see ``feeds.open_feed``.
+        feed: what ``open_feed`` returns.
         enhancer: one for video; the window's keys change its strength.
         settings: how the session begins, and where its images go; default: a window.
         outputs: get every enhanced image besides the window and what the settings name, whatever
@@ -92,8 +93,8 @@ def run_live(
     Raises:
         ZeroDCEError: what people can mend, such as a source that cannot be opened, or a recording
             that broke off.
-        ValueError: without a window, if there is no output; or the file to record to has a
-            suffix that is not one of ``recorder.SUFFIXES``.
+        ValueError: without a window, if there is no output; or the name of the file to record to
+            does not end in .mp4, .mov or .mkv.
         Exception: whatever one of ``outputs`` raises.
     """
     settings = settings or LiveSettings()
