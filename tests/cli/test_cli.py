@@ -96,7 +96,7 @@ def test_folder_without_failures_succeeds(tmp_path: Path) -> None:
         (["enhance", "night.mp4", "--codec", "betamax"], 2, "h264"),
         (["enhance", "night.mp4", "--crf", "99"], 2, "crf must be between"),
         (["enhance", "night.mp4", "--preset", "warp"], 2, "veryfast"),
-        (["enhance", "night.mp4", "--start", "5", "--end", "2"], 2, "before end"),
+        (["enhance", "night.mp4", "--start", "5", "--end", "2"], 2, "before --end"),
         (["enhance", "night.mp4", "--start", "50"], 1, "between --start and --end"),
         (["enhance", "night.mp4", "--working-size", "huge"], 2, "'1/12'"),
         (["enhance", "night.mp4", "--backend", "abacus"], 1, "openvino"),

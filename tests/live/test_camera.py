@@ -313,7 +313,7 @@ def test_sources_have_names_without_passwords(source: str, name: str) -> None:
         ("ftp://me:secret@host/x", r"^ftp://host/x: unknown kind"),
         ("photo.JPG", "is not a video; 'zerodce-rt enhance' takes pictures"),
         ("tests", "is not a video; 'zerodce-rt enhance' takes pictures and folders"),
-        ("/dev/video99", r"/dev/video99: no such camera; `list_cameras` shows those there are"),
+        ("/dev/video99", r"/dev/video99: no such camera; `list_cameras` shows which there are"),
     ],
 )
 def test_sources_that_cannot_be_opened(

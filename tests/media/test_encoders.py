@@ -45,10 +45,10 @@ def test_crf_is_given_to_nvenc_as_cq() -> None:
     [
         ({"codec": "betamax"}, "unknown video codec 'betamax'; valid: h264, h265, "),
         ({"codec": "aac"}, "unknown video codec 'aac'"),
-        ({"crf": -1}, "crf must be between 0 and 63, not -1"),
-        ({"crf": 64}, "crf must be between 0 and 63, not 64"),
-        ({"preset": "warp"}, "preset must be one of ultrafast, .*, placebo, not 'warp'"),
-        ({"codec": "h265", "preset": "8"}, "preset must be one of"),
+        ({"crf": -1}, "`crf` must be between 0 and 63, not -1"),
+        ({"crf": 64}, "`crf` must be between 0 and 63, not 64"),
+        ({"preset": "warp"}, "`preset` must be one of ultrafast, .*, placebo, not 'warp'"),
+        ({"codec": "h265", "preset": "8"}, "`preset` must be one of"),
     ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, Any], message: str) -> None:

@@ -59,7 +59,7 @@ def open_feed(
     device = camera_device(source)
     if device is not None:
         if isinstance(device, str) and sys.platform == "linux" and not Path(device).exists():
-            raise ZeroDCEError(f"{device}: no such camera; `list_cameras` shows those there are")
+            raise ZeroDCEError(f"{device}: no such camera; `list_cameras` shows which there are")
         settings = camera or CameraSettings()
         advice = "" if hold else "cameras slow down in the dark, unless `keep_fps` forbids it"
         name = camera_name(device)

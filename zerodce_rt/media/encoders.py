@@ -57,13 +57,13 @@ class EncoderSettings:
 
     def __post_init__(self) -> None:
         if self.crf is not None and not 0 <= self.crf <= 63:
-            raise ValueError(f"crf must be between 0 and 63, not {self.crf:g}")
+            raise ValueError(f"`crf` must be between 0 and 63, not {self.crf:g}")
         if self.codec is not None:
             find_encoder(self.codec)
         x26x = self.codec is None or CODECS.get(self.codec, self.codec) in ("libx264", "libx265")
         if self.preset is not None and x26x and self.preset not in X26X_PRESETS:
             valid = ", ".join(X26X_PRESETS)
-            raise ValueError(f"preset must be one of {valid}, not {self.preset!r}")
+            raise ValueError(f"`preset` must be one of {valid}, not {self.preset!r}")
 
     def encoder_for(self, suffix: str, bits: int) -> str:
         """Name of the FFmpeg encoder on the CPU.

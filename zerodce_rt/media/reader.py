@@ -48,7 +48,7 @@ class Span:
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
             raise ValueError(
-                f"start must be 0 or more and before end, not {self.start:g} and {self.end:g}"
+                f"`start` must be 0 or more and before `end`, not {self.start:g} and {self.end:g}"
             )
 
 
