@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from tests.support.media import write_video
+from zerodce_rt.backends.cuda.driver import nvidia_driver_present
 from zerodce_rt.cli import main
 
 # The tests' own processes must not fight over the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if not nvidia_driver_present():
+    # Triton reads it once, when the first test imports it (see support/agreement.py).
+    os.environ["TRITON_INTERPRET"] = "1"
 
 VideoMaker = Callable[..., Path]
 

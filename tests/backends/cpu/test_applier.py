@@ -184,7 +184,7 @@ def test_slow_compilation_is_reported_once(
         time.sleep(0.1)
 
     monkeypatch.setattr(applier, "_in_bands", slow)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="zerodce_rt"):
         applier.apply(frame, random_maps(1, 2, 2), frame.empty_like())
         applier.apply(frame, random_maps(1, 2, 2), frame.empty_like())
     assert caplog.text.count("compiling") == 1
