@@ -25,7 +25,7 @@ Importing `zerodce_rt` is light: torch, PyAV, OpenVINO and Numba are loaded when
 needed. Short programs that use all of this are in [examples/](../examples/).
 
 Errors: `ValueError` and `TypeError` for arguments that are wrong; `ZeroDCEError` for everything
-that a person can mend (files, devices, missing packages), with one line that says how.
+that the user can fix (files, devices, missing packages), with one line that says how.
 """
 
 SECTIONS: dict[str, dict[str, str]] = {
@@ -36,7 +36,8 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Errors": {"zerodce_rt": "ZeroDCEError DeviceError"},
     "Live": {
-        "zerodce_rt.live": "run_live open_feed LiveSettings CameraSettings Output",
+        "zerodce_rt.live": "run_live open_feed Feed LiveSettings CameraSettings list_cameras "
+        "FrameRateHold Output",
     },
     "Training": {
         "zerodce_rt.training": "train TrainingSettings LossWeights Degradation published_settings",

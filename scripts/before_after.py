@@ -1,7 +1,7 @@
 """Draw the README's before/after picture, with the program itself.
 
 Each clip is darkened as a camera in the dark would see it (linear light, sensor noise, 8 bits) and
-encoded with H.264; ``enhance_video`` makes it bright. Shown is one frame of what the encoder made
+encoded with H.264; ``enhance_video`` brightens it. Shown is one frame of what the encoder made
 of either. The room is the scene of ``zerodce-rt demo``, which is dark by itself.
 
     python scripts/before_after.py docs/before_after.jpg CLIP [CLIP ...]

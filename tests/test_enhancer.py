@@ -362,7 +362,7 @@ def _error_in_child(shared: Enhancer, answers: Any) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_is_told_instead_of_waiting_for_ever(plain: Enhancer) -> None:
+def test_a_fork_raises_instead_of_waiting_for_ever(plain: Enhancer) -> None:
     plain(dark())
     context = multiprocessing.get_context("fork")
     answers = context.Queue()

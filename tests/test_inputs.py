@@ -68,7 +68,7 @@ def test_an_image_may_be_its_own_out(enhancer: Enhancer) -> None:
     "out", [np.zeros((24, 41, 3), np.uint8), np.zeros((24, 40, 3), np.uint16), [1], torch.zeros(3)]
 )
 def test_an_out_that_does_not_fit_is_refused(enhancer: Enhancer, out: Any) -> None:
-    with pytest.raises(ValueError, match=r"out must be .* \(24, 40, 3\) and uint8"):
+    with pytest.raises(ValueError, match=r"`out` must be .* \(24, 40, 3\) and uint8"):
         enhancer(dark(), out=out)
 
 
@@ -127,7 +127,7 @@ def test_a_batch_of_tensors_with_out(enhancer: Enhancer) -> None:
     assert enhancer(batch, order="bgr", out=out) is out
     for one, image in zip(out, batch, strict=True):
         assert torch.equal(one, enhancer(image, order="bgr"))
-    with pytest.raises(ValueError, match="out must be a tensor"):
+    with pytest.raises(ValueError, match="`out` must be a tensor"):
         enhancer(batch, out=out[0])
 
 
@@ -265,9 +265,9 @@ def test_the_end_of_a_video_in_opencv(enhancer: Enhancer, tmp_path: Path) -> Non
 @pytest.mark.parametrize("kind", ["pil", "av"])
 def test_what_only_arrays_have_is_refused_elsewhere(enhancer: Enhancer, kind: str) -> None:
     image: Any = Image.fromarray(dark()) if kind == "pil" else video_frame("yuv420p")
-    with pytest.raises(ValueError, match="order is for arrays and tensors"):
+    with pytest.raises(ValueError, match="`order` is for arrays and tensors"):
         enhancer(image, order="bgr")
-    with pytest.raises(TypeError, match="out is for arrays and tensors"):
+    with pytest.raises(TypeError, match="`out` is for arrays and tensors"):
         enhancer(image, out=image)
 
 
@@ -312,7 +312,7 @@ def test_a_missing_time_is_reported_where_it_matters(enhancer: Enhancer) -> None
     for options in ({"smoothing_seconds": 0.2}, {"estimate_seconds": 0.1}):
         calm = Enhancer(working_size=32, backend="torch", **options)  # type: ignore[arg-type]
         for image in (dark(), as_tensor(dark(), torch.float32), video_frame("yuv420p")):
-            with pytest.raises(ValueError, match="give seconds=, or make the enhancer with fps="):
+            with pytest.raises(ValueError, match="give `seconds`, or make the enhancer with `fps`"):
                 calm(image)
         calm(video_frame("yuv420p", seconds=Fraction(1, 2)))
         for bad in (float("nan"), float("inf")):

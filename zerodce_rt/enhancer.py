@@ -1,4 +1,4 @@
-"""The class that people use: an image in, the same image bright out."""
+"""The public class: an image in, the same image enhanced out."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ class Enhancer:
 
     @property
     def settings(self) -> ControlSettings:
-        """All that may be changed between images, as one value."""
+        """The settings that may be changed between images, as one read-only value."""
         return self._settings
 
     @property
@@ -306,9 +306,12 @@ class Enhancer:
             pixel format, tags and pts.
 
         Raises:
-            TypeError: for another kind of image.
+            TypeError: for another kind of image, or ``out`` with one that is neither array nor
+                tensor.
             ValueError: for a shape, dtype, range or mode that is not taken, or no time where one
                 is needed.
+            ZeroDCEError: for an HDR frame.
+            RuntimeError: if the enhancer is closed, or was made before a fork.
         """
         return enhance_image(self, image, order=order, seconds=seconds, out=out)
 
@@ -328,7 +331,8 @@ class Enhancer:
 
         Args:
             source: must not change until the frame is done, unless it is on the GPU.
-            target: of the same size, and with the same samples if in another layout.
+            target: of the same format and size; on a GPU, also of another layout with the same
+                samples (``nv12`` and ``yuv420p``).
             seconds: as for ``enhance``.
 
         Returns:
@@ -381,11 +385,11 @@ class Enhancer:
             if self._follows:
                 raise ValueError(
                     "this enhancer follows a video over time, and this image has none: give "
-                    "seconds=, or make the enhancer with fps="
+                    "`seconds`, or make the enhancer with `fps`"
                 )
             return None
         if not math.isfinite(seconds):
-            raise ValueError(f"seconds must be a finite number, not {seconds}")
+            raise ValueError(f"`seconds` must be a finite number, not {seconds}")
         if self._fps is not None:
             self._next_seconds = float(seconds + 1 / self._fps)
         return float(seconds)

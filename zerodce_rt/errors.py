@@ -9,8 +9,9 @@ class ZeroDCEError(Exception):
     """What was wrong, with which file or device, and what to do, in one line.
 
     Messages name settings as in Python, in backquotes: "exists already; use `overwrite=True` to
-    replace it". The command line shows them as its options, prints the message, and exits with 1;
-    any other exception is a defect and shows where it came from with ``--debug``.
+    replace it". The command line shows them as its options, prints the message, and exits with 1,
+    as it does for ValueError, OSError and MemoryError; any other exception is a defect. With
+    ``--debug``, all show where they came from.
     """
 
 
@@ -19,4 +20,4 @@ class UsageError(ZeroDCEError):
 
 
 class DeviceError(ZeroDCEError):
-    """A GPU is out of memory, was lost, or computes something wrong."""
+    """A ``ZeroDCEError``: a GPU is out of memory, was lost, or computes wrong results."""

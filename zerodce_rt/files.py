@@ -78,7 +78,7 @@ def enhance_video(
     Args:
         source: a file that FFmpeg reads.
         output: a file name; its ending chooses the container (.mp4, .mkv, .mov, .webm, ...).
-        enhancer: default: ``Enhancer.for_video()``.
+        enhancer: default: ``Enhancer.for_video()``. It starts a new scene.
         strength: 0 (unchanged) to 1 (default) of the default enhancer.
         start, end: the part to keep, in seconds from the beginning; default: all of it.
         codec: ``"h264"`` (default), ``"h265"`` (default from 10 bits), ``"av1"``, ``"vp9"``
@@ -91,18 +91,19 @@ def enhance_video(
         hwaccel: decode with NVDEC and encode with NVENC where the GPU can; what it cannot is
             reported in the log, and done on the CPU.
         overwrite: replace an existing output.
-        progress: called from a worker thread after each frame.
+        progress: called from a worker thread after each frame, with the frames done and the
+            frames expected (None if the file does not say).
 
     Returns:
         The output's path and number of frames.
 
     Raises:
-        ZeroDCEError: anything about the files that a person can mend. No output is left then.
+        ZeroDCEError: a problem with the files that the user can fix; no output is left.
         ValueError: a setting outside its range, or given twice.
     """
     source, output = Path(source), Path(output)
     if compare is not None and compare not in COMPARE_MODES:
-        raise ValueError(f"compare must be one of {', '.join(COMPARE_MODES)}, not {compare!r}")
+        raise ValueError(f"`compare` must be one of {', '.join(COMPARE_MODES)}, not {compare!r}")
     encoder = _encoder_settings(encoder, codec, crf, preset, hwaccel=hwaccel)
     span = _span(span, start, end)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
@@ -156,8 +157,8 @@ def enhance_picture(
         overwrite: replace an existing output.
 
     Raises:
-        ZeroDCEError: anything about the files that a person can mend. No output is left then.
-        ValueError: a setting outside its range, or a strength beside an enhancer of its own.
+        ZeroDCEError: a problem with the files that the user can fix; no output is left.
+        ValueError: a setting outside its range, or ``strength`` together with ``enhancer``.
     """
     source, output = Path(source), Path(output)
     check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
@@ -185,7 +186,7 @@ def _enhancer(
 ) -> Enhancer:
     """The enhancer that was given, or a default one of a strength."""
     if given is not None and strength is not None:
-        raise ValueError("give the strength to the enhancer, or no enhancer")
+        raise ValueError("give `strength` or `enhancer`, not both")
     if given is not None:
         return given
     return make(strength=1.0 if strength is None else strength)
@@ -198,13 +199,13 @@ def _encoder_settings(
     if given is None:
         given = EncoderSettings(codec=codec, crf=crf, preset=preset)
     elif (codec, crf, preset) != (None, None, None):
-        raise ValueError("give codec, crf and preset, or encoder, not both")
+        raise ValueError("give `codec`, `crf` and `preset`, or `encoder`, not both")
     return replace(given, gpu=True) if hwaccel else given
 
 
 def _span(given: Span | None, start: float | None, end: float | None) -> Span:
     if given is not None and (start, end) != (None, None):
-        raise ValueError("give start and end, or span, not both")
+        raise ValueError("give `start` and `end`, or `span`, not both")
     if given is not None:
         return given
     bounds = {"start": start, "end": end}

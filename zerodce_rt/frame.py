@@ -92,7 +92,7 @@ class Colour:
     def __post_init__(self) -> None:
         if self.matrix not in LUMA_WEIGHTS:
             valid = ", ".join(LUMA_WEIGHTS)
-            raise ValueError(f"matrix must be one of {valid}, not {self.matrix!r}")
+            raise ValueError(f"`matrix` must be one of {valid}, not {self.matrix!r}")
 
     def levels(self, bits: int) -> tuple[float, float, float, float]:
         """Codes of samples: luma's black and its distance to white, chroma's zero and its span.
@@ -152,7 +152,16 @@ class Frame:
         return replace(self, planes=tuple(np.empty_like(p) for p in self.planes))
 
     def copy_to(self, target: Frame) -> None:
-        """Copy the picture, but not its padding, to a frame of the same format and size."""
+        """Copy the picture, but not its padding, to a frame of the same format and size.
+
+        Raises:
+            ValueError: for another format or size.
+        """
+        if (self.format, self.width, self.height) != (target.format, target.width, target.height):
+            raise ValueError(
+                f"{self.format.name} {self.width}x{self.height} cannot be copied to "
+                f"{target.format.name} {target.width}x{target.height}"
+            )
         shapes = plane_shapes(self.format, self.width, self.height)
         for source, out, (_, samples) in zip(self.planes, target.planes, shapes, strict=True):
             out[:, :samples] = source[:, :samples]
@@ -194,7 +203,7 @@ def from_array(image: NDArray[Any], *, order: str = "rgb") -> Frame:
     """
     names = {"uint8": "24", "uint16": "48le", "float32": "f32le"}
     if order not in ("rgb", "bgr"):
-        raise ValueError(f"order must be 'rgb' or 'bgr', not {order!r}")
+        raise ValueError(f"`order` must be 'rgb' or 'bgr', not {order!r}")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"a frame must have shape (height, width, 3), not {image.shape}")
     if image.dtype.name not in names:

@@ -50,7 +50,7 @@ def enhance_image(
     if _is(image, "torch", "Tensor"):
         return _enhance_tensor(enhancer, image, order, seconds, out)
     if out is not None:
-        raise TypeError(f"out is for arrays and tensors, not for {_kind(image)}")
+        raise TypeError(f"`out` is for arrays and tensors, not for {_kind(image)}")
     if _is(image, "PIL.Image", "Image"):
         _check_rgb(order)
         return _enhance_pil(enhancer, image, _one_time(seconds))
@@ -117,12 +117,14 @@ def _refusal(image: Any) -> str:
 
 def _check_rgb(order: str) -> None:
     if order != "rgb":
-        raise ValueError(f"order is for arrays and tensors; this image has its own, not {order!r}")
+        raise ValueError(
+            f"`order` is for arrays and tensors; this image has its own, not {order!r}"
+        )
 
 
 def _one_time(seconds: Times) -> float | None:
     if isinstance(seconds, Sequence):
-        raise ValueError("seconds must be one number for one image, not a sequence")
+        raise ValueError("`seconds` must be one number for one image, not a sequence")
     return seconds
 
 
@@ -131,7 +133,7 @@ def _times(seconds: Times, count: int) -> Iterator[float | None]:
     if seconds is None:
         return iter([None] * count)
     if not isinstance(seconds, Sequence) or len(seconds) != count:
-        raise ValueError(f"seconds must be a sequence of {count} numbers, one for each image")
+        raise ValueError(f"`seconds` must be a sequence of {count} numbers, one for each image")
     return iter(seconds)
 
 
@@ -142,10 +144,10 @@ def _enhance_array(
         out = np.empty(image.shape, image.dtype.newbyteorder("="))
     elif not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (image.shape, image.dtype):
         raise ValueError(
-            f"out must be a NumPy array of shape {image.shape} and {image.dtype}, as the image"
+            f"`out` must be a NumPy array of shape {image.shape} and {image.dtype}, as the image"
         )
     elif not out.flags.writeable:
-        raise ValueError("out cannot be written to")
+        raise ValueError("`out` cannot be written to")
     if image.ndim == 4:
         times = _times(seconds, len(image))
         for one, one_out, moment in zip(image, out, times, strict=True):
@@ -203,7 +205,7 @@ def _enhance_tensor(
     )
     if not same:
         raise ValueError(
-            f"out must be a tensor of shape {tuple(image.shape)}, {image.dtype} on "
+            f"`out` must be a tensor of shape {tuple(image.shape)}, {image.dtype} on "
             f"{image.device}, as the image"
         )
     with torch.no_grad():
@@ -228,7 +230,7 @@ def _enhance_on_device(
         _check_range(float(packed.min()), float(packed.max()))
     suffix = {"torch.uint8": "24", "torch.uint16": "48le", "torch.float32": "f32le"}
     if order not in ("rgb", "bgr"):
-        raise ValueError(f"order must be 'rgb' or 'bgr', not {order!r}")
+        raise ValueError(f"`order` must be 'rgb' or 'bgr', not {order!r}")
     format = FORMATS[order + suffix[str(packed.dtype)]]
     times = _times(seconds, batch[0]) if batch else iter([_one_time(seconds)])
     sources = packed.reshape(-1, height, 3 * width)
@@ -264,7 +266,7 @@ def _enhance_pil(enhancer: FrameEnhancer, image: Any, seconds: float | None) -> 
 
 
 def _enhance_dlpack(enhancer: FrameEnhancer, image: Any, order: str, seconds: Times) -> Any:
-    """Whatever hands its memory over by DLPack: back in its own library, if that has a way."""
+    """An array shared by DLPack; returned in its own library if that can import DLPack."""
     cpu = 1  # DLDeviceType.kDLCPU
     bright: Any
     if image.__dlpack_device__()[0] == cpu:

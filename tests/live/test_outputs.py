@@ -229,7 +229,7 @@ def test_a_missing_package_is_reported(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
     assert live(make_video(), "--virtual-camera") == EXIT_FAILURE
-    assert "pip install 'zerodce-rt[vcam]'" in one_line(capfd.readouterr().err)
+    assert "pip install pyvirtualcam" in one_line(capfd.readouterr().err)
 
 
 def test_the_real_pyvirtualcam(make_video: VideoMaker, capfd: pytest.CaptureFixture[str]) -> None:

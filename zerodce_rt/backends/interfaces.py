@@ -1,4 +1,4 @@
-"""What backends are made of: the protocols that meet between the rooms.
+"""What backends are made of: the protocols that the other packages rely on.
 
 Imports nothing heavy, so that the backends can be listed without NumPy.
 """
@@ -114,7 +114,8 @@ class Runner(Protocol):
 
         Args:
             source: must not change until the frame is done, unless it is on the device.
-            target: of the same size, and with the same samples if in another layout.
+            target: of the same format and size; on a GPU, also of another layout with the same
+                samples (``nv12`` and ``yuv420p``).
             seconds: the frame's time; None for a picture without one, which stands alone.
 
         Returns:

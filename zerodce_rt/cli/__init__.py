@@ -1,4 +1,4 @@
-"""The command line: ``zerodce-rt live | enhance | demo | bench | train | doctor``.
+"""The command line: ``zerodce-rt live | enhance | demo | bench | train | engines | doctor``.
 
 Each command has a module with its options and what it does; only the one that runs brings its
 heavy modules, so that ``--help`` is immediate.
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; nothing was left half-written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, such as head, has had enough
+    except BrokenPipeError:  # the reader of our output, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     except (ZeroDCEError, ValueError, OSError, MemoryError) as error:
@@ -76,7 +76,7 @@ def console() -> NoReturn:
     except SystemExit as stop:  # argparse
         code = int(stop.code or 0)
     for stream in (sys.stdout, sys.stderr):
-        # Whoever read it may have gone.
+        # The reading end of the pipe may be closed.
         with contextlib.suppress(OSError):
             stream.flush()
     os._exit(code)

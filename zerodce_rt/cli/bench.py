@@ -123,7 +123,7 @@ def _show_machine() -> str:
     """Log what is measured on.
 
     Returns:
-        The processor's name.
+        The CPU's name.
     """
     from zerodce_rt.bench.hardware import hardware, versions
 

@@ -43,7 +43,7 @@ def report() -> str:
 
     lines = [
         f"zerodce-rt {__version__}, Python {platform.python_version()}, {platform.platform()}",
-        f"processor: {processor()}",
+        f"CPU: {processor()}",
         "",
         "backends (auto takes the first that works):",
     ]
@@ -108,7 +108,7 @@ def _nvidia_lines() -> list[str]:
     for package, remedy in (
         ("triton", _TRITON_ADVICE),
         ("torch-tensorrt", advice()),
-        ("tensorrt_rtx", "for GeForce RTX cards: pip install 'zerodce-rt[rtx]'"),
+        ("tensorrt_rtx", "for GeForce RTX cards: pip install tensorrt_rtx"),
     ):
         lines.append(_package_line(package, remedy))
     engines = list(EngineCache())
@@ -128,7 +128,7 @@ def _live_lines() -> list[str]:
         window = _line("no", "window", str(error))
     cameras = [_line("yes", "camera", camera) for camera in list_cameras()]
     if find_spec("pyvirtualcam") is None:
-        virtual = _line("no", "virtual camera", "pip install 'zerodce-rt[vcam]'")
+        virtual = _line("no", "virtual camera", "pip install pyvirtualcam")
     else:
         virtual = _line("yes", "virtual camera", "if this system has a driver for it")
     return [window, *(cameras or [_line("no", "camera", "none found")]), virtual]

@@ -40,7 +40,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--crf", type=float, metavar="N", help="quality, lower is better (default: 18 for h264)"
     )
     video.add_argument(
-        "--preset", metavar="NAME", help="the encoder's speed preset (default: veryfast)"
+        "--preset",
+        metavar="NAME",
+        help="the encoder's speed preset (default: veryfast for h264 and h265)",
     )
     video.add_argument(
         "--hwaccel", action="store_true",

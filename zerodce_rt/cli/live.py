@@ -58,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     outputs.add_argument("--overwrite", action="store_true", help="replace an existing recording")
     outputs.add_argument(
         "--virtual-camera", action="store_true",
-        help="offer the enhanced picture to other programs as a camera (needs zerodce-rt[vcam])",
+        help="offer the enhanced picture to other programs as a camera (needs pyvirtualcam)",
     )  # fmt: skip
     outputs.add_argument(
         "-o", "--output", type=Path, default=Path(), metavar="FOLDER",

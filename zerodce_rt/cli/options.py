@@ -99,6 +99,8 @@ def as_options(text: str) -> str:
 
     def option(match: re.Match[str]) -> str:
         name, value = match[1].replace("_", "-"), (match[2] or "").strip("'\"")
+        if value == "False":
+            return f"--no-{name}"
         return f"--{name}" if value in ("", "True") else f"--{name} {value}"
 
     return re.sub(r"`(\w+)(?:=([^`]*))?`", option, text)

@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show details, and tracebacks")
 
     parser = argparse.ArgumentParser(
-        prog="zerodce-rt", description="Make dark video and pictures bright, in real time."
+        prog="zerodce-rt", description="Brighten dark video and pictures in real time."
     )
     parser.add_argument("--version", action="version", version=f"zerodce-rt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

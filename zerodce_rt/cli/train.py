@@ -30,8 +30,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="default: what trained best here; published: the settings of the papers' programs",
     )  # fmt: skip
     parser.add_argument("--steps", type=int, help="optimiser steps (default: by preset)")
-    parser.add_argument("--batch-size", type=int, help="photographs in each step")
-    parser.add_argument("--size", type=int, help="side of the training squares in pixels")
+    parser.add_argument("--batch-size", type=int, help="samples in each step (default: by preset)")
+    parser.add_argument(
+        "--size", type=int, help="side of the square samples in pixels (default: by preset)"
+    )
     parser.add_argument(
         "--learning-rate", type=float, help="of Adam; its peak with the one-cycle schedule"
     )

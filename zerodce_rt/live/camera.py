@@ -41,9 +41,11 @@ class CameraSettings:
 
     def __post_init__(self) -> None:
         if not (16 <= self.width <= 16384 and 16 <= self.height <= 16384):
-            raise ValueError(f"`size` must be 16x16 to 16384x16384, not {self.width}x{self.height}")
+            raise ValueError(
+                f"a camera's size must be 16x16 to 16384x16384, not {self.width}x{self.height}"
+            )
         if not 0 < self.rate <= 1000:
-            raise ValueError(f"`fps` must be above 0 and at most 1000, not {self.rate:g}")
+            raise ValueError(f"a camera's fps must be above 0 and at most 1000, not {self.rate:g}")
 
 
 class Camera:

@@ -49,7 +49,8 @@ def open_feed(
         source: a camera's number (0 or ``"0"``) or device path, a URL (rtsp, http, rtmp, rtp,
             udp, tcp, srt, or the secure form of one), or the path of a video file.
         camera: what to ask of a camera; default: 1280x720 at 30 frames a second.
-        hold: keeps a camera from lowering its frame rate; the caller calls its ``restore``.
+        hold: ``FrameRateHold("/dev/video0")``, which keeps a camera from lowering its frame rate
+            (Linux); call its ``restore`` at the end.
 
     Raises:
         ZeroDCEError: for a URL with another scheme, and a camera or file that does not exist or

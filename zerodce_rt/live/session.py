@@ -68,7 +68,7 @@ class LiveSettings:
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
-            raise ValueError(f"view must be one of {', '.join(VIEWS)}, not {self.view!r}")
+            raise ValueError(f"`view` must be one of {', '.join(VIEWS)}, not {self.view!r}")
 
 
 def run_live(
@@ -85,13 +85,13 @@ def run_live(
 
     Args:
         feed: what ``open_feed`` returns.
-        enhancer: one for video; the window's keys change its strength.
+        enhancer: such as ``Enhancer.for_video()``; the window's keys change its strength.
         settings: how the session begins, and where its images go; default: a window.
         outputs: get every enhanced image besides the window and what the settings name, whatever
             view, mirror or freeze the window shows; closed at the end, also after an error.
 
     Raises:
-        ZeroDCEError: what people can mend, such as a source that cannot be opened, or a recording
+        ZeroDCEError: what the user can fix, such as a source that cannot be opened, or a recording
             that broke off.
         ValueError: without a window, if there is no output; or the name of the file to record to
             does not end in .mp4, .mov or .mkv.

@@ -35,7 +35,7 @@ def view_of(
         ValueError: for another view.
     """
     if view not in VIEWS:
-        raise ValueError(f"view must be one of {', '.join(VIEWS)}, not {view!r}")
+        raise ValueError(f"`view` must be one of {', '.join(VIEWS)}, not {view!r}")
     if view in ("enhanced", "original"):
         image = after if view == "enhanced" else before
         return np.asarray(cv2.flip(image, 1), np.uint8) if mirror else image

@@ -36,7 +36,7 @@ class VirtualCamera:
             import pyvirtualcam
         except ImportError as error:
             raise ZeroDCEError(
-                "`virtual_camera` needs pyvirtualcam; pip install 'zerodce-rt[vcam]'"
+                "`virtual_camera` needs pyvirtualcam; pip install pyvirtualcam"
             ) from error
         self._library: Any = pyvirtualcam
         self._rate = rate

@@ -57,7 +57,7 @@ class Window:
         except cv2.error as error:
             raise ZeroDCEError(
                 "this OpenCV cannot open windows; 'pip install --force-reinstall opencv-python', "
-                "or use `no_window`"
+                "or use `window=False`"
             ) from error
 
     def show(self, image: NDArray[np.uint8], draw: Draw | None = None) -> None:
@@ -171,7 +171,7 @@ def check_display() -> None:
     if not _is_x11():
         return
     display = os.environ.get("DISPLAY", "")
-    advice = "run it on a desktop, or use `no_window` with `record` or `virtual_camera`"
+    advice = "run it on a desktop, or use `window=False` with `record` or `virtual_camera`"
     if not display:
         raise ZeroDCEError(f"there is no screen for a window (DISPLAY is not set); {advice}")
     if not _answers(display):

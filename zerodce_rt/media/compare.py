@@ -33,7 +33,7 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
         ValueError: for another mode.
     """
     if mode not in COMPARE_MODES:
-        raise ValueError(f"compare must be one of {', '.join(COMPARE_MODES)}, not {mode!r}")
+        raise ValueError(f"`compare` must be one of {', '.join(COMPARE_MODES)}, not {mode!r}")
     for index, target in enumerate(out.planes):
         left, right = before.planes[index], after.planes[index]
         if mode == "side":

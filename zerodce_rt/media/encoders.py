@@ -41,7 +41,7 @@ class EncoderSettings:
             and HEVC for more.
         crf: constant quality in the encoder's own scale, 0 (best) to 63; H.264 and HEVC end at
             51. Default: 18 for H.264, 20 for HEVC, 28 for AV1, 24 for VP9.
-        preset: speed of the encoder. H.264 and HEVC: one of ``X26X_PRESETS``, default
+        preset: speed of the encoder. H.264 and HEVC: ``"ultrafast"`` to ``"placebo"``, default
             ``"veryfast"``; AV1: ``"0"`` (slowest) to ``"13"``, default ``"8"``.
         gpu: encode with NVENC on an NVIDIA GPU if it can encode such frames. NVENC has presets
             of its own and refuses those above, so leave ``preset`` out.

@@ -130,7 +130,7 @@ def test_no_engine_is_built_for_the_current_card_where_there_is_none() -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    with pytest.raises(BackendUnavailable, match=r"pip install 'zerodce-rt\[rtx\]'"):
+    with pytest.raises(BackendUnavailable, match=r"pip install tensorrt_rtx"):
         load()
 
 

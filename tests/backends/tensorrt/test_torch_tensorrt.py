@@ -162,7 +162,7 @@ def test_a_missing_package_is_reported_with_the_version_that_fits_torch(
     text = reason()
     assert f"pip install 'torch-tensorrt=={minor}.*'" in text
     assert "--extra-index-url https://pypi.nvidia.com" in text
-    assert "zerodce-rt[rtx]" in text
+    assert "pip install tensorrt_rtx" in text
     assert matching() == f"torch-tensorrt=={minor}.*"
 
 

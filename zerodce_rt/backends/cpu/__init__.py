@@ -23,4 +23,4 @@ def create_applier(name: str = "cpu", *, threads: int | None = None) -> Applier:
         from zerodce_rt.backends.cpu.reference import ReferenceApplier
 
         return ReferenceApplier()
-    raise ValueError(f"applier must be 'cpu' or 'reference', not {name!r}")
+    raise ValueError(f"`applier` must be 'cpu' or 'reference', not {name!r}")

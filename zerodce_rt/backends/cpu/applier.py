@@ -45,7 +45,7 @@ class CPUApplier:
 
     def __init__(self, *, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
+            raise ValueError(f"`threads` must be at least 1, not {threads}")
         self.threads = threads or min(usable_cores(), MAX_THREADS)
         self._pool = ThreadPoolExecutor(self.threads, "zerodce-apply")
         self._compiled: set[tuple[str, str]] = set()
@@ -101,7 +101,9 @@ class CPUApplier:
             yield
             return
         timer = threading.Timer(
-            _PATIENCE_SECONDS, log.info, ["compiling kernels for this CPU: about 10 s, only once"]
+            _PATIENCE_SECONDS,
+            log.info,
+            ["compiling kernels for this CPU: up to a minute, only once"],
         )
         timer.start()
         try:

@@ -54,8 +54,8 @@ def probe() -> str:
     card, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
     if capability < OLDEST:
         raise BackendUnavailable(
-            f"{card} has compute capability {capability[0]}.{capability[1]}; "
-            f"{OLDEST[0]}.{OLDEST[1]} (GeForce RTX 20 or GTX 16) is the least"
+            f"{card} has compute capability {capability[0]}.{capability[1]}; at least "
+            f"{OLDEST[0]}.{OLDEST[1]} (GeForce RTX 20 or GTX 16) is needed"
         )
     return f"torch {torch.__version__}, Triton {triton.__version__}, {card}"
 

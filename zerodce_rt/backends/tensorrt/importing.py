@@ -91,7 +91,7 @@ def advice() -> str:
     """What to install for the installed PyTorch; for GeForce RTX, what is on PyPI itself."""
     return (
         f"pip install '{matching()}' --extra-index-url https://pypi.nvidia.com, or for a GeForce "
-        "RTX card pip install 'zerodce-rt[rtx]'"
+        "RTX card pip install tensorrt_rtx"
     )
 
 

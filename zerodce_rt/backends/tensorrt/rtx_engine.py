@@ -39,7 +39,7 @@ def load() -> Any:
     except Exception as error:  # no narrower: libraries of its own may be missing in several ways
         reason = " ".join(str(error).split())
         raise BackendUnavailable(
-            f"tensorrt_rtx cannot be imported ({reason}); pip install 'zerodce-rt[rtx]'"
+            f"tensorrt_rtx cannot be imported ({reason}); pip install tensorrt_rtx"
         ) from None
     return tensorrt_rtx
 
