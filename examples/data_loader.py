@@ -6,6 +6,7 @@ python data_loader.py PHOTOS/ --workers 2
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import cached_property
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     photos = BrightPhotos(options.folder)
+    if not photos.paths:
+        sys.exit(f"{options.folder}: no .jpg files in it")
     for batch in DataLoader(photos, batch_size=4, num_workers=options.workers):
         print(f"batch {tuple(batch.shape)}, mean level {batch.float().mean():.0f} of 255")
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt import Enhancer
+from zerodce_rt import Enhancer, ZeroDCEError
 from zerodce_rt.live import LiveSettings, open_feed, run_live
 
 
@@ -43,8 +44,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
     outputs = [Thumbnails(options.folder)]
-    with Enhancer.for_video() as enhancer:
-        run_live(open_feed(options.source), enhancer, LiveSettings(window=False), outputs=outputs)
+    try:
+        feed = open_feed(options.source)
+        with Enhancer.for_video() as enhancer:
+            run_live(feed, enhancer, LiveSettings(window=False), outputs=outputs)
+    except ZeroDCEError as error:  # such as a camera that is not there
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -375,6 +375,12 @@ def test_a_fork_raises_instead_of_waiting_for_ever(plain: Enhancer) -> None:
         child.join()
 
 
+@pytest.mark.parametrize("name", ["strength", "smoothing_seconds", "max_level", "fps", "threads"])
+def test_a_setting_of_a_wrong_type_is_named(name: str) -> None:
+    with pytest.raises(TypeError, match=f"`{name}` must be a number, not '0.5'"):
+        enhancer(**{name: "0.5"})
+
+
 def test_options_of_for_video_may_be_replaced() -> None:
     still = Enhancer.for_video(backend="torch", smoothing_seconds=0.0, estimate_seconds=0.0)
     np.testing.assert_array_equal(still(dark()), enhancer()(dark()))

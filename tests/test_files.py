@@ -490,6 +490,22 @@ def test_a_bad_setting_of_a_video_says_what_is_valid(
     assert_nothing_left(tmp_path, "night.mp4")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"start": "0:01"}, {"crf": "20"}, {"encoder": "libx264"}, {"span": (0, 1)}]
+)
+def test_a_setting_of_a_wrong_type_is_named(
+    wrong: dict[str, Any], make_video: VideoMaker, tmp_path: Path
+) -> None:
+    with pytest.raises(TypeError, match=f"`{next(iter(wrong))}` must be"):
+        enhance_video(make_video(), tmp_path / "out.mp4", **wrong)
+
+
+def test_an_encoder_that_takes_none_of_our_formats(make_video: VideoMaker, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDCEError, match=r"gif takes none .* choose another `codec`"):
+        enhance_video(make_video(), tmp_path / "out.mkv", codec="gif")
+    assert_nothing_left(tmp_path, "night.mp4")
+
+
 def test_pictures_take_an_enhancer_for_video(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "dark.png"), np.full((20, 30, 3), 20, np.uint8))
     enhance_picture(tmp_path / "dark.png", tmp_path / "one.png", enhancer=Enhancer.for_video())

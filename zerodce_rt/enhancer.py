@@ -21,7 +21,7 @@ from zerodce_rt.backends.cpu.runner import CPURunner
 from zerodce_rt.backends.interfaces import Runner
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
-from zerodce_rt.errors import DeviceError
+from zerodce_rt.errors import DeviceError, check_numbers
 from zerodce_rt.frame import Frame
 from zerodce_rt.inputs import enhance_image
 from zerodce_rt.names import DEFAULT_MAX_LEVEL, DEFAULT_WORKING_SIZE
@@ -123,6 +123,7 @@ class Enhancer:
             estimate_seconds=estimate_seconds,
             max_level=max_level,
         )
+        check_numbers(fps=fps, threads=threads)
         if fps is not None and not 0 < fps < math.inf:
             raise ValueError(f"`fps` must be above 0, not {fps}")
         self._fps = fps
@@ -288,11 +289,12 @@ class Enhancer:
             image: one of
 
                 - a NumPy array ``(H, W, 3)`` or ``(N, H, W, 3)`` of uint8, uint16, or float32 in
-                  [0, 1], gamma-encoded;
+                  [0, 1], gamma-encoded (values outside by up to 0.5 are clipped);
                 - a torch tensor ``(3, H, W)`` or ``(N, 3, H, W)`` of uint8, uint16, or float in
                   [0, 1], on any device; no gradient flows back;
                 - a PIL image of mode RGB, RGBA, L or LA;
-                - an ``av.VideoFrame`` of any pixel format, with its tags and its time;
+                - an ``av.VideoFrame`` of any pixel format that FFmpeg converts, with its tags and
+                  its time;
                 - whatever has ``__dlpack__``, in the shapes of a NumPy array.
             order: ``"rgb"`` or ``"bgr"`` (OpenCV's), for arrays and tensors.
             seconds: when the image is to be seen, in the time of its video, for enhancers that

@@ -1,5 +1,7 @@
 """The exceptions whose messages are meant for the person at the keyboard, and exit codes."""
 
+from numbers import Real
+
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -21,3 +23,17 @@ class UsageError(ZeroDCEError):
 
 class DeviceError(ZeroDCEError):
     """A ``ZeroDCEError``: a GPU is out of memory, was lost, or computes wrong results."""
+
+
+def check_numbers(**settings: object) -> None:
+    """Say which setting is of a wrong type, before Python fails to compare it.
+
+    Args:
+        settings: values by name; None is passed over.
+
+    Raises:
+        TypeError: for the first that is not a real number.
+    """
+    for name, value in settings.items():
+        if value is not None and not isinstance(value, Real):
+            raise TypeError(f"`{name}` must be a number, not {value!r}")

@@ -198,6 +198,8 @@ def _encoder_settings(
 ) -> EncoderSettings:  # fmt: skip
     if given is None:
         given = EncoderSettings(codec=codec, crf=crf, preset=preset)
+    elif not isinstance(given, EncoderSettings):
+        raise TypeError(f"`encoder` must be EncoderSettings, not {given!r}; a name is `codec`")
     elif (codec, crf, preset) != (None, None, None):
         raise ValueError("give `codec`, `crf` and `preset`, or `encoder`, not both")
     return replace(given, gpu=True) if hwaccel else given
@@ -206,6 +208,8 @@ def _encoder_settings(
 def _span(given: Span | None, start: float | None, end: float | None) -> Span:
     if given is not None and (start, end) != (None, None):
         raise ValueError("give `start` and `end`, or `span`, not both")
+    if given is not None and not isinstance(given, Span):
+        raise TypeError(f"`span` must be a Span, not {given!r}")
     if given is not None:
         return given
     bounds = {"start": start, "end": end}

@@ -5,6 +5,7 @@ Nothing is imported for a kind: who holds a torch tensor has imported torch.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,8 +38,8 @@ class FrameEnhancer(Protocol):
     def enhance(self, source: Frame, target: Frame, *, seconds: float | None = None) -> None: ...
 
 
-# Float images are in [0, 1]. Resampling overshoots that a little; 0..255 exceeds it at once.
-_LARGEST_FLOAT = 2.0
+# Float images are in [0, 1]. Resampling overshoots that a little; other ranges exceed it at once.
+_OVERSHOOT = 0.5
 
 
 def enhance_image(
@@ -177,11 +178,12 @@ def _fill(
 
 
 def _check_range(lowest: float, highest: float) -> None:
-    # Not "above": NaN is neither.
-    if not (lowest >= -_LARGEST_FLOAT and highest <= _LARGEST_FLOAT):
+    if math.isnan(lowest) or math.isnan(highest):
+        raise ValueError("a float image must be in [0, 1], and this one contains NaN")
+    if lowest < -_OVERSHOOT or highest > 1 + _OVERSHOOT:
         raise ValueError(
             f"a float image must be in [0, 1], and this one reaches from {lowest:g} to "
-            f"{highest:g}; divide it by its white, such as 255"
+            f"{highest:g}; scale it so that black is 0 and white 1"
         )
 
 

@@ -239,3 +239,10 @@ def test_the_real_pyvirtualcam(make_video: VideoMaker, capfd: pytest.CaptureFixt
         pytest.skip("there may be a driver here")
     assert live(make_video(), "--virtual-camera", "--quiet") == EXIT_FAILURE
     assert "no virtual camera on this system" in one_line(capfd.readouterr().err)
+
+
+def test_wrong_types_are_named(enhancer: Enhancer) -> None:
+    with pytest.raises(TypeError, match=r"`record` must be a Path, not 'a\.mp4'"):
+        LiveSettings(record="a.mp4")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"`feed` must be what open_feed returns, not 'a\.mp4'"):
+        run_live("a.mp4", enhancer)  # type: ignore[arg-type]

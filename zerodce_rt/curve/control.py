@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.curve.maps import CurveMaps, iterate
+from zerodce_rt.errors import check_numbers
 
 CUT_THRESHOLD = 0.4
 """Mean absolute difference of two thumbnails, relative to their mean level, above which they show
@@ -55,6 +56,7 @@ class ControlSettings:
     max_level: float = 1.0
 
     def __post_init__(self) -> None:
+        check_numbers(**vars(self))
         if not 0 <= self.strength <= 1:
             raise ValueError(f"`strength` must be between 0 and 1, not {self.strength}")
         for name in ("smoothing_seconds", "estimate_seconds"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.errors import check_numbers
 from zerodce_rt.live.meters import LatencyMeter
 from zerodce_rt.live.outputs import Output, Recordings, closed_at_end
 from zerodce_rt.live.shots import Brightener, Shot
@@ -52,6 +53,7 @@ class LiveSettings:
 
     Raises:
         ValueError: for another view.
+        TypeError: for a value of another type.
     """
 
     window: bool = True
@@ -67,6 +69,10 @@ class LiveSettings:
     progress: bool = False
 
     def __post_init__(self) -> None:
+        check_numbers(rate=self.rate, seconds=self.seconds)
+        for name in ("folder", "record"):
+            if not isinstance(getattr(self, name), Path | None):
+                raise TypeError(f"`{name}` must be a Path, not {getattr(self, name)!r}")
         if self.view not in VIEWS:
             raise ValueError(f"`view` must be one of {', '.join(VIEWS)}, not {self.view!r}")
 
@@ -97,6 +103,8 @@ def run_live(
             does not end in .mp4, .mov or .mkv.
         Exception: whatever one of ``outputs`` raises.
     """
+    if not isinstance(feed, Feed):
+        raise TypeError(f"`feed` must be what open_feed returns, not {feed!r}")
     settings = settings or LiveSettings()
     if not (settings.window or settings.record or settings.virtual_camera or outputs):
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 
+from zerodce_rt.errors import check_numbers
 from zerodce_rt.names import CODECS
 
 NVENC = {"libx264": "h264_nvenc", "libx265": "hevc_nvenc", "libsvtav1": "av1_nvenc"}
@@ -56,6 +57,7 @@ class EncoderSettings:
     gpu: bool = False
 
     def __post_init__(self) -> None:
+        check_numbers(crf=self.crf)
         if self.crf is not None and not 0 <= self.crf <= 63:
             raise ValueError(f"`crf` must be between 0 and 63, not {self.crf:g}")
         if self.codec is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import av
 from av.stream import Disposition
 
-from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.media.frames import refuse_hdr
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Span:
     end: float = math.inf
 
     def __post_init__(self) -> None:
+        check_numbers(start=self.start, end=self.end)
         if not 0 <= self.start < self.end:
             raise ValueError(
                 f"`start` must be 0 or more and before `end`, not {self.start:g} and {self.end:g}"

@@ -69,6 +69,11 @@ class VideoWriter:
         if settings.gpu:
             self.encoder = self._gpu_encoder(width)
         self._formats = _formats_of(self.encoder)
+        if not any(name in FORMATS for name in self._formats):
+            raise ZeroDCEError(
+                f"{output}: {self.encoder} takes none of the pixel formats that can be enhanced; "
+                "choose another `codec`"
+            )
         # SVT-AV1 writes a page about itself to stderr unless it is to report errors only.
         os.environ.setdefault("SVT_LOG", "1")
         self._container: Any = None
