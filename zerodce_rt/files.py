@@ -29,7 +29,6 @@ from zerodce_rt.media.hwaccel import nvdec
 from zerodce_rt.media.paths import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output
 from zerodce_rt.media.reader import Span, VideoReader
 from zerodce_rt.media.writer import VideoWriter
-from zerodce_rt.names import COMPARE_MODES
 from zerodce_rt.pipeline import run_in_order
 
 PendingFrame = Callable[[], av.VideoFrame]
@@ -102,8 +101,8 @@ def enhance_video(
         ValueError: a setting outside its range, or given twice.
     """
     source, output = Path(source), Path(output)
-    if compare is not None and compare not in COMPARE_MODES:
-        raise ValueError(f"`compare` must be one of {', '.join(COMPARE_MODES)}, not {compare!r}")
+    if compare is not None:
+        comparing.check_mode(compare)
     encoder = _encoder_settings(encoder, codec, crf, preset, hwaccel=hwaccel)
     span = _span(span, start, end)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
@@ -161,6 +160,8 @@ def enhance_picture(
         ValueError: a setting outside its range, or ``strength`` together with ``enhancer``.
     """
     source, output = Path(source), Path(output)
+    if compare is not None:
+        comparing.check_mode(compare)
     check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
     picture = pictures.read_picture(source)
     before = from_array(picture.rgb)

@@ -191,6 +191,20 @@ def same_samples(a: PixelFormat, b: PixelFormat) -> bool:
     return (a.bits, a.chroma_shift) == (b.bits, b.chroma_shift)
 
 
+def packed_format(order: str, dtype: str) -> PixelFormat:
+    """The packed format of ``order`` ("rgb" or "bgr") and the samples' dtype name.
+
+    Raises:
+        ValueError: for another order, or a dtype that is not uint8, uint16 or float32.
+    """
+    names = {"uint8": "24", "uint16": "48le", "float32": "f32le"}
+    if order not in ("rgb", "bgr"):
+        raise ValueError(f"`order` must be 'rgb' or 'bgr', not {order!r}")
+    if dtype not in names:
+        raise ValueError(f"a frame must be uint8, uint16 or float32, not {dtype}")
+    return FORMATS[order + names[dtype]]
+
+
 def from_array(image: NDArray[Any], *, order: str = "rgb") -> Frame:
     """A frame in the memory of an array, or in a copy if that is not C-contiguous and native.
 
@@ -201,14 +215,10 @@ def from_array(image: NDArray[Any], *, order: str = "rgb") -> Frame:
     Raises:
         ValueError: for another shape, dtype or channel order.
     """
-    names = {"uint8": "24", "uint16": "48le", "float32": "f32le"}
-    if order not in ("rgb", "bgr"):
-        raise ValueError(f"`order` must be 'rgb' or 'bgr', not {order!r}")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"a frame must have shape (height, width, 3), not {image.shape}")
-    if image.dtype.name not in names:
-        raise ValueError(f"a frame must be uint8, uint16 or float32, not {image.dtype.name}")
+    format = packed_format(order, image.dtype.name)
     height, width = image.shape[:2]
     native = image.dtype.newbyteorder("=")
     plane = np.ascontiguousarray(image, native).reshape(height, 3 * width)
-    return Frame(FORMATS[order + names[image.dtype.name]], (plane,), width, height)
+    return Frame(format, (plane,), width, height)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.frame import FORMATS, Frame, from_array
+from zerodce_rt.frame import Frame, from_array, packed_format
 
 if TYPE_CHECKING:
     import av
@@ -230,10 +230,7 @@ def _enhance_on_device(
     *batch, height, width, _ = packed.shape
     if packed.dtype.is_floating_point:
         _check_range(float(packed.min()), float(packed.max()))
-    suffix = {"torch.uint8": "24", "torch.uint16": "48le", "torch.float32": "f32le"}
-    if order not in ("rgb", "bgr"):
-        raise ValueError(f"`order` must be 'rgb' or 'bgr', not {order!r}")
-    format = FORMATS[order + suffix[str(packed.dtype)]]
+    format = packed_format(order, str(packed.dtype).removeprefix("torch."))
     times = _times(seconds, batch[0]) if batch else iter([_one_time(seconds)])
     sources = packed.reshape(-1, height, 3 * width)
     targets = result.view(-1, height, 3 * width)

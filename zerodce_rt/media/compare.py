@@ -14,6 +14,12 @@ from zerodce_rt.names import COMPARE_MODES
 _DIVIDER = 1 / 400
 
 
+def check_mode(mode: str) -> None:
+    """Raise ValueError for a mode that does not exist."""
+    if mode not in COMPARE_MODES:
+        raise ValueError(f"`compare` must be one of {', '.join(COMPARE_MODES)}, not {mode!r}")
+
+
 def width_of(mode: str, width: int) -> int:
     """Width in pixels of the composed picture of frames of this width."""
     # Each half keeps whole chroma samples, so an odd last column is left out of both.
@@ -32,8 +38,7 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
     Raises:
         ValueError: for another mode.
     """
-    if mode not in COMPARE_MODES:
-        raise ValueError(f"`compare` must be one of {', '.join(COMPARE_MODES)}, not {mode!r}")
+    check_mode(mode)
     for index, target in enumerate(out.planes):
         left, right = before.planes[index], after.planes[index]
         if mode == "side":
