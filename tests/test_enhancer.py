@@ -165,6 +165,7 @@ def test_another_order_is_refused(plain: Enhancer, order: str) -> None:
 def test_float_frames_are_held_in_range(plain: Enhancer) -> None:
     frame = (dark() / 255).astype(np.float32)
     frame[0, 0], frame[0, 1] = -0.5, 1.5
+    plain.denoise = 0
     result = plain(frame)
     np.testing.assert_array_equal(result[0, 0], 0)
     np.testing.assert_array_equal(result[0, 1], 1)
@@ -184,7 +185,11 @@ def test_the_fast_applier_equals_the_reference(
     frame = (np.random.default_rng(0).random((41, 67, 3)) * top).astype(dtype)
     fast, reference = (
         enhancer(
-            weights=tmp_path / "w.pth", working_size=working_size, applier=applier, max_level=1
+            weights=tmp_path / "w.pth",
+            working_size=working_size,
+            applier=applier,
+            max_level=1,
+            denoise=0,
         )(frame)
         for applier in ("cpu", "reference")
     )
@@ -279,7 +284,7 @@ def test_settings_are_validated(bad: dict[str, Any]) -> None:
 
 def test_frames_with_a_time_are_smoothed_and_others_stand_alone() -> None:
     bright, darker = dark(), (dark() * 0.8).astype(np.uint8)
-    calm, plain = enhancer(smoothing_seconds=0.5), enhancer()
+    calm, plain = enhancer(smoothing_seconds=0.5, denoise=0), enhancer(denoise=0)
     calm(darker, seconds=0.0)
     alone = plain(bright)
     frame = from_array(bright)
@@ -322,7 +327,8 @@ def test_what_cannot_change_is_an_error(plain: Enhancer, name: str) -> None:
 
 def test_repr_shows_what_it_is() -> None:
     assert repr(enhancer(strength=0.5)) == (
-        "Enhancer(model='plus', backend='torch', working_size='64', strength=0.5, max_level=0.5)"
+        "Enhancer(model='plus', backend='torch', working_size='64', strength=0.5, max_level=0.5, "
+        "denoise=1.0)"
     )
     assert "smoothing_seconds=0.25, estimate_seconds=0.1, fps=30)" in repr(
         Enhancer.for_video(fps=30, backend="torch")

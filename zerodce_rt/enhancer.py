@@ -24,7 +24,7 @@ from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError, check_numbers
 from zerodce_rt.frame import Frame
 from zerodce_rt.inputs import enhance_image
-from zerodce_rt.names import DEFAULT_MAX_LEVEL, DEFAULT_WORKING_SIZE
+from zerodce_rt.names import DEFAULT_DENOISE, DEFAULT_MAX_LEVEL, DEFAULT_WORKING_SIZE
 from zerodce_rt.network.checkpoint import load_network
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,9 @@ class Enhancer:
         max_level: mean level, above 0 and up to 1 of the gamma-encoded range, that no image is
             lifted above, so that a well-lit one stays as it is; 1 is off. Default: 0.5, but off
             for the working sizes of the published programs (``"full"`` and fractions).
+        denoise: 0 (the noise is brightened too) to 1 (removed as far as it can be told from the
+            picture), in videos over time; what is not brightened is not filtered. On the CPU
+            only. Default: 1, but 0 for the working sizes of the published programs.
         fps: frame rate of images that carry no time of their own; needed only with
             ``smoothing_seconds`` or ``estimate_seconds``, and only if calls give no ``seconds``.
         applier: ``"cpu"`` or ``"reference"`` (float64, slow); for backends on the CPU.
@@ -106,6 +109,7 @@ class Enhancer:
         smoothing_seconds: float = 0.0,
         estimate_seconds: float = 0.0,
         max_level: float | None = None,
+        denoise: float | None = None,
         fps: float | Fraction | None = None,
         applier: str = "cpu",
         threads: int | None = None,
@@ -115,13 +119,17 @@ class Enhancer:
             "working_size": working_size, "applier": applier, "threads": threads,
         }  # fmt: skip
         self._working_size = WorkingSize.parse(working_size)
+        published = self._working_size.published
         if max_level is None:
-            max_level = 1.0 if self._working_size.published else DEFAULT_MAX_LEVEL
+            max_level = 1.0 if published else DEFAULT_MAX_LEVEL
+        if denoise is None:
+            denoise = 0.0 if published else DEFAULT_DENOISE
         self._settings = ControlSettings(
             strength=strength,
             smoothing_seconds=smoothing_seconds,
             estimate_seconds=estimate_seconds,
             max_level=max_level,
+            denoise=denoise,
         )
         check_numbers(fps=fps, threads=threads)
         if fps is not None and not 0 < fps < math.inf:
@@ -201,6 +209,28 @@ class Enhancer:
         self._settings = replace(self._settings, max_level=value)
 
     @property
+    def denoise(self) -> float:
+        """0 (off) to 1: how strictly noise is removed; may be changed between images."""
+        return self._settings.denoise
+
+    @denoise.setter
+    def denoise(self, value: float) -> None:
+        self._settings = replace(self._settings, denoise=value)
+
+    @property
+    def denoise_effort(self) -> int:
+        """How much of the denoiser runs, if time is short; may be changed between images.
+
+        3 (all of it); 2 without the search for motion; 1 also without the filter over space;
+        0 nothing.
+        """
+        return self._settings.denoise_effort
+
+    @denoise_effort.setter
+    def denoise_effort(self, value: int) -> None:
+        self._settings = replace(self._settings, denoise_effort=value)
+
+    @property
     def smoothing_seconds(self) -> float:
         """Time constant over which the curve follows a video; may be changed between frames."""
         return self._settings.smoothing_seconds
@@ -250,6 +280,7 @@ class Enhancer:
             "working_size": str(self.working_size),
             "strength": self.strength,
             "max_level": self.max_level,
+            "denoise": self.denoise,
         }
         if self._follows:
             shown["smoothing_seconds"] = self.smoothing_seconds

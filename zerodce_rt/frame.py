@@ -38,7 +38,7 @@ class PixelFormat:
         """Of the planes: uint8, uint16 (native byte order) or float32."""
         if self.bits == 32:
             return np.dtype(np.float32)
-        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
+        return np.dtype(np.uint8 if self.bits + self.dropped_bits == 8 else np.uint16)
 
 
 def _formats() -> dict[str, PixelFormat]:
@@ -125,6 +125,7 @@ class Frame:
             GPU, PyTorch tensors.
         width, height: in pixels; may be odd.
         colour: for YUV formats.
+        interlaced: even and odd rows show different moments.
 
     Raises:
         ValueError: if the planes are too few, too many or too small.
@@ -135,6 +136,7 @@ class Frame:
     width: int
     height: int
     colour: Colour = Colour()
+    interlaced: bool = False
 
     def __post_init__(self) -> None:
         expected = plane_shapes(self.format, self.width, self.height)

@@ -18,6 +18,9 @@ DEFAULT_MAX_LEVEL = 0.5
 """Mean level in [0, 1] above which no frame is lifted. On held-out photographs, 0.45 is better for
 slightly dark ones and worse for very dark ones; 0.55 the other way round."""
 
+DEFAULT_DENOISE = 1.0
+"""Share of the measured noise that is filtered for, 0 to 1."""
+
 COMPARE_MODES = ("split", "side")
 """Before and after in one picture: ``split`` shows half of each, ``side`` both side by side."""
 

@@ -277,9 +277,10 @@ def test_align_corners_is_kept() -> None:
         ("smoothing_seconds", -1.0), ("smoothing_seconds", math.inf),
         ("smoothing_seconds", math.nan),
         ("estimate_seconds", -0.1), ("estimate_seconds", math.nan),
+        ("denoise", -0.1), ("denoise", 1.1), ("denoise", math.nan), ("denoise_effort", 4),
         ("max_level", 0.0), ("max_level", 1.1), ("max_level", math.nan),
     ],
 )  # fmt: skip
 def test_settings_are_validated(setting: str, bad: float) -> None:
     with pytest.raises(ValueError, match=f"`{setting}` must be .*not {bad}"):
-        ControlSettings(**{setting: bad})
+        ControlSettings(**{setting: bad})  # type: ignore[arg-type]

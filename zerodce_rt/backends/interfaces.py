@@ -59,6 +59,28 @@ class DeviceNetwork(Protocol):
         ...
 
 
+class Denoiser(Protocol):
+    """Removes noise from the frames of one video, in order; on the CPU."""
+
+    def __call__(self, frame: Frame, strength: float, effort: int) -> Frame:
+        """The next frame, filtered.
+
+        Args:
+            frame: of any format; another format, size or colour than the last one's starts anew.
+            strength: above 0 and up to 1; the variance of the noise is multiplied by it.
+            effort: 1 filters over time, 2 also over space, 3 also follows motion.
+
+        Returns:
+            A frame of 16-bit planes, which an ``Applier`` reads; its memory is that of the next
+            one, too.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget the past; the next frame starts a new scene."""
+        ...
+
+
 class Applier(Protocol):
     """The half of the work on the CPU that touches every pixel: thumbnails and curves.
 
@@ -80,9 +102,14 @@ class Applier(Protocol):
         """Enhance a frame into ``out``.
 
         Args:
+            frame: of the format and size of ``out``, or what a denoiser makes of such a one.
             maps: of any resolution; interpolated to the frame's.
-            out: of the same format and size; may be ``frame`` itself.
+            out: may be ``frame`` itself.
         """
+        ...
+
+    def denoiser(self) -> Denoiser:
+        """A new denoiser, for one video; it needs this applier."""
         ...
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ def hardware() -> dict[str, str]:
 
 def processor() -> str:
     """Name of the CPU, and the number of cores that this process may use."""
-    from zerodce_rt.backends.cpu.applier import usable_cores
+    from zerodce_rt.backends.cpu.bands import usable_cores
     from zerodce_rt.backends.cpu.openvino_network import device_name
 
     try:

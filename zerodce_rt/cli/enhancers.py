@@ -19,4 +19,5 @@ def make_enhancer(options: argparse.Namespace) -> Enhancer:
         working_size=options.working_size,
         strength=options.strength,
         max_level=options.max_level,
+        denoise=options.denoise,
     )

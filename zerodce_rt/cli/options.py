@@ -8,7 +8,13 @@ import re
 from pathlib import Path
 from typing import NoReturn
 
-from zerodce_rt.names import DEFAULT_MAX_LEVEL, DEFAULT_MODEL, DEFAULT_WORKING_SIZE, MODELS
+from zerodce_rt.names import (
+    DEFAULT_DENOISE,
+    DEFAULT_MAX_LEVEL,
+    DEFAULT_MODEL,
+    DEFAULT_WORKING_SIZE,
+    MODELS,
+)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +29,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="mean brightness above which no frame is lifted, so that a well-lit one stays as it "
         f"is; 1: no limit (default: {DEFAULT_MAX_LEVEL}, but 1 with working size 'full' or a "
         "fraction)",
+    )  # fmt: skip
+    group.add_argument(
+        "--denoise", type=fraction, metavar="0..1",
+        help="0 keeps the noise, 1 removes what can be told from the picture; on the CPU only "
+        f"(default: {DEFAULT_DENOISE:g}, but 0 with working size 'full' or a fraction)",
     )  # fmt: skip
     add_network_options(group)
     group.add_argument(

@@ -45,6 +45,10 @@ class ControlSettings:
             first; 0 estimates every frame.
         max_level: in (0, 1]; the curve does not lift the mean of a gamma-encoded picture above
             this, and leaves a brighter picture unchanged. 1 is off.
+        denoise: in [0, 1]; 0 leaves the noise as it is, 1 removes what can be told from the
+            picture.
+        denoise_effort: how much of the denoiser runs: 1 the filter over time, 2 also that over
+            space, 3 also the search for motion; 0 nothing.
 
     Raises:
         ValueError: a setting outside its range.
@@ -54,14 +58,19 @@ class ControlSettings:
     smoothing_seconds: float = 0.0
     estimate_seconds: float = 0.0
     max_level: float = 1.0
+    denoise: float = 0.0
+    denoise_effort: int = 3
 
     def __post_init__(self) -> None:
         check_numbers(**vars(self))
-        if not 0 <= self.strength <= 1:
-            raise ValueError(f"`strength` must be between 0 and 1, not {self.strength}")
+        for name in ("strength", "denoise"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise ValueError(f"`{name}` must be between 0 and 1, not {value}")
         for name in ("smoothing_seconds", "estimate_seconds"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
                 raise ValueError(f"`{name}` must be 0 or more, not {value}")
+        if self.denoise_effort not in range(4):
+            raise ValueError(f"`denoise_effort` must be 0, 1, 2 or 3, not {self.denoise_effort}")
         if not 0 < self.max_level <= 1:
             raise ValueError(f"`max_level` must be above 0 and at most 1, not {self.max_level}")
 
@@ -71,6 +80,7 @@ class CurveControl:
 
     Attributes:
         settings: may be replaced between frames.
+        new_scene: whether the last frame with a time began one.
     """
 
     def __init__(self, settings: ControlSettings) -> None:
@@ -83,6 +93,7 @@ class CurveControl:
         self._target: CurveMaps | None = None
         self._maps: CurveMaps | None = None
         self._seconds = self._estimated = 0.0
+        self.new_scene = True
 
     def update(
         self,
@@ -114,7 +125,7 @@ class CurveControl:
     ) -> CurveMaps:
         settings, previous, target = self.settings, self._maps, self._target
         elapsed = seconds - self._seconds
-        new_scene = elapsed < 0 or self._is_cut(thumbnail)
+        new_scene = self.new_scene = elapsed < 0 or self._is_cut(thumbnail)
         age = seconds - self._estimated
         # Half a millisecond of tolerance: frame times are rounded.
         if target is None or new_scene or age >= settings.estimate_seconds - 5e-4:

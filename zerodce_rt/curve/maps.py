@@ -25,6 +25,9 @@ else:
 ITERATIONS = 8
 """How often the curve is applied with shared maps (Guo et al., CVPR 2020, section 3.1)."""
 
+DARK_TONE = 0.1
+"""Level in [0, 1] at which it is measured how much maps lift the dark."""
+
 
 @dataclass(frozen=True)
 class CurveMaps:
@@ -93,6 +96,20 @@ def iterate(x: ArrayT, maps: ArrayT) -> ArrayT:
         a = maps if k == 1 else maps[..., 3 * i : 3 * i + 3, :, :]
         x = x + a * (x * x - x)
     return x
+
+
+def lift_of(maps: CurveMaps) -> float:
+    """How much maps raise dark tones: 0, not at all, to 1, to twice their level or more.
+
+    >>> lift_of(CurveMaps(np.full((3, 36, 64), -0.8, np.float32)))
+    1.0
+    >>> round(lift_of(CurveMaps(np.zeros((3, 36, 64), np.float32))), 6)
+    0.0
+    """
+    dark = np.full((3, 1, 1), DARK_TONE)
+    average = maps.values.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
+    raised = iterate(dark, average).mean()
+    return min(1.0, max(0.0, float(raised) / DARK_TONE - 1))
 
 
 def source_positions(

@@ -30,6 +30,7 @@ KEYS = (
     Key(" ", "toggle", "Space", "enhancement on / off"),
     Key("+=", "stronger", "+", "more strength"),
     Key("-_", "weaker", "-", "less strength"),
+    Key("n", "denoise", "N", "remove noise: on / off"),
     Key("p", "freeze", "P", "freeze the picture"),
     Key("s", "snapshot", "S", "snapshot: before and after, as PNG"),
     Key("r", "record", "R", "start / stop recording"),

@@ -116,7 +116,7 @@ def run_live(
             receivers.append(stack.enter_context(closed_at_end(VirtualCamera(settings.rate))))
         recordings = stack.enter_context(closed_at_end(Recordings(settings.rate)))
         receivers.append(recordings)
-        brightener = Brightener(enhancer)
+        brightener = Brightener(enhancer, rate=lambda: feed.meter.rate(time.monotonic()))
         pipeline = Newest(feed, brightener)
         frames, started = 0, time.monotonic()
         end = math.inf if settings.seconds is None else started + settings.seconds

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.frame import from_array
+from zerodce_rt.live.effort import Effort
 from zerodce_rt.live.sources import CapturedImage
+from zerodce_rt.names import DEFAULT_DENOISE
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,17 @@ class Brightener:
 
     Attributes:
         enabled: False passes images on as they are.
+
+    Args:
+        rate: gives the number of images a second that the source gives; 0 if it is not known.
+            When they come too fast, denoising is left out step by step. Default: it never is.
     """
 
-    def __init__(self, enhancer: Enhancer) -> None:
+    def __init__(self, enhancer: Enhancer, *, rate: Callable[[], float] = lambda: 0.0) -> None:
         self.enabled = True
-        self._enhancer = enhancer
+        self._enhancer, self._rate = enhancer, rate
+        self._effort = Effort()
+        self._denoise_when_on = enhancer.denoise or DEFAULT_DENOISE
         # A frozen image may be enhanced again while live ones go on.
         self._lock = threading.Lock()
         # The first image takes longer, since kernels and network are loaded with it, and live
@@ -57,9 +67,29 @@ class Brightener:
     def strength(self, value: float) -> None:
         self._enhancer.strength = value
 
+    @property
+    def denoise(self) -> float:
+        """0 (off) to 1: how strictly noise is removed."""
+        return self._enhancer.denoise
+
+    @property
+    def denoise_effort(self) -> int:
+        """How much of the denoiser there is time for (see ``Enhancer.denoise_effort``)."""
+        return self._effort.value
+
+    def toggle_denoise(self) -> None:
+        """Switch denoising off, or on again."""
+        self._enhancer.denoise = 0.0 if self._enhancer.denoise else self._denoise_when_on
+
     def __call__(self, item: CapturedImage) -> Shot:
         """The next image of the video."""
-        return self._shot(item.image, item.captured, seconds=item.captured)
+        started = time.monotonic()
+        shot = self._shot(item.image, item.captured, seconds=item.captured)
+        now, rate = time.monotonic(), self._rate()
+        if rate > 0 and self.enabled and self._enhancer.denoise:
+            self._effort.spent(now - started, 1 / rate, now)
+            self._enhancer.denoise_effort = self._effort.value
+        return shot
 
     def again(self, shot: Shot) -> Shot:
         """The image of an earlier shot with the present settings; the video does not notice."""

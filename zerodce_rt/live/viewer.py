@@ -143,7 +143,8 @@ class Viewer:
             self._figures = [
                 f"{self._rate.rate(now):.1f} fps · {self.latency.median_ms():.0f} ms · "
                 f"{self._dropped()} dropped",
-                f"{brightener.backend} · strength {brightener.strength:.1f}{state}",
+                f"{brightener.backend} · strength {brightener.strength:.1f} · "
+                f"{_denoising(brightener)}{state}",
                 f"{feed.name} gives {feed.measured()}",
                 feed.description,
             ]
@@ -189,6 +190,10 @@ class Viewer:
         strength = min(1.0, max(0.0, round(self._brightener.strength + step, 2)))
         self._brightener.strength = strength
         self._adjusted(f"strength {strength:.1f}")
+
+    def key_denoise(self, _: str) -> None:
+        self._brightener.toggle_denoise()
+        self._adjusted(f"noise removal {'on' if self._brightener.denoise else 'off'}")
 
     def key_freeze(self, _: str) -> None:
         if self._shot is None:
@@ -248,6 +253,14 @@ class Viewer:
             number += 1
             name = base.with_name(f"{base.name}_{number}")
         return name
+
+
+def _denoising(brightener: Brightener) -> str:
+    """How noise is removed just now, for people."""
+    if not brightener.denoise:
+        return "denoise off"
+    left_out = {2: " (not along motion)", 1: " (over time only)", 0: " (no time)"}
+    return f"denoise {brightener.denoise:.1f}{left_out.get(brightener.denoise_effort, '')}"
 
 
 def _plain(message: str) -> str:

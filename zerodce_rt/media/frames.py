@@ -155,7 +155,8 @@ def wrap(frame: av.VideoFrame) -> Frame:
         planes.append(
             samples[: rows * (plane.line_size // format.dtype.itemsize)].reshape(rows, -1)
         )
-    return Frame(format, tuple(planes), frame.width, frame.height, colour_of(frame))
+    interlaced = bool(frame.interlaced_frame)
+    return Frame(format, tuple(planes), frame.width, frame.height, colour_of(frame), interlaced)
 
 
 def samples_of(frame: av.VideoFrame) -> av.VideoFormat:

@@ -14,7 +14,8 @@ from tests.support.noise import SENTINEL, blank, gap, random_frame, random_maps
 from zerodce_rt.backends.cpu import create_applier
 from zerodce_rt.backends.cpu.applier import CPUApplier
 from zerodce_rt.backends.cpu.curve_kernels import STRIP
-from zerodce_rt.backends.cpu.reference import ReferenceApplier, from_rgb, to_rgb
+from zerodce_rt.backends.cpu.reference import ReferenceApplier
+from zerodce_rt.backends.cpu.reference_frames import from_rgb, to_rgb
 from zerodce_rt.curve import maps as curve
 from zerodce_rt.curve.maps import CurveMaps
 from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame, from_array, plane_shapes
@@ -183,7 +184,7 @@ def test_slow_compilation_is_reported_once(
     def slow(*_: object) -> None:
         time.sleep(0.1)
 
-    monkeypatch.setattr(applier, "_in_bands", slow)
+    monkeypatch.setattr(applier._bands, "run", slow)
     with caplog.at_level(logging.INFO, logger="zerodce_rt"):
         applier.apply(frame, random_maps(1, 2, 2), frame.empty_like())
         applier.apply(frame, random_maps(1, 2, 2), frame.empty_like())

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.backends.coefficients import yuv_coefficients
 from zerodce_rt.backends.cpu.arguments import chroma_layout, map_grid, white_code, yuv_planes
-from zerodce_rt.backends.cpu.curve_kernels import enhance_packed, enhance_yuv
+from zerodce_rt.backends.cpu.bands import Bands
+from zerodce_rt.backends.cpu.curve_kernels import enhance_packed, enhance_to_packed, enhance_yuv
+from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
 from zerodce_rt.backends.cpu.thumbnail_kernels import thumbnail_packed, thumbnail_yuv
 from zerodce_rt.backends.cpu.yuyv_kernels import join_yuyv, split_yuyv
 from zerodce_rt.curve.maps import CurveMaps
@@ -25,9 +24,6 @@ from zerodce_rt.frame import FORMATS, Frame, plane_shapes
 
 log = logging.getLogger(__name__)
 
-# With more threads than this, they compete with decoder and encoder for memory bandwidth.
-MAX_THREADS = 8
-BANDS_PER_THREAD = 2
 _PATIENCE_SECONDS = 2.0
 
 
@@ -44,14 +40,14 @@ class CPUApplier:
     name = "cpu"
 
     def __init__(self, *, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise ValueError(f"`threads` must be at least 1, not {threads}")
-        self.threads = threads or min(usable_cores(), MAX_THREADS)
-        self._pool = ThreadPoolExecutor(self.threads, "zerodce-apply")
+        self._bands = Bands(threads=threads)
         self._compiled: set[tuple[str, str]] = set()
 
     def close(self) -> None:
-        self._pool.shutdown()
+        self._bands.close()
+
+    def denoiser(self) -> CPUDenoiser:
+        return CPUDenoiser(self._bands)
 
     def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
         out = np.empty((3, height, width), np.float32)
@@ -61,33 +57,41 @@ class CPUApplier:
 
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
         format, width, height = frame.format, frame.width, frame.height
-        if (out.format, out.width, out.height) != (format, width, height):
+        if (out.width, out.height) != (width, height) or not _readable_for(frame, out):
             raise ValueError("out must be of the format and size of the frame")
-        if format.layout == "yuyv":
+        if out.format.layout == "yuyv":
             self._apply_yuyv(frame, maps, out)
             return
         grid = map_grid(maps, frame)
-        if format.layout == "packed":
-            rounding = np.float32(0.0 if format.bits == 32 else 0.5)
-            band = partial(
-                enhance_packed, frame.planes[0], out.planes[0], width, format.bgr,
-                white_code(format), rounding, grid,
-            )  # fmt: skip
-            rows = height
+        rows = height
+        if out.format.layout == "packed":
+            white = white_code(out.format)
+            rounding = np.float32(0.0 if out.format.bits == 32 else 0.5)
+            if format.layout == "packed":
+                band = partial(
+                    enhance_packed, frame.planes[0], out.planes[0], width, format.bgr, white,
+                    rounding, grid,
+                )  # fmt: skip
+            else:
+                band = partial(
+                    enhance_to_packed, yuv_planes(frame), out.planes[0], width, out.format.bgr,
+                    _coefficients(frame), white, rounding, grid,
+                )  # fmt: skip
         else:
             band = partial(
                 enhance_yuv, yuv_planes(frame), yuv_planes(out), width, height,
-                chroma_layout(format), _coefficients(frame), grid,
+                (chroma_layout(format), chroma_layout(out.format)),
+                (_coefficients(frame), _coefficients(out)), grid,
             )  # fmt: skip
             rows = -(-height >> format.chroma_shift[1])
         with self._slowness_reported("apply", frame):
-            self._in_bands(band, rows)
-        if format.dropped_bits:
+            self._bands.run(band, rows)
+        if out.format.dropped_bits:
             _clear_dropped_bits(out)
 
     def _apply_yuyv(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
-        target = _empty_planar(frame)
-        self.apply(_planar(frame), maps, target)
+        target = _empty_planar(out)
+        self.apply(_planar(frame) if frame.format.layout == "yuyv" else frame, maps, target)
         y, u, v = target.planes
         if frame.width % 2:
             y[:, -1] = y[:, -2]
@@ -112,28 +116,14 @@ class CPUApplier:
             timer.cancel()
         self._compiled.add(key)
 
-    def _in_bands(self, band: Callable[[int, int], None], rows: int) -> None:
-        # More bands than threads: if a thread has to wait for a core, the others take its bands.
-        count = 1 if self.threads == 1 else BANDS_PER_THREAD * self.threads
-        bands = iter(list(pairwise(sorted({i * rows // count for i in range(count + 1)}))))
 
-        def work() -> None:
-            for first, last in bands:
-                band(first, last)
-
-        others = [self._pool.submit(work) for _ in range(self.threads - 1)]
-        try:
-            work()  # the calling thread takes part rather than wait
-        finally:
-            for other in others:
-                other.result()
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on (fewer than the machine's in a container)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _readable_for(frame: Frame, out: Frame) -> bool:
+    """Whether the kernels go from a frame to ``out``: of its format, or filtered from it."""
+    if frame.format == out.format:
+        return True
+    if frame.format.layout != "planar":
+        return False
+    return out.format.layout == "packed" or frame.format.chroma_shift == out.format.chroma_shift
 
 
 def _fill_thumbnail(frame: Frame, out: NDArray[np.float32]) -> None:

@@ -41,7 +41,7 @@ from zerodce_rt.backends.coefficients import (
     RED_TO_CR,
     RED_WEIGHT,
 )
-from zerodce_rt.backends.cpu.arguments import ChromaLayout, Grid, Planes, Ramps
+from zerodce_rt.backends.cpu.arguments import Grid, Planes, Ramps
 from zerodce_rt.backends.cpu.compiling import (
     ONE,
     U1,
@@ -264,12 +264,18 @@ def _store_row(rgb: Any, columns: int, at: Any, n: int, c: Any, out: Any, sums: 
 
 @compiled
 def enhance_yuv(
-    source: Planes, target: Planes, width: int, height: int, layout: ChromaLayout, c: Any,
+    source: Planes, target: Planes, width: int, height: int, layouts: Any, coefficients: Any,
     grid: Grid, first: int, last: int,
 ) -> None:  # fmt: skip
-    """Enhance chroma rows ``first .. last`` of a YUV frame and the luma rows that they cover."""
+    """Enhance chroma rows ``first .. last`` of a YUV frame and the luma rows that they cover.
+
+    Args:
+        layouts, coefficients: of the source and of the target, which may differ in how chroma
+            lies in memory, and in bits.
+    """
     (y, u, v), (out_y, out_u, out_v) = source, target
-    shift_x, shift_y, step = layout
+    (shift_x, shift_y, step), (_, _, out_step) = layouts
+    c, out_c = coefficients
     maps, row_lower, row_weight, ramps = grid
     columns = 1 << shift_x
     cells = (width + columns - 1) >> shift_x
@@ -279,7 +285,7 @@ def enhance_yuv(
     rgb = np.empty(3 * columns * STRIP, np.float32)
     chroma = np.empty(3 * STRIP, np.float32)
     sums = np.empty(2 * STRIP, np.float32)
-    odd_y, odd_out = np.empty(width + 1, y.dtype), np.empty(width + 1, y.dtype)
+    odd_y, odd_out = np.empty(width + 1, y.dtype), np.empty(width + 1, out_y.dtype)
     for at in range(0, cells, STRIP):
         n = min(STRIP, cells - at)
         # The last pixel of an odd width stands for the missing half of its cell, too.
@@ -302,11 +308,13 @@ def enhance_yuv(
                     y_row, out_row = odd_y, odd_out
                 _load_row(y_row, chroma, columns, U(at), n, c, rgb)
                 _iterate(rgb, ring, low, high, weight, n_maps, columns, n, False)
-                _store_row(rgb, columns, U(at), n, c, out_row, sums)
+                _store_row(rgb, columns, U(at), n, out_c, out_row, sums)
                 if odd:
                     out_y[row, columns * at : width] = odd_out[columns * at : width]
             pixels = (bottom - top) * columns
-            _store_chroma(sums, pixels, step, U(at), n, c, out_u[chroma_row], out_v[chroma_row])
+            _store_chroma(
+                sums, pixels, out_step, U(at), n, out_c, out_u[chroma_row], out_v[chroma_row]
+            )
 
 
 @compiled
@@ -356,3 +364,41 @@ def enhance_packed(
             low, high = U(lower & 1) * slot, U(upper & 1) * slot
             _iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
             _store_packed(x, U(at), n, white, rounding, target[row])
+
+
+@compiled
+def enhance_to_packed(
+    source: Planes, target: Any, width: int, bgr: bool, c: Any, white: Any, rounding: Any,
+    grid: Grid, first: int, last: int,
+) -> None:  # fmt: skip
+    """Enhance rows ``first .. last`` of YUV 4:4:4 into packed RGB or BGR.
+
+    ``c`` are the numbers of ``yuv_coefficients``; the rest as for ``enhance_packed``.
+    """
+    y, u, v = source
+    maps, row_lower, row_weight, ramps = grid
+    n_maps, map_rows = maps.shape[0], maps.shape[1]
+    ring = np.empty(2 * n_maps * STRIP, np.float32)
+    x, mirrored, chroma = (
+        np.empty(3 * STRIP, np.float32),
+        np.empty(3 * STRIP, np.float32),
+        np.empty(3 * STRIP, np.float32),
+    )
+    slot = U(n_maps) * ROW
+    for at in range(0, width, STRIP):
+        n = min(STRIP, width - at)
+        newest = -1
+        for row in range(first, last):
+            lower, weight = row_lower[row], row_weight[row]
+            upper = min(lower + 1, map_rows - 1)
+            newest = _advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
+            _load_chroma(u[row], v[row], 1, U(at), n, c, chroma)
+            _load_row(y[row], chroma, 1, U(at), n, c, x)
+            low, high = U(lower & 1) * slot, U(upper & 1) * slot
+            _iterate(x, ring, low, high, weight, n_maps, 1, n, False)
+            if bgr:
+                for i in range(3):
+                    mirrored[i * STRIP : i * STRIP + n] = x[(2 - i) * STRIP : (2 - i) * STRIP + n]
+                _store_packed(mirrored, U(at), n, white, rounding, target[row])
+            else:
+                _store_packed(x, U(at), n, white, rounding, target[row])

@@ -9,13 +9,16 @@ import numpy as np
 
 from zerodce_rt.backends.interfaces import Applier, Estimator
 from zerodce_rt.curve.control import ControlSettings, CurveControl
-from zerodce_rt.curve.maps import CurveMaps, resize_bilinear
+from zerodce_rt.curve.maps import CurveMaps, lift_of, resize_bilinear
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import Frame
 
+# Weaker filtering could not be seen.
+_LEAST_STRENGTH = 0.02
+
 
 class CPURunner:
-    """Thumbnail -> network -> control -> fused curve at full size. Is a ``Runner``."""
+    """Thumbnail -> network -> control -> denoiser -> fused curve at full size. Is a ``Runner``."""
 
     device: None = None
 
@@ -24,11 +27,13 @@ class CPURunner:
         self.estimator, self.applier = estimator, applier
         self._working_size = working_size
         self.control = CurveControl(ControlSettings())
+        self._denoiser = applier.denoiser()
         # When a GPU fails, its frames in flight come here from the threads that wait for them.
         self._lock = threading.Lock()
 
     def reset(self) -> None:
         self.control.reset()
+        self._denoiser.reset()
 
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
@@ -37,10 +42,26 @@ class CPURunner:
             self.control.settings = settings
             maps = self.curve_maps(source, seconds)
             if maps.values.any():
-                self.applier.apply(source, maps, target)
+                self.applier.apply(self._denoised(source, maps, seconds), maps, target)
             else:  # an exact copy: converting to RGB would clip colours outside its range
                 source.copy_to(target)
+                self._denoiser.reset()
         return _done
+
+    def _denoised(self, frame: Frame, maps: CurveMaps, seconds: float | None) -> Frame:
+        """The frame without as much of its noise as the curve would make visible."""
+        settings = self.control.settings
+        strength, effort = settings.denoise, settings.denoise_effort
+        if strength > 0:
+            strength *= lift_of(maps)
+        if strength < _LEAST_STRENGTH or effort == 0:
+            self._denoiser.reset()
+            return frame
+        if seconds is None:  # stands alone, and must not disturb a video
+            return self.applier.denoiser()(frame, strength, effort)
+        if self.control.new_scene:
+            self._denoiser.reset()
+        return self._denoiser(frame, strength, effort)
 
     def close(self) -> None:
         with self._lock:

@@ -1,0 +1,115 @@
+"""The denoiser that the fast one is tested against: float64, NumPy, no shortcuts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from zerodce_rt.backends.cpu.reference_frames import to_rgb, yuv_samples
+from zerodce_rt.denoise import reference
+from zerodce_rt.denoise.learner import NoiseLearner, block_middles
+from zerodce_rt.denoise.reference import Array
+from zerodce_rt.frame import LUMA_WEIGHTS, Colour, Frame, PixelFormat, plane_shapes
+
+_PACKED_AS = Colour("bt709", full_range=True)
+# Cells are filled up to multiples of this, so that planes can be halved twice.
+_MULTIPLE = 4
+_FEWEST_ROWS = 4
+_WITH_SPACE = 2
+
+
+class ReferenceDenoiser:
+    """Filters the frames of one video, hundreds of times slower. Is a ``Denoiser``."""
+
+    def __init__(self) -> None:
+        self._kind: tuple[Any, ...] | None = None
+        self._fields: list[_Field] = []
+
+    def reset(self) -> None:
+        self._kind = None
+
+    def __call__(self, frame: Frame, strength: float, effort: int) -> Frame:
+        format, colour = frame.format, frame.colour
+        bits, shift = format.bits, format.chroma_shift
+        packed = format.layout == "packed"
+        if packed:
+            bits, shift, colour = 8, (0, 0), _PACKED_AS
+        step = 2 if frame.interlaced and frame.height >= _FEWEST_ROWS and not packed else 1
+        kind = format, frame.width, frame.height, frame.colour, step
+        if kind != self._kind:
+            self._kind = kind
+            self._fields = [_Field(colour.levels(8)[0]) for _ in range(step)]
+        work = PixelFormat("cells", "planar", bits, shift, dropped_bits=16 - bits)
+        planes = _codes(frame)
+        shapes = plane_shapes(work, frame.width, frame.height)
+        out = tuple(np.empty(shape, np.uint16) for shape in shapes)
+        across, down = 2 >> shift[0], 2 >> shift[1]
+        for index, field in enumerate(self._fields):
+            luma, *chroma = (plane[index::step] for plane in planes)
+            rows, columns = (-(-n // (2 * _MULTIPLE)) * _MULTIPLE for n in luma.shape)
+            whole = _filled(luma, 2 * rows, 2 * columns)
+            if packed:
+                chroma = [_filled(plane, 2 * rows, 2 * columns) for plane in chroma]
+            phases = []
+            for plane in chroma:
+                for y in range(down):
+                    for x in range(across):  # what a tiny frame lacks, its neighbour stands for
+                        first = min(y, len(plane) - 1), min(x, plane.shape[1] - 1)
+                        phase = plane[first[0] :: down, first[1] :: across]
+                        phases.append(_filled(phase, rows, columns))
+            clean, clean_chroma = field.filter(whole, np.stack(phases), strength, effort)
+            together = [clean]
+            for half in np.split(clean_chroma, 2):
+                grid = half.reshape(down, across, rows, columns)
+                together.append(grid.transpose(2, 0, 3, 1).reshape(rows * down, columns * across))
+            for target, plane in zip(out, together, strict=True):
+                part = target[index::step]
+                part[:] = np.floor(256 * plane[: part.shape[0], : part.shape[1]] + 0.5)
+        return Frame(work, out, frame.width, frame.height, colour)
+
+
+class _Field:
+    """Progressive frames, or the fields of one parity."""
+
+    def __init__(self, black: float) -> None:
+        self._black = black
+        self._learner = NoiseLearner(reference.block_statistics, black)
+        self._state: reference.State | None = None
+        self._before: tuple[Array, Array] | None = None
+
+    def filter(
+        self, luma: Array, chroma: Array, strength: float, effort: int
+    ) -> tuple[Array, Array]:
+        state = self._state or reference.first_state(luma, chroma)
+        before = self._before or (luma, chroma)
+        middles = block_middles(state.luma, *chroma.shape[1:])
+        self._learner.look((luma, chroma), before, middles)
+        noise = self._learner.noise(strength)
+        rows, columns = chroma.shape[1:]
+        changed = (luma != before[0]).reshape(rows, 2, columns, 2).any(axis=(1, 3))
+        self._state = reference.over_time(luma, chroma, changed, state, noise, self._black)
+        self._before = luma, chroma
+        if effort < _WITH_SPACE:
+            return self._state.luma, self._state.chroma
+        return reference.over_space(self._state, noise, self._black)
+
+
+def _codes(frame: Frame) -> list[Array]:
+    """Luma, Cb and Cr in 8-bit codes, with fractions."""
+    if frame.format.layout != "packed":
+        unit = 2.0 ** (frame.format.bits + frame.format.dropped_bits - 8)
+        return [plane / unit for plane in yuv_samples(frame)]
+    rgb = to_rgb(frame)
+    kr, kb = LUMA_WEIGHTS[_PACKED_AS.matrix]
+    luma = kr * rgb[0] + (1 - kr - kb) * rgb[1] + kb * rgb[2]
+    cb, cr = (rgb[2] - luma) / (2 * (1 - kb)), (rgb[0] - luma) / (2 * (1 - kr))
+    codes = [255 * luma, 255 * cb + 128, 255 * cr + 128]
+    return [np.floor(256 * plane + 0.5) / 256 for plane in codes]
+
+
+def _filled(plane: Array, rows: int, columns: int) -> Array:
+    """A plane with its last row and column repeated to fill so many."""
+    missing = (0, rows - plane.shape[0]), (0, columns - plane.shape[1])
+    filled: Array = np.pad(plane, missing, mode="edge")
+    return filled

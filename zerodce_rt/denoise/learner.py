@@ -1,0 +1,111 @@
+"""When and where the noise of a video is looked at, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, NoiseLevels
+from zerodce_rt.denoise.rules import (
+    BRIGHT_FROM,
+    BRIGHT_TO,
+    KNOTS,
+    LEAST_CHROMA_SHARE,
+    LEAST_VARIANCE,
+)
+
+_LEARNING_FRAMES, _LEARN_EVERY = 8, 4
+"""The noise is looked at in each of the first frames, and then in every fourth."""
+
+_ROWS_APART = 4
+"""Only every fourth row of blocks is looked at, another one each time."""
+
+# Chroma is compared with luma at the darker knots, where it is filtered.
+_DARK_KNOTS = 6
+
+Statistics = Callable[[NDArray[Any], NDArray[Any], int, int], BlockStatistics]
+"""Of a plane and the one before: rows ``start, start + step, ..`` of blocks of 8x8 samples, with
+their mean codes as levels. Codes are 8-bit ones, with fractions."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of a single frame, as it is filtered for.
+
+    Attributes:
+        variances: of luma at ``rules.KNOTS``, in squares of an 8-bit code.
+        chroma_share: variance of chroma's noise as a share of luma's.
+    """
+
+    variances: NDArray[np.float64]
+    chroma_share: float
+
+
+class NoiseLearner:
+    """Learns the noise of a video's luma and chroma, frame by frame.
+
+    Args:
+        statistics: looks at the blocks.
+        black: 8-bit code of black.
+    """
+
+    def __init__(self, statistics: Statistics, black: float) -> None:
+        self._statistics, self._black = statistics, black
+        self._luma, self._chroma = NoiseLevels(), NoiseLevels()
+        self._frames = self._looks = 0
+
+    def look(
+        self,
+        frame: tuple[NDArray[Any], NDArray[Any]],
+        before: tuple[NDArray[Any], NDArray[Any]],
+        codes: NDArray[np.float64],
+    ) -> None:
+        """Take the next frame.
+
+        Args:
+            frame, before: luma and chroma planes of it and the one before; of a video's first
+                frame, itself.
+            codes: of luma, at the middle of each block of chroma.
+        """
+        first = self._frames == 0
+        due = self._frames < _LEARNING_FRAMES or self._frames % _LEARN_EVERY == 0
+        self._frames += 1
+        if not due:
+            return
+        start, step = (0, 1) if first else (self._looks % _ROWS_APART, _ROWS_APART)
+        luma = self._statistics(frame[0], before[0], start, step)
+        luma.level[:] -= self._black
+        # Cb and Cr in turns; a block of chroma covers four of luma.
+        plane = len(frame[1]) // 2 * (self._looks & 1)
+        chroma = self._statistics(frame[1][plane], before[1][plane], start, step)
+        chroma.level[:] = codes[start::step].ravel() - self._black
+        self._looks += 1
+        for levels, blocks in ((self._luma, luma), (self._chroma, chroma)):
+            if first:
+                levels.guess(blocks)
+            else:
+                levels.update(blocks, all_seen=self._looks % _ROWS_APART == 0)
+
+    def noise(self, strength: float) -> Noise:
+        """What to filter for: what is bright is left alone, and so is what is too small to see.
+
+        Args:
+            strength: 0 to 1, which the variances are multiplied by.
+        """
+        fade = np.clip((BRIGHT_TO - KNOTS) / (BRIGHT_TO - BRIGHT_FROM), 0, 1)
+        luma, chroma = (
+            np.maximum(levels.variances() * fade * strength, LEAST_VARIANCE)
+            for levels in (self._luma, self._chroma)
+        )
+        share = float(np.median((chroma / luma)[:_DARK_KNOTS]))
+        return Noise(luma, min(1.0, max(LEAST_CHROMA_SHARE, share)))
+
+
+def block_middles(luma: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+    """The luma samples in the middle of blocks of a chroma plane of so many rows and columns."""
+    middles = luma[BLOCK :: 2 * BLOCK, BLOCK :: 2 * BLOCK]
+    return middles[: rows // BLOCK, : columns // BLOCK]

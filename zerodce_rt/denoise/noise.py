@@ -1,0 +1,132 @@
+"""How strong the noise of a video is, by luma code, learned from the video itself.
+
+Two guesses are made for each block of 8x8 samples: half the energy of its difference to the frame
+before (wrong where things move), and the variance inside of it (wrong where there is texture). The
+flattest blocks of a code tell of its noise by the first; the very first frame has only the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.denoise.rules import KNOTS
+
+BLOCK = 8
+"""Side of the blocks in samples."""
+
+_EDGES = np.array([-16, -8, -4, 0, 4, 8, 12, 16, 20, 24, 30, 36, 44, 54, 68, 84, 114, 154, 256])
+_CENTRES = (_EDGES[:-1] + _EDGES[1:]) / 2
+_BINS = len(_CENTRES)
+
+# Of the differences in the flattest half of a code's blocks, this quantile is taken for the noise.
+_FLATTEST, _QUANTILE = 0.5, 0.4
+# That quantile of the energies of 64 samples of white noise, as a share of their mean.
+_QUANTILE_SHARE = 0.85
+_FIRST_QUANTILE = 0.2
+_MEMORY = 0.85
+# Blocks in which an encoder has repeated most samples tell nothing of the noise.
+_FEWEST_CHANGED = 16
+_FEWEST_BLOCKS, _FEWEST_FIRST_BLOCKS = 4, 8
+# Blocks of a code that are enough to say that there is no noise, if none of them has changed.
+_MANY_BLOCKS = 30
+_FADING = 0.9
+
+
+@dataclass(frozen=True)
+class BlockStatistics:
+    """Of blocks of 8x8 samples; all arrays have the same length.
+
+    Attributes:
+        difference: half the mean square difference to the frame before, in 8-bit codes squared.
+        inside: variance within their four quarters, likewise.
+        level: 8-bit luma code above black, to which they belong.
+        changed: number of samples that differ from the frame before.
+    """
+
+    difference: NDArray[np.float32]
+    inside: NDArray[np.float32]
+    level: NDArray[np.float32]
+    changed: NDArray[np.int32]
+
+
+class NoiseLevels:
+    """Follows the variance of the noise for each range of luma codes."""
+
+    def __init__(self) -> None:
+        self._variance = np.full(_BINS, np.nan)
+        self._confirmed = np.zeros(_BINS, bool)
+
+    def guess(self, blocks: BlockStatistics) -> None:
+        """Begin with one frame, whose blocks have no frame before."""
+        bins = _bins(blocks.level)
+        inside, bounds = _sorted_by_bin(bins, blocks.inside, blocks.inside)
+        for index, (first, last) in enumerate(pairwise(bounds)):
+            if last - first >= _FEWEST_FIRST_BLOCKS:
+                self._variance[index] = inside[first + int((last - first) * _FIRST_QUANTILE)]
+
+    def update(self, blocks: BlockStatistics, *, all_seen: bool) -> None:
+        """Follow what the blocks of a frame and the one before it show.
+
+        Args:
+            all_seen: every place in the picture was looked at since the guess.
+        """
+        bins = _bins(blocks.level)
+        told = blocks.changed > _FEWEST_CHANGED
+        found = _flattest(bins[told], blocks.difference[told], blocks.inside[told])
+        known = ~np.isnan(found)
+        new = ~self._confirmed
+        followed = _MEMORY * self._variance + (1 - _MEMORY) * found
+        if all_seen:  # forget mere guesses
+            self._variance[new & ~known] = np.nan
+        # What never changes has no noise to speak of.
+        still = ~known & (np.bincount(bins, minlength=_BINS) >= _MANY_BLOCKS)
+        self._variance[still] *= _FADING
+        self._variance[known] = np.where(new, found, followed)[known]
+        self._confirmed |= known
+
+    def variances(self) -> NDArray[np.float64]:
+        """Variance of the noise at each of ``KNOTS``, in squares of an 8-bit code."""
+        known = ~np.isnan(self._variance)
+        if not known.any():
+            return np.zeros(len(KNOTS))
+        return np.interp(KNOTS, _CENTRES[known], self._variance[known])
+
+
+def hinges(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Coefficients of the piecewise linear function through values at ``KNOTS``.
+
+    It is ``h[0] + sum(h[k] * max(0, code - KNOTS[k - 1]))``, and constant outside of the knots:
+    sums of hinges are vectorised where a table would not be.
+    """
+    slopes = np.diff(values) / np.diff(KNOTS)
+    return np.concatenate([values[:1], slopes[:1], np.diff(slopes)]).astype(np.float32)
+
+
+def _bins(level: NDArray[np.float32]) -> NDArray[np.intp]:
+    return np.clip(np.searchsorted(_EDGES, level, "right") - 1, 0, _BINS - 1)
+
+
+def _sorted_by_bin(
+    bins: NDArray[np.intp], by: NDArray[np.float32], values: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Values in the order of their bins, inside of each by ``by``; and where each bin begins."""
+    order = np.lexsort((by, bins))
+    return values[order], np.searchsorted(bins[order], np.arange(_BINS + 1))
+
+
+def _flattest(
+    bins: NDArray[np.intp], difference: NDArray[np.float32], inside: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The noise that each bin's flattest blocks show; NaN where there are too few."""
+    ordered, bounds = _sorted_by_bin(bins, inside, difference)
+    found = np.full(_BINS, np.nan)
+    for index, (first, last) in enumerate(pairwise(bounds)):
+        count = int((last - first) * _FLATTEST)
+        if count >= _FEWEST_BLOCKS:
+            at = int(count * _QUANTILE)
+            found[index] = np.partition(ordered[first : first + count], at)[at] / _QUANTILE_SHARE
+    return found

@@ -1,0 +1,37 @@
+"""The numbers that the denoiser decides by; its kernels compile them in.
+
+Everything that decides is done per cell: 2x2 luma samples and the chroma samples that lie over
+them. Innovations (a sample minus what the filter expected) are measured in units of the noise, so
+that the thresholds below have none. They were chosen on darkened clips with x264's, MJPEG's and a
+moving camera's faults; each may be off by a factor of two for less than 0.1 dB.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# The filter over time. What counts as bias, and how much:
+MEAN_WEIGHT, MEAN_LIMIT = 8.0, 0.45  # square of the mean luma innovation over 3x3 cells
+ENERGY_WEIGHT, ENERGY_LIMIT = 1.5, 2.0  # mean square of the luma innovations
+CHROMA_WEIGHT, CHROMA_LIMIT = 1.0, 3.0  # square of the mean chroma innovations
+DRIFT = 0.004
+"""Variance by which a scene changes from frame to frame, as a share of the noise's."""
+REPEATED = 0.1
+"""How much a frame tells where an encoder has repeated the last one's samples. Not 0: errors
+too small for the test would stay for ever, as coloured stains in the dark."""
+LEAST_LEFT = 0.04
+"""No cell is believed to be cleaner than this share of the source's noise."""
+
+# The filter over space: detail is kept by how far its energy exceeds the noise left, times this.
+LUMA_STRICTNESS = 2.5, 2.0  # at full size, at half
+CHROMA_STRICTNESS = 4.0, 4.0  # at the size of cells, at half of that
+
+# The noise by luma code.
+KNOTS = np.array([0, 8, 16, 24, 36, 54, 84, 144], np.float32)
+"""8-bit codes above black between which the noise is interpolated."""
+LEAST_VARIANCE = 0.05
+"""Of the noise, in squares of an 8-bit code: below that of rounding to 8 bits."""
+LEAST_CHROMA_SHARE = 0.02
+"""Least variance of chroma's noise, as a share of luma's."""
+BRIGHT_FROM, BRIGHT_TO = 84, 154
+"""Codes above black between which the filter fades out: what is bright is not lifted."""
