@@ -147,7 +147,9 @@ class Enhancer:
         self._runner = self._first_that_works()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self._options, **asdict(self._settings)), ()
+        settings = asdict(self._settings)
+        del settings["denoise_effort"]  # there may be more time elsewhere
+        return partial(type(self), **self._options, **settings), ()
 
     @classmethod
     def for_video(cls, *, fps: float | Fraction | None = None, **options: Any) -> Enhancer:
