@@ -44,6 +44,11 @@ class Noise:
     variances: NDArray[np.float64]
     chroma_share: float
 
+    @property
+    def sigma(self) -> float:
+        """Of luma in the dark, roughly."""
+        return float(np.sqrt(np.median(self.variances[:_DARK_KNOTS])))
+
 
 class NoiseLearner:
     """Learns the noise of a video's luma and chroma, frame by frame.

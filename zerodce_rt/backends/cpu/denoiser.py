@@ -18,6 +18,8 @@ from zerodce_rt.backends.cpu.cells import (
     filtered_colour,
     load,
 )
+from zerodce_rt.backends.cpu.motion import BLOCK_CELLS, MotionSearch
+from zerodce_rt.backends.cpu.motion_kernels import move
 from zerodce_rt.backends.cpu.pyramid_kernels import halve, noise_left, shrink
 from zerodce_rt.backends.cpu.temporal_kernels import temporal
 from zerodce_rt.denoise.learner import Noise, NoiseLearner, block_middles
@@ -25,7 +27,7 @@ from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, hinges
 from zerodce_rt.denoise.rules import CHROMA_STRICTNESS, LUMA_STRICTNESS
 from zerodce_rt.frame import Frame
 
-_WITH_SPACE = 2
+_WITH_SPACE, _WITH_MOTION = 2, 3
 # Interlaced frames of fewer rows have fields without chroma.
 _FEWEST_ROWS = 4
 
@@ -100,6 +102,8 @@ class _Stream:
         self._black, self._scale = np.float32(black), np.float32(1 / layout.unit)
         self._learner = NoiseLearner(self._statistics, black)
         self._first = True
+        self._motion = MotionSearch((layout.rows, layout.columns), bands)
+        self._has_small = False  # the state's quarter-size picture is that of the last frame
         shape = layout.rows, layout.columns
         self._raw, self._before = layout.empty(layout.dtype), layout.empty(layout.dtype)
         self._state, self._next = layout.empty(np.uint16), layout.empty(np.uint16)
@@ -122,7 +126,10 @@ class _Stream:
         middles = block_middles(self._state[0], *self._raw[1].shape[1:])
         self._learner.look(self._raw, self._before, middles * _STATE_TO_CODE)
         noise = self._learner.noise(strength)
+        if effort >= _WITH_MOTION and self._has_small:
+            self._follow_motion(noise)
         self._over_time(noise)
+        self._has_small = effort >= _WITH_SPACE
         if effort >= _WITH_SPACE:
             self._halve(noise)
             self._over_space(noise)
@@ -152,6 +159,23 @@ class _Stream:
             blocks.level, blocks.changed,
         )  # fmt: skip
         return blocks
+
+    def _follow_motion(self, noise: Noise) -> None:
+        """Carry the state along with the camera."""
+        vectors = self._motion.find(self._raw[0], self._scale, self._luma_half, noise.sigma)
+        if vectors is None:
+            return
+        (luma, chroma), (new_luma, new_chroma) = self._state, self._next
+
+        def band(first: int, last: int) -> None:
+            move(luma, vectors, 2 * BLOCK_CELLS, 1, new_luma, first, last)
+            for k in range(len(chroma)):
+                move(chroma[k], vectors, BLOCK_CELLS, 2, new_chroma[k], first, last)
+            move(self._left, vectors, BLOCK_CELLS, 2, self._next_left, first, last)
+
+        self._bands.run(band, len(vectors))
+        self._state, self._next = self._next, self._state
+        self._left, self._next_left = self._next_left, self._left
 
     def _over_time(self, noise: Noise) -> None:
         h = hinges(1 / np.sqrt(noise.variances))

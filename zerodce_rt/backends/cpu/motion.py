@@ -1,0 +1,80 @@
+"""Motion between a frame and the denoiser's state, searched for only while the camera moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from zerodce_rt.backends.cpu.bands import Bands
+from zerodce_rt.backends.cpu.motion_kernels import SMALL, choose_vectors, quarter
+
+BLOCK_CELLS = 8
+"""Side in cells of the blocks that move as one."""
+
+# A block moves if its differences are less than this share of what they are without motion.
+_BETTER = np.float32(0.95)
+# ... and by more than what noise alone makes of it: here in its sigma, at full size.
+_MARGIN = 0.05
+
+# The camera moves when more than this share of the blocks do.
+_MOVING_SHARE = 0.08
+# While it stands still, only so many frames apart is looked whether it moves, ...
+_PROBE_EVERY = 8
+# ... and it stands still when it has not moved for so many frames.
+_FRAMES_TO_END = 15
+
+# The pictures that are searched are stretched to the light that they have.
+_LEAST_RANGE = 24.0
+_HIGHLIGHTS = 0.02
+
+
+class MotionSearch:
+    """Decides whether to look for motion, and finds it.
+
+    Args:
+        shape: of the frames in cells; those of the small pictures are half of it.
+    """
+
+    def __init__(self, shape: tuple[int, int], bands: Bands) -> None:
+        self._bands = bands
+        self._small = np.empty((shape[0] // 2, shape[1] // 2), np.float32)
+        blocks = -(-shape[0] // BLOCK_CELLS), -(-shape[1] // BLOCK_CELLS)
+        self._vectors = np.empty((*blocks, 2), np.int32)
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._frames = 0
+        self._still_for = _FRAMES_TO_END
+
+    def find(
+        self, luma: NDArray[Any], scale: np.float32, before: NDArray[np.float32], sigma: float
+    ) -> NDArray[np.int32] | None:
+        """Vectors ``(rows, columns, 2)`` of the blocks of a frame; None if none moves.
+
+        Args:
+            luma: of the frame; ``scale``: from its samples to 8-bit codes.
+            before: a quarter-size picture of what the filter expects, in 8-bit codes.
+            sigma: of the noise of single samples.
+        """
+        self._frames += 1
+        if self._still_for >= _FRAMES_TO_END and self._frames % _PROBE_EVERY:
+            return None
+        small = self._small
+        self._bands.run(lambda a, b: quarter(luma, scale, small, a, b), len(small))
+        if min(small.shape) < 3 * SMALL:
+            return None
+        every = small[::SMALL, ::SMALL]
+        low = float(every.min())
+        high = float(np.quantile(every, 1 - _HIGHLIGHTS))
+        stretch = 255 / max(high - low, _LEAST_RANGE)
+        now8, before8 = (
+            cv2.convertScaleAbs(np.maximum(p - low, 0), alpha=stretch) for p in (small, before)
+        )
+        flow = self._flow.calc(now8, before8, None)
+        moving = choose_vectors(
+            small, before, flow, _BETTER, np.float32(_MARGIN * sigma), self._vectors
+        )
+        share = moving / self._vectors[..., 0].size
+        self._still_for = 0 if share > _MOVING_SHARE else self._still_for + 1
+        return self._vectors if moving and self._still_for < _FRAMES_TO_END else None
