@@ -21,8 +21,9 @@ from zerodce_rt.denoise.rules import (
 _LEARNING_FRAMES, _LEARN_EVERY = 8, 4
 """The noise is looked at in each of the first frames, and then in every fourth."""
 
-_ROWS_APART = 4
-"""Only every fourth row of blocks is looked at, another one each time."""
+_ROWS_APART, _BLOCKS = 4, 2000
+"""Only every fourth row of blocks is looked at, another one each time; of large frames, so few
+that there are about ``_BLOCKS``."""
 
 # Chroma is compared with luma at the darker knots, where it is filtered.
 _DARK_KNOTS = 6
@@ -62,6 +63,7 @@ class NoiseLearner:
         self._statistics, self._black = statistics, black
         self._luma, self._chroma = NoiseLevels(), NoiseLevels()
         self._frames = self._looks = 0
+        self._known: tuple[int, float, Noise] | None = None
 
     def look(
         self,
@@ -81,7 +83,8 @@ class NoiseLearner:
         self._frames += 1
         if not due:
             return
-        start, step = (0, 1) if first else (self._looks % _ROWS_APART, _ROWS_APART)
+        apart = max(_ROWS_APART, frame[0].size // (BLOCK * BLOCK * _BLOCKS))
+        start, step = (0, 1) if first else (self._looks % apart, apart)
         luma = self._statistics(frame[0], before[0], start, step)
         luma.level[:] -= self._black
         # Cb and Cr in turns; a block of chroma covers four of luma.
@@ -93,7 +96,7 @@ class NoiseLearner:
             if first:
                 levels.guess(blocks)
             else:
-                levels.update(blocks, all_seen=self._looks % _ROWS_APART == 0)
+                levels.update(blocks, all_seen=self._looks % apart == 0)
 
     def noise(self, strength: float) -> Noise:
         """What to filter for: what is bright is left alone, and so is what is too small to see.
@@ -101,13 +104,17 @@ class NoiseLearner:
         Args:
             strength: 0 to 1, which the variances are multiplied by.
         """
+        if self._known is not None and self._known[:2] == (self._looks, strength):
+            return self._known[2]
         fade = np.clip((BRIGHT_TO - KNOTS) / (BRIGHT_TO - BRIGHT_FROM), 0, 1)
         luma, chroma = (
             np.maximum(levels.variances() * fade * strength, LEAST_VARIANCE)
             for levels in (self._luma, self._chroma)
         )
         share = float(np.median((chroma / luma)[:_DARK_KNOTS]))
-        return Noise(luma, min(1.0, max(LEAST_CHROMA_SHARE, share)))
+        noise = Noise(luma, min(1.0, max(LEAST_CHROMA_SHARE, share)))
+        self._known = self._looks, strength, noise
+        return noise
 
 
 def block_middles(luma: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:

@@ -26,6 +26,7 @@ from zerodce_rt.denoise.rules import (
     MEAN_LIMIT,
     MEAN_WEIGHT,
     REPEATED,
+    WINDOW,
 )
 
 Array = NDArray[np.float64]
@@ -97,17 +98,85 @@ def over_time(
 
 
 def over_space(state: State, noise: Noise, black: float) -> tuple[Array, Array]:
-    """A two-level pyramid whose detail is kept by how far its energy exceeds the noise left.
+    """Wiener's rule in blocks of 4x4 samples, for parts that a picture has more of than noise.
+
+    A block is the sum of its mean, the profiles of its columns and of its rows (their means, less
+    the block's), and the rest. With the energy e of a part, which noise of the variance v would
+    give n v (n is 3, 3 and 9 for profiles and rest), what is kept of it is
+
+        max(0, 1 - strictness n v / e)
+
+    Blocks begin at every second sample; their results are added up under a sine's window. The
+    noise that the filter over time leaves is not white: the root of its share stands for that.
+    The same rule is applied to the means of 2x2 samples, of which noise is left that no block
+    is large enough for.
 
     Returns:
         Luma and chroma.
     """
-    codes = _cell_means(state.luma) - black
-    variance = np.interp(codes, KNOTS, noise.variances) * state.left
-    luma = _pyramid(state.luma, variance, LUMA_STRICTNESS)
-    chroma_variance = noise.chroma_share * _cell_means(variance)
-    chroma = np.stack([_pyramid(c, chroma_variance, CHROMA_STRICTNESS) for c in state.chroma])
-    return luma, chroma
+    codes = [_cell_means(state.luma)]
+    left = [state.left]
+    for _ in range(2):
+        codes.append(_cell_means(codes[-1]))
+        left.append(_cell_means(left[-1]))
+    variances = [
+        np.interp(c - black, KNOTS, noise.variances) * np.sqrt(share)
+        for c, share in zip(codes, left, strict=True)
+    ]
+    luma = _two_levels(state.luma, LUMA_STRICTNESS, variances[:2], left[0])
+    strictness = CHROMA_STRICTNESS * noise.chroma_share
+    chroma = [_two_levels(plane, strictness, variances[1:], left[1]) for plane in state.chroma]
+    return luma, np.stack(chroma)
+
+
+def _two_levels(plane: Array, strictness: float, variances: list[Array], left: Array) -> Array:
+    """Filter a plane, and first the means of its 2x2 samples, which have a quarter of the noise.
+
+    The filtered means count for as much as the filter over time has removed.
+
+    Args:
+        variances: of the noise in each 2x2 and in each 4x4 samples.
+        left: share of the noise in each 2x2 samples.
+    """
+    means = _cell_means(plane)
+    coarse = _shrink_blocks(means, strictness / 4 * variances[1], np.zeros_like(variances[1]))
+    return _shrink_blocks(plane, strictness * variances[0], (1 - left) * (coarse - means))
+
+
+def _shrink_blocks(plane: Array, threshold: Array, shift: Array) -> Array:
+    """Filter a plane; each 2x2 samples have a threshold, and a change of their mean."""
+    rows, columns = threshold.shape
+    cells = plane.reshape(rows, 2, columns, 2).swapaxes(1, 2)
+    around = np.pad(cells, ((1, 1), (1, 1), (0, 0), (0, 0)), mode="edge")
+    four = [
+        around[i : i + rows + 1, j : j + columns + 1] for i in range(2) for j in range(2)
+    ]  # the cells of the block around each corner
+    block = np.concatenate(
+        [np.concatenate(four[:2], axis=-1), np.concatenate(four[2:], axis=-1)], axis=-2
+    )
+    limit, change = (_around_corners(cells)[..., None, None] for cells in (threshold, shift))
+    mean = block.mean(axis=(-2, -1), keepdims=True)
+    column = block.mean(axis=-2, keepdims=True) - mean
+    row = block.mean(axis=-1, keepdims=True) - mean
+    rest = block - mean - column - row
+    kept = mean + change
+    for part, repeated, freedom in ((column, 4, 3), (row, 4, 3), (rest, 1, 9)):
+        energy = repeated * (part**2).sum(axis=(-2, -1), keepdims=True)
+        kept = kept + part * np.maximum(0, 1 - freedom * limit / np.maximum(energy, 1e-3))
+    near, far = WINDOW[1], WINDOW[0]
+    window = np.array([far, near, near, far])
+    kept = kept * np.outer(window, window)
+    total = np.zeros((2 * rows + 4, 2 * columns + 4))
+    for y in range(4):
+        for x in range(4):
+            total[y : y + 2 * rows + 2 : 2, x : x + 2 * columns + 2 : 2] += kept[..., y, x]
+    return np.clip(total[2:-2, 2:-2], 0, (2**16 - 1) / 256)
+
+
+def _around_corners(cells: Array) -> Array:
+    """Means of the four cells around each corner."""
+    p = np.pad(cells, 1, mode="edge")
+    return (p[:-1, :-1] + p[:-1, 1:] + p[1:, :-1] + p[1:, 1:]) / 4
 
 
 def block_statistics(plane: Array, before: Array, start: int, step: int) -> BlockStatistics:
@@ -129,37 +198,6 @@ def _blocks(plane: Array) -> Array:
     rows, columns = (n // BLOCK for n in plane.shape)
     whole = plane[: rows * BLOCK, : columns * BLOCK]
     return whole.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
-
-
-def _pyramid(plane: Array, variance: Array, strictness: tuple[float, float]) -> Array:
-    """Clean a plane, given the noise of each 2x2 of its samples."""
-    fine, coarse = strictness
-    half = _cell_means(plane)
-    # The mean of four samples has a quarter of their variance.
-    filtered = _shrink(half, coarse * _cell_means(variance) / 4, _cell_means(half))
-    return _shrink(plane, fine * variance, filtered)
-
-
-def _shrink(plane: Array, threshold: Array, base: Array) -> Array:
-    """Wiener's rule for the detail that ``base``, of half the size, lacks."""
-    enlarged = _enlarge(base)
-    detail = plane - enlarged
-    energy = _sum9(_cell_means(detail**2)) / 9
-    keep = np.maximum(0, 1 - threshold / (energy + 1e-4))
-    return enlarged + detail * _repeat2(keep)
-
-
-def _enlarge(small: Array) -> Array:
-    """Bilinear enlargement to twice the size."""
-    for axis in (0, 1):
-        last = small.shape[axis] - 1
-        before = small.take(np.maximum(np.arange(last + 1) - 1, 0), axis)
-        after = small.take(np.minimum(np.arange(last + 1) + 1, last), axis)
-        pair = np.stack([0.25 * before + 0.75 * small, 0.75 * small + 0.25 * after], axis + 1)
-        shape = list(small.shape)
-        shape[axis] *= 2
-        small = pair.reshape(shape)
-    return small
 
 
 def _cell_means(plane: Array) -> Array:

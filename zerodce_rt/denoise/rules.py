@@ -22,9 +22,11 @@ too small for the test would stay for ever, as coloured stains in the dark."""
 LEAST_LEFT = 0.04
 """No cell is believed to be cleaner than this share of the source's noise."""
 
-# The filter over space: detail is kept by how far its energy exceeds the noise left, times this.
-LUMA_STRICTNESS = 2.5, 2.0  # at full size, at half
-CHROMA_STRICTNESS = 4.0, 4.0  # at the size of cells, at half of that
+# The filter over space: parts of a block are kept by how far their energy exceeds that of the noise
+# left, times this.
+LUMA_STRICTNESS, CHROMA_STRICTNESS = 6.0, 12.0
+WINDOW = 0.29289322, 0.70710678
+"""Weights of a block's outer and inner samples along each axis: a sine's, over 4 samples."""
 
 # The noise by luma code.
 KNOTS = np.array([0, 8, 16, 24, 36, 54, 84, 144], np.float32)

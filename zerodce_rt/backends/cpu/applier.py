@@ -85,7 +85,7 @@ class CPUApplier:
             )  # fmt: skip
             rows = -(-height >> format.chroma_shift[1])
         with self._slowness_reported("apply", frame):
-            self._bands.run(band, rows)
+            self._bands.run(band, self._bands.bounds(rows))
         if out.format.dropped_bits:
             _clear_dropped_bits(out)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -31,11 +31,21 @@ class Bands:
     def close(self) -> None:
         self._pool.shutdown()
 
-    def run(self, band: Callable[[int, int], None], rows: int) -> None:
-        """Call ``band(first, last)`` for parts of ``0 .. rows``, each in one of the threads."""
+    def bounds(self, rows: int, least: int = 1) -> list[int]:
+        """Where to cut ``0 .. rows``, from 0 to ``rows``.
+
+        Args:
+            least: bands have at least so many rows and begin at multiples of it; without so many
+                rows there is one.
+        """
         # More bands than threads: if a thread has to wait for a core, the others take its bands.
         count = 1 if self.threads == 1 else BANDS_PER_THREAD * self.threads
-        bands = iter(list(pairwise(sorted({i * rows // count for i in range(count + 1)}))))
+        units = max(rows // least, 1)
+        return sorted({least * (i * units // count) for i in range(count)} | {rows})
+
+    def run(self, band: Callable[[int, int], None], bounds: Sequence[int]) -> None:
+        """Call ``band(first, last)`` for each part between two bounds, in one of the threads."""
+        bands = iter(list(pairwise(bounds)))
 
         def work() -> None:
             for first, last in bands:

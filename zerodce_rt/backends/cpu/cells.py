@@ -129,18 +129,17 @@ def load(frame: Frame, layout: CellLayout, bands: Bands, out: Planes) -> None:
         def band(first: int, last: int) -> None:
             load_packed(
                 frame.planes[0], frame.width, frame.height, format.bgr, white, coefficients,
-                luma, chroma, MULTIPLE * first, MULTIPLE * last,
+                luma, chroma, first, last,
             )  # fmt: skip
     else:
         y, *rest = (layout.luma, *layout.chroma)
 
         def band(first: int, last: int) -> None:
-            first, last = MULTIPLE * first, MULTIPLE * last
             _load(frame, y, luma, 2 * first, 2 * last)
             for samples, plane in zip(rest, chroma, strict=True):
                 _load(frame, samples, plane, first, last)
 
-    bands.run(band, layout.rows // MULTIPLE)
+    bands.run(band, bands.bounds(layout.rows))
 
 
 def _load(frame: Frame, s: Samples, out: NDArray[Any], first: int, last: int) -> None:

@@ -22,7 +22,7 @@ _MARGIN = 0.05
 # The camera moves when more than this share of the blocks do.
 _MOVING_SHARE = 0.08
 # While it stands still, only so many frames apart is looked whether it moves, ...
-_PROBE_EVERY = 8
+_PROBE_EVERY = 15
 # ... and it stands still when it has not moved for so many frames.
 _FRAMES_TO_END = 15
 
@@ -40,7 +40,8 @@ class MotionSearch:
 
     def __init__(self, shape: tuple[int, int], bands: Bands) -> None:
         self._bands = bands
-        self._small = np.empty((shape[0] // 2, shape[1] // 2), np.float32)
+        small = shape[0] // 2, shape[1] // 2
+        self._now, self._before = np.empty(small, np.float32), np.empty(small, np.float32)
         blocks = -(-shape[0] // BLOCK_CELLS), -(-shape[1] // BLOCK_CELLS)
         self._vectors = np.empty((*blocks, 2), np.int32)
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
@@ -48,32 +49,37 @@ class MotionSearch:
         self._still_for = _FRAMES_TO_END
 
     def find(
-        self, luma: NDArray[Any], scale: np.float32, before: NDArray[np.float32], sigma: float
+        self, luma: NDArray[Any], scale: np.float32, expected: NDArray[np.uint16], sigma: float
     ) -> NDArray[np.int32] | None:
         """Vectors ``(rows, columns, 2)`` of the blocks of a frame; None if none moves.
 
         Args:
             luma: of the frame; ``scale``: from its samples to 8-bit codes.
-            before: a quarter-size picture of what the filter expects, in 8-bit codes.
+            expected: luma of the filter's state, with 256 steps to an 8-bit code.
             sigma: of the noise of single samples.
         """
         self._frames += 1
         if self._still_for >= _FRAMES_TO_END and self._frames % _PROBE_EVERY:
             return None
-        small = self._small
-        self._bands.run(lambda a, b: quarter(luma, scale, small, a, b), len(small))
-        if min(small.shape) < 3 * SMALL:
+        now, before = self._now, self._before
+        if min(now.shape) < 3 * SMALL:
             return None
-        every = small[::SMALL, ::SMALL]
+
+        def band(first: int, last: int) -> None:
+            quarter(luma, scale, now, first, last)
+            quarter(expected, np.float32(1 / 256), before, first, last)
+
+        self._bands.run(band, self._bands.bounds(len(now)))
+        every = now[::SMALL, ::SMALL]
         low = float(every.min())
         high = float(np.quantile(every, 1 - _HIGHLIGHTS))
         stretch = 255 / max(high - low, _LEAST_RANGE)
         now8, before8 = (
-            cv2.convertScaleAbs(np.maximum(p - low, 0), alpha=stretch) for p in (small, before)
+            cv2.convertScaleAbs(np.maximum(p - low, 0), alpha=stretch) for p in (now, before)
         )
         flow = self._flow.calc(now8, before8, None)
         moving = choose_vectors(
-            small, before, flow, _BETTER, np.float32(_MARGIN * sigma), self._vectors
+            now, before, flow, _BETTER, np.float32(_MARGIN * sigma), self._vectors
         )
         share = moving / self._vectors[..., 0].size
         self._still_for = 0 if share > _MOVING_SHARE else self._still_for + 1
