@@ -25,6 +25,8 @@ from zerodce_rt.denoise.rules import (
     LUMA_STRICTNESS,
     MEAN_LIMIT,
     MEAN_WEIGHT,
+    MEANS_STRICTNESS,
+    MOVING_TRUST,
     REPEATED,
     WINDOW,
 )
@@ -108,75 +110,81 @@ def over_space(state: State, noise: Noise, black: float) -> tuple[Array, Array]:
 
     Blocks begin at every second sample; their results are added up under a sine's window. The
     noise that the filter over time leaves is not white: the root of its share stands for that.
-    The same rule is applied to the means of 2x2 samples, of which noise is left that no block
-    is large enough for.
+    Planes of half the size, chroma and the means of 2x2 luma samples, have one gain for a block's
+    profiles and rest together. What that changes the means by goes into the luma, since its blocks
+    are too small for the noise of their own means; where things move it would cost detail.
 
     Returns:
         Luma and chroma.
     """
-    codes = [_cell_means(state.luma)]
-    left = [state.left]
-    for _ in range(2):
-        codes.append(_cell_means(codes[-1]))
-        left.append(_cell_means(left[-1]))
-    variances = [
+    codes, left = _cell_means(state.luma), state.left
+    half_codes, half_left = _cell_means(codes), _cell_means(left)
+    variance, half_variance = (
         np.interp(c - black, KNOTS, noise.variances) * np.sqrt(share)
-        for c, share in zip(codes, left, strict=True)
-    ]
-    luma = _two_levels(state.luma, LUMA_STRICTNESS, variances[:2], left[0])
-    strictness = CHROMA_STRICTNESS * noise.chroma_share
-    chroma = [_two_levels(plane, strictness, variances[1:], left[1]) for plane in state.chroma]
-    return luma, np.stack(chroma)
-
-
-def _two_levels(plane: Array, strictness: float, variances: list[Array], left: Array) -> Array:
-    """Filter a plane, and first the means of its 2x2 samples, which have a quarter of the noise.
-
-    The filtered means count for as much as the filter over time has removed.
-
-    Args:
-        variances: of the noise in each 2x2 and in each 4x4 samples.
-        left: share of the noise in each 2x2 samples.
-    """
-    means = _cell_means(plane)
-    coarse = _shrink_blocks(means, strictness / 4 * variances[1], np.zeros_like(variances[1]))
-    return _shrink_blocks(plane, strictness * variances[0], (1 - left) * (coarse - means))
-
-
-def _shrink_blocks(plane: Array, threshold: Array, shift: Array) -> Array:
-    """Filter a plane; each 2x2 samples have a threshold, and a change of their mean."""
-    rows, columns = threshold.shape
-    cells = plane.reshape(rows, 2, columns, 2).swapaxes(1, 2)
-    around = np.pad(cells, ((1, 1), (1, 1), (0, 0), (0, 0)), mode="edge")
-    four = [
-        around[i : i + rows + 1, j : j + columns + 1] for i in range(2) for j in range(2)
-    ]  # the cells of the block around each corner
-    block = np.concatenate(
-        [np.concatenate(four[:2], axis=-1), np.concatenate(four[2:], axis=-1)], axis=-2
+        for c, share in ((codes, left), (half_codes, half_left))
     )
-    limit, change = (_around_corners(cells)[..., None, None] for cells in (threshold, shift))
+    # A mean of four samples has a quarter of their noise.
+    means = _shrink_wholes(codes, MEANS_STRICTNESS / 4 * half_variance)
+    shift = (1 - MOVING_TRUST * left) * (means - codes)
+    threshold = CHROMA_STRICTNESS * noise.chroma_share * half_variance
+    chroma = [_shrink_wholes(plane, threshold) for plane in state.chroma]
+    return _shrink_parts(state.luma, LUMA_STRICTNESS * variance, shift), np.stack(chroma)
+
+
+def _shrink_parts(plane: Array, threshold: Array, shift: Array) -> Array:
+    """Filter a plane; each 2x2 samples have a threshold, and a change of their mean."""
+    block = _blocks_around_corners(plane)
+    limit, change = (_around_corners(cells) for cells in (threshold, shift))
     mean = block.mean(axis=(-2, -1), keepdims=True)
     column = block.mean(axis=-2, keepdims=True) - mean
     row = block.mean(axis=-1, keepdims=True) - mean
     rest = block - mean - column - row
     kept = mean + change
     for part, repeated, freedom in ((column, 4, 3), (row, 4, 3), (rest, 1, 9)):
-        energy = repeated * (part**2).sum(axis=(-2, -1), keepdims=True)
-        kept = kept + part * np.maximum(0, 1 - freedom * limit / np.maximum(energy, 1e-3))
-    near, far = WINDOW[1], WINDOW[0]
-    window = np.array([far, near, near, far])
-    kept = kept * np.outer(window, window)
-    total = np.zeros((2 * rows + 4, 2 * columns + 4))
+        kept = kept + part * _gain(repeated * part**2, freedom * limit)
+    return _added_up(kept)
+
+
+def _shrink_wholes(plane: Array, threshold: Array) -> Array:
+    """Filter a plane with one gain for a block, by a threshold for each 2x2 samples."""
+    block = _blocks_around_corners(plane)
+    mean = block.mean(axis=(-2, -1), keepdims=True)
+    rest = block - mean
+    return _added_up(mean + rest * _gain(rest**2, 15 * _around_corners(threshold)))
+
+
+def _gain(squares: Array, limit: Array) -> Array:
+    energy = squares.sum(axis=(-2, -1), keepdims=True)
+    return np.maximum(0, 1 - limit / np.maximum(energy, 1e-3))
+
+
+def _blocks_around_corners(plane: Array) -> Array:
+    """``(rows + 1, columns + 1, 4, 4)``: the blocks of 2x2 cells; cells are 2x2 samples."""
+    rows, columns = plane.shape[0] // 2, plane.shape[1] // 2
+    cells = plane.reshape(rows, 2, columns, 2).swapaxes(1, 2)
+    around = np.pad(cells, ((1, 1), (1, 1), (0, 0), (0, 0)), mode="edge")
+    upper, lower = (
+        np.concatenate([part[:, :-1], part[:, 1:]], axis=-1) for part in (around[:-1], around[1:])
+    )
+    return np.concatenate([upper, lower], axis=-2)
+
+
+def _added_up(blocks: Array) -> Array:
+    """The plane of which these are the blocks, under a sine's window."""
+    window = np.array([*WINDOW, *WINDOW[::-1]])
+    weighted = blocks * np.outer(window, window)
+    rows, columns = 2 * blocks.shape[0] - 2, 2 * blocks.shape[1] - 2
+    total = np.zeros((rows + 4, columns + 4))
     for y in range(4):
         for x in range(4):
-            total[y : y + 2 * rows + 2 : 2, x : x + 2 * columns + 2 : 2] += kept[..., y, x]
+            total[y : y + rows + 2 : 2, x : x + columns + 2 : 2] += weighted[..., y, x]
     return np.clip(total[2:-2, 2:-2], 0, (2**16 - 1) / 256)
 
 
 def _around_corners(cells: Array) -> Array:
-    """Means of the four cells around each corner."""
+    """``(rows + 1, columns + 1, 1, 1)``: means of the four cells around each corner."""
     p = np.pad(cells, 1, mode="edge")
-    return (p[:-1, :-1] + p[:-1, 1:] + p[1:, :-1] + p[1:, 1:]) / 4
+    return ((p[:-1, :-1] + p[:-1, 1:] + p[1:, :-1] + p[1:, 1:]) / 4)[..., None, None]
 
 
 def block_statistics(plane: Array, before: Array, start: int, step: int) -> BlockStatistics:

@@ -24,7 +24,9 @@ LEAST_LEFT = 0.04
 
 # The filter over space: parts of a block are kept by how far their energy exceeds that of the noise
 # left, times this.
-LUMA_STRICTNESS, CHROMA_STRICTNESS = 6.0, 12.0
+LUMA_STRICTNESS, MEANS_STRICTNESS, CHROMA_STRICTNESS = 6.0, 4.0, 8.0
+MOVING_TRUST = 0.7
+"""Share of the filtered means that does not count where nothing was removed over time."""
 WINDOW = 0.29289322, 0.70710678
 """Weights of a block's outer and inner samples along each axis: a sine's, over 4 samples."""
 

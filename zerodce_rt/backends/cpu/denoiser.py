@@ -22,7 +22,7 @@ from zerodce_rt.backends.cpu.motion_kernels import move
 from zerodce_rt.backends.cpu.temporal_kernels import temporal
 from zerodce_rt.denoise.learner import Noise, NoiseLearner, block_middles
 from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, hinges
-from zerodce_rt.denoise.rules import CHROMA_STRICTNESS, LUMA_STRICTNESS
+from zerodce_rt.denoise.rules import CHROMA_STRICTNESS, LUMA_STRICTNESS, MEANS_STRICTNESS
 from zerodce_rt.frame import Frame
 
 # Of a band: its borders must not meet.
@@ -88,14 +88,14 @@ def _whole_frame(frame: Frame, streams: list[_Stream]) -> Frame:
     return Frame(work, views, frame.width, frame.height, filtered_colour(frame))
 
 
-def _work_planes(shape: tuple[int, int], chroma: int) -> tuple[Any, ...]:
+def _work_planes(shape: tuple[int, int]) -> tuple[NDArray[Any], ...]:
     """See ``filter_band``."""
-    half, quarter = (tuple(n // k for n in shape) for k in (2, 4))
+    half = shape[0] // 2, shape[1] // 2
     return (
-        tuple(np.empty(s, np.uint16) for s in (shape, half, quarter)),
-        tuple(np.empty(s, np.uint8) for s in (half, quarter)),
         np.empty(shape, np.uint16),
-        tuple(np.empty((chroma, *half), np.uint16) for _ in range(2)),
+        np.empty(half, np.uint16),
+        np.empty(half, np.uint8),
+        np.empty(shape, np.uint16),
     )
 
 
@@ -119,7 +119,7 @@ class _Stream:
         self._left, self._next_left = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         self._out = WholePlanes(layout)
         self.planes = self._out.planes
-        self._work = _work_planes(shape, len(self._raw[1]))
+        self._work = _work_planes(shape)
 
     def filter(self, frame: Frame, strength: float, effort: int) -> None:
         """Take the next frame; ``planes`` are then its filtered ones."""
@@ -180,10 +180,12 @@ class _Stream:
     def _filter(self, noise: Noise) -> None:
         """Over time and space."""
         time_numbers, rows = self._time_numbers(noise), self.layout.rows
+        pairs, pairs_before = self._pairs()
         space_noise = (
             self._black,
             hinges(noise.variances),
             np.float32(LUMA_STRICTNESS),
+            np.float32(MEANS_STRICTNESS / 4),  # a mean of four has a quarter of the noise
             np.float32(CHROMA_STRICTNESS * noise.chroma_share),
         )
         out = self._out.luma, self._out.chroma
@@ -191,7 +193,7 @@ class _Stream:
 
         def band(first: int, last: int) -> None:
             filter_band(
-                self._raw, self._before[0], self._state, self._left, self._next,
+                self._raw, pairs, pairs_before, self._state, self._left, self._next,
                 self._next_left, time_numbers, self._work, space_noise, out, first, last,
             )  # fmt: skip
 
@@ -207,15 +209,21 @@ class _Stream:
 
     def _filter_over_time(self, noise: Noise) -> None:
         numbers = self._time_numbers(noise)
+        pairs, pairs_before = self._pairs()
 
         def band(first: int, last: int) -> None:
             temporal(
-                self._raw, self._before[0], self._state, self._left, self._next,
-                self._next_left, *numbers, first, last,
+                self._raw, pairs, pairs_before, self._state, self._left, self._next,
+                self._next_left, numbers, first, last,
             )  # fmt: skip
 
         self._bands.run(band, self._bands.bounds(self.layout.rows))
         self._out.take(self._next)
+
+    def _pairs(self) -> list[NDArray[Any]]:
+        """Luma of the frame and the one before, with two samples in an element."""
+        twice = f"u{2 * self.layout.dtype.itemsize}"
+        return [planes[0].view(twice) for planes in (self._raw, self._before)]
 
     def _time_numbers(self, noise: Noise) -> tuple[Any, ...]:
         return (

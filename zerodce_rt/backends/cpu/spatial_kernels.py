@@ -29,13 +29,14 @@ from zerodce_rt.backends.cpu.temporal_kernels import (
     F,
     hinged,
 )
-from zerodce_rt.denoise.rules import WINDOW
+from zerodce_rt.denoise.rules import MOVING_TRUST, WINDOW
 
 # Codes are taken from the middle of the dark ones, so that squares stay exact.
 MIDDLE = F(64)
 NEAR, FAR = F(WINDOW[1]), F(WINDOW[0])
 QUARTER, SIXTEENTH = F(0.25), F(1 / 16)
 TINY = F(1e-3)
+TRUSTED = F(MOVING_TRUST)
 FULL_CODE, HIGHEST = F(256), F(65535)
 
 # Rows of scratch for a row of cells: samples by column parity and row; sums of both rows' and of
@@ -98,7 +99,7 @@ def _load_shift(coarse: Any, left: Any, lo: int, n: int, skip: int, s: Any) -> N
         j, o = U(lo) + U(i), U(skip) + U(i)
         mean = (s[EVEN_0 + o] + s[ODD_0 + o] + s[EVEN_1 + o] + s[ODD_1 + o]) * QUARTER
         change = F(coarse[j]) * TO_CODE - MIDDLE - mean
-        s[SHIFT + o] = change * (ONE - F(left[j]) * SHARE)
+        s[SHIFT + o] = change * (ONE - TRUSTED * F(left[j]) * SHARE)
 
 
 @compiled
@@ -176,7 +177,7 @@ def _over_columns(g: Any, n: int, blocks: Any) -> None:
 
 
 @inlined
-def _state(value: Any) -> Any:
+def state_of(value: Any) -> Any:
     return clamp((value + MIDDLE) * FULL_CODE + HALF, ZERO, HIGHEST)
 
 
@@ -188,39 +189,38 @@ def _over_rows(s: Any, above: Any, below: Any, at: int, n: int, upper: Any, lowe
         j = U2 * (U(at) + U(i))
         gain, gain_below = above[GAIN_EVEN + o], below[GAIN_EVEN + o]
         x = (NEAR * gain + FAR * gain_below) * s[EVEN_0 + o]
-        upper[j] = _state(x + NEAR * above[ADD_E2 + o] + FAR * below[ADD_E0 + o])
+        upper[j] = state_of(x + NEAR * above[ADD_E2 + o] + FAR * below[ADD_E0 + o])
         x = (FAR * gain + NEAR * gain_below) * s[EVEN_1 + o]
-        lower[j] = _state(x + FAR * above[ADD_E3 + o] + NEAR * below[ADD_E1 + o])
+        lower[j] = state_of(x + FAR * above[ADD_E3 + o] + NEAR * below[ADD_E1 + o])
         gain, gain_below = above[GAIN_ODD + o], below[GAIN_ODD + o]
         x = (NEAR * gain + FAR * gain_below) * s[ODD_0 + o]
-        upper[j + U1] = _state(x + NEAR * above[ADD_O2 + o] + FAR * below[ADD_O0 + o])
+        upper[j + U1] = state_of(x + NEAR * above[ADD_O2 + o] + FAR * below[ADD_O0 + o])
         x = (FAR * gain + NEAR * gain_below) * s[ODD_1 + o]
-        lower[j + U1] = _state(x + FAR * above[ADD_O3 + o] + NEAR * below[ADD_O1 + o])
+        lower[j + U1] = state_of(x + FAR * above[ADD_O3 + o] + NEAR * below[ADD_O1 + o])
 
 
 @compiled
-def shrink_blocks(
-    plane: Any, codes: Any, left: Any, noise: Any, coarse: Any, out: Any, first: int, last: int
+def shrink_parts(
+    plane: Any, codes: Any, left: Any, noise: Any, means: Any, out: Any, first: int, last: int
 ) -> None:
-    """Rows ``first .. last`` of cells of 2x2 samples of a plane; it has the state's 16 bits.
+    """Rows ``first .. last`` of cells of 2x2 samples of a plane with the state's 16 bits.
 
     Args:
         codes: mean luma of each cell, by which its noise is known; ``left``: share of the noise
             that the filter over time has left in it.
-        noise: ``(black, variance, factor)``: the noise by luma code, as hinges; the factor is
-            that of this plane, and of its strictness.
-        coarse: means of the cells that were filtered themselves, and whether they count. They
-            count for as much as the filter over time has removed.
+        noise: ``(black, variance, strictness)``: the noise by luma code, as hinges; how strictly
+            it is removed, and what it is in this plane, as a factor.
+        means: of the cells, filtered themselves. They count for less where the filter over time
+            has removed little.
     """
     black, variance, strictness = noise
-    means, shifted = coarse
     rows, cells = codes.shape
     sample_size, sum_size, block_size = (
         SAMPLE_ROWS * LENGTH,
         SUM_ROWS * LENGTH,
         BLOCK_ROWS * LENGTH,
     )
-    samples, sums = np.zeros(2 * sample_size, F), np.empty(2 * sum_size, F)
+    samples, sums = np.empty(2 * sample_size, F), np.empty(2 * sum_size, F)
     corners, blocks = np.empty(CORNER_ROWS * LENGTH, F), np.empty(2 * block_size, F)
     for at in range(0, cells, STRIP):
         n = min(STRIP, cells - at)
@@ -233,8 +233,7 @@ def shrink_blocks(
             t, t_before = sums[now * sum_size :], sums[other * sum_size :]
             _load_cells(plane[2 * r], plane[2 * r + 1], lo, hi - lo, skip, s)
             _load_noise(codes[r], left[r], black, variance, lo, hi - lo, skip, s)
-            if shifted:
-                _load_shift(means[r], left[r], lo, hi - lo, skip, s)
+            _load_shift(means[r], left[r], lo, hi - lo, skip, s)
             for k in range(SAMPLE_ROWS):
                 if skip:
                     s[k * LENGTH] = s[k * LENGTH + 1]

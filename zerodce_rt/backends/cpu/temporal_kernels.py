@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, U3, U4, ZERO, U, compiled, inlined
+from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, ZERO, U, compiled, inlined
 from zerodce_rt.denoise.rules import (
     CHROMA_LIMIT,
     CHROMA_WEIGHT,
@@ -33,6 +33,12 @@ STRIP = 1000
 LENGTH = STRIP + 8
 ROW = U(LENGTH)
 
+# Rows of scratch for a row of cells: sum and energy of the luma innovations, mean Cb and Cr
+# innovation, whether anything has changed, and what innovations are multiplied by.
+MEAN, ENERGY, CB = U(0), ROW, U(2) * ROW
+CR, CHANGED, UNIT = U(3) * ROW, U(4) * ROW, U(5) * ROW
+SUMMED, STATISTICS = 5, 6
+
 K1, K2, K3, K4, K5, K6, K7 = (F(k) for k in KNOTS[1:])
 LAST_KNOT = F(KNOTS[-1])
 C1, T1 = F(MEAN_WEIGHT), F(MEAN_LIMIT)
@@ -41,7 +47,7 @@ C3, T3 = F(CHROMA_WEIGHT), F(CHROMA_LIMIT)
 Q, F_MIN, R_MIN = F(DRIFT), F(REPEATED), F(LEAST_LEFT)
 SHARE = F(1 / 255)
 NINTH, THIRTY_SIXTH = F(1 / 9), F(1 / 36)
-HALF, EIGHTH = F(0.5), F(0.125)
+HALF, QUARTER, EIGHTH = F(0.5), F(0.25), F(0.125)
 # The state has 16 bits; 8-bit codes are its upper half.
 TO_CODE = F(1 / 256)
 
@@ -59,87 +65,86 @@ def hinged(
 
 
 @compiled
-def _innovations(
-    ya: Any, yb: Any, before_a: Any, before_b: Any, pa: Any, pb: Any, n: int, scale: Any,
-    pixels: Any, changed: Any,
-) -> None:  # fmt: skip
-    """Of two luma rows: for each column, sum and energy of the innovations, and four samples."""
+def _luma_innovations(
+    xa: Any, xb: Any, pa: Any, pb: Any, lo: int, n: int, scale: Any, black: Any, h: Any, s: Any
+) -> None:
+    """Of cells ``lo .. lo + n``: sum and energy of the innovations, in units of the noise."""
+    h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
     for i in range(n):
-        j = U(i)
-        p0, p1 = F(pa[j]) * TO_CODE, F(pb[j]) * TO_CODE
-        x0, x1 = F(ya[j]) * scale, F(yb[j]) * scale
-        a, b = x0 - p0, x1 - p1
-        pixels[j] = a + b
-        pixels[U2 * ROW + j] = a * a + b * b
-        pixels[U4 * ROW + j] = x0 + x1 + p0 + p1
-    for i in range(n):
-        j = U(i)
-        changed[j] = (ya[j] ^ before_a[j]) | (yb[j] ^ before_b[j])
+        j = U2 * (U(lo) + U(i))
+        k = j + U1
+        x0, x1, x2, x3 = F(xa[j]) * scale, F(xa[k]) * scale, F(xb[j]) * scale, F(xb[k]) * scale
+        a, b = x0 - F(pa[j]) * TO_CODE, x1 - F(pa[k]) * TO_CODE
+        c, d = x2 - F(pb[j]) * TO_CODE, x3 - F(pb[k]) * TO_CODE
+        total = a + b + c + d
+        code = (x0 + x1 + x2 + x3) * QUARTER - total * EIGHTH  # half-way to what is expected
+        unit = hinged(code - black, h0, h1, h2, h3, h4, h5, h6, h7)
+        s[MEAN + U(i)] = total * unit
+        s[ENERGY + U(i)] = (a * a + b * b + c * c + d * d) * unit * unit
+        s[UNIT + U(i)] = unit
 
 
 @compiled
-def _add_chroma(x: Any, p: Any, n: int, scale: Any, first: bool, out: Any) -> None:
-    """Add a row's chroma innovations to those of the other rows of its cells."""
+def _chroma_innovations(
+    x: Any, p: Any, r: int, lo: int, n: int, scale: Any, chroma_unit: Any, s: Any
+) -> None:
+    """Mean innovations of Cb and Cr of a row's cells, in units of the noise."""
+    phases = x.shape[0] // 2
+    share = chroma_unit / F(phases)
+    for k in range(phases):
+        xb, xr, pb, pr = x[k, r], x[phases + k, r], p[k, r], p[phases + k, r]
+        for i in range(n):
+            j, o = U(lo) + U(i), U(i)
+            unit = s[UNIT + o] * share
+            cb = (F(xb[j]) * scale - F(pb[j]) * TO_CODE) * unit
+            cr = (F(xr[j]) * scale - F(pr[j]) * TO_CODE) * unit
+            s[CB + o] = cb if k == 0 else s[CB + o] + cb
+            s[CR + o] = cr if k == 0 else s[CR + o] + cr
+
+
+@compiled
+def _changes(a: Any, b: Any, before_a: Any, before_b: Any, lo: int, n: int, s: Any) -> None:
+    """Whether samples of a row's cells have changed; each element holds two of them."""
     for i in range(n):
-        j = U(i)
-        d = F(x[j]) * scale - F(p[j]) * TO_CODE
-        out[j] = d if first else out[j] + d
+        j = U(lo) + U(i)
+        s[CHANGED + U(i)] = F((a[j] ^ before_a[j]) | (b[j] ^ before_b[j]))
 
 
 @compiled
 def _cell_statistics(
-    raw: Any, before: Any, state: Any, r: int, lo: int, n: int, scale: Any, black: Any, h: Any,
-    chroma_unit: Any, pixels: Any, changed: Any, s: Any,
+    raw: Any, pairs: Any, pairs_before: Any, state: Any, r: int, lo: int, n: int, scale: Any,
+    black: Any, h: Any, chroma_unit: Any, s: Any,
 ) -> None:  # fmt: skip
-    """Of cell row ``r``, cells ``lo .. lo + n``, in units of the noise.
-
-    To the rows of ``s``: sum and energy of the luma innovations, mean Cb and Cr innovation, and
-    whether any luma sample has changed.
-    """
+    """Of cell row ``r``, cells ``lo .. lo + n``: the rows of ``s``."""
     (y, c), (py, pc) = raw, state
     a, b = 2 * r, 2 * r + 1
-    x0 = 2 * lo
-    _innovations(
-        y[a, x0:], y[b, x0:], before[a, x0:], before[b, x0:], py[a, x0:], py[b, x0:], 2 * n,
-        scale, pixels, changed,
-    )  # fmt: skip
-    h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
-    for i in range(n):
-        j = U2 * U(i)
-        k = j + U1
-        code = (pixels[U4 * ROW + j] + pixels[U4 * ROW + k]) * EIGHTH - black
-        v = hinged(code, h0, h1, h2, h3, h4, h5, h6, h7)
-        o = U(i)
-        s[o] = (pixels[j] + pixels[k]) * v
-        s[ROW + o] = (pixels[U2 * ROW + j] + pixels[U2 * ROW + k]) * v * v
-        s[U2 * ROW + o] = v
-    phases = c.shape[0] // 2
-    for k in range(phases):
-        _add_chroma(c[k, r, lo:], pc[k, r, lo:], n, scale, k == 0, pixels)
-        _add_chroma(
-            c[phases + k, r, lo:], pc[phases + k, r, lo:], n, scale, k == 0, pixels[2 * LENGTH :]
-        )
-    unit = chroma_unit / F(phases)
-    for i in range(n):
-        o = U(i)
-        v = s[U2 * ROW + o] * unit
-        s[U2 * ROW + o] = pixels[o] * v
-        s[U3 * ROW + o] = pixels[U2 * ROW + o] * v
-        s[U4 * ROW + o] = F(changed[U2 * o] | changed[U2 * o + U1])
+    _luma_innovations(y[a], y[b], py[a], py[b], lo, n, scale, black, h, s)
+    _chroma_innovations(c, pc, r, lo, n, scale, chroma_unit, s)
+    _changes(pairs[a], pairs[b], pairs_before[a], pairs_before[b], lo, n, s)
 
 
 @compiled
-def _gains(w: Any, left: Any, n: int, gain: Any, left_now: Any) -> None:
+def _add_rows(s: Any, n: int, w: Any) -> None:
+    """Sums over three rows of cells."""
+    for t in range(SUMMED):
+        a = U(t) * ROW
+        b, c = a + U(STATISTICS) * ROW, a + U(2 * STATISTICS) * ROW
+        for i in range(n):
+            w[a + U(i)] = s[a + U(i)] + s[b + U(i)] + s[c + U(i)]
+
+
+@compiled
+def _gains(w: Any, left: Any, at: int, n: int, gain: Any, left_now: Any) -> None:
     """The filter's gain for each cell, and the share of the noise that is left after it."""
     for i in range(n):
-        a = U(i)
+        a, j = U(i), U(at) + U(i)
         b, c = a + U1, a + U2
-        mean = (w[a] + w[b] + w[c]) * THIRTY_SIXTH
-        energy = (w[ROW + a] + w[ROW + b] + w[ROW + c]) * THIRTY_SIXTH
-        cb = (w[U2 * ROW + a] + w[U2 * ROW + b] + w[U2 * ROW + c]) * NINTH
-        cr = (w[U3 * ROW + a] + w[U3 * ROW + b] + w[U3 * ROW + c]) * NINTH
-        new = min(ONE, F_MIN + w[U4 * ROW + a] + w[U4 * ROW + b] + w[U4 * ROW + c])
-        share = F(left[a]) * SHARE
+        mean = (w[MEAN + a] + w[MEAN + b] + w[MEAN + c]) * THIRTY_SIXTH
+        energy = (w[ENERGY + a] + w[ENERGY + b] + w[ENERGY + c]) * THIRTY_SIXTH
+        cb = (w[CB + a] + w[CB + b] + w[CB + c]) * NINTH
+        cr = (w[CR + a] + w[CR + b] + w[CR + c]) * NINTH
+        new = min(ONE, F_MIN + w[CHANGED + a] + w[CHANGED + b] + w[CHANGED + c])
+        share = F(left[j]) * SHARE
         total = share + ONE
         bias = (
             C1 * max(ZERO, mean * mean - T1 * total)
@@ -149,36 +154,49 @@ def _gains(w: Any, left: Any, n: int, gain: Any, left_now: Any) -> None:
         g = (share + Q) * new + bias
         k = g / (g + ONE)
         gain[a] = k
-        left_now[a] = max(min(ONE, k + (ONE - new) * share), R_MIN) * F(255) + HALF
+        left_now[j] = max(min(ONE, k + (ONE - new) * share), R_MIN) * F(255) + HALF
 
 
 @compiled
-def _follow(x: Any, p: Any, gain: Any, n: int, scale: Any, out: Any) -> None:
-    """Move the state of a row towards its samples."""
+def _follow_luma(x: Any, p: Any, gain: Any, at: int, n: int, scale: Any, out: Any) -> None:
+    """Move the state of a row of luma towards its samples."""
     for i in range(n):
-        j = U(i)
+        j = U2 * (U(at) + U(i))
+        k = j + U1
+        even, odd = F(p[j]), F(p[k])
+        out[j] = even + gain[U(i)] * (F(x[j]) * scale - even) + HALF
+        out[k] = odd + gain[U(i)] * (F(x[k]) * scale - odd) + HALF
+
+
+@compiled
+def _follow_chroma(x: Any, p: Any, gain: Any, at: int, n: int, scale: Any, out: Any) -> None:
+    """The same for a row with one sample a cell."""
+    for i in range(n):
+        j = U(at) + U(i)
         expected = F(p[j])
-        out[j] = expected + gain[j] * (F(x[j]) * scale - expected) + HALF
+        out[j] = expected + gain[U(i)] * (F(x[j]) * scale - expected) + HALF
 
 
 @compiled
 def temporal(
-    raw: Any, before: Any, state: Any, left: Any, new_state: Any, new_left: Any, scale: Any,
-    black: Any, inverse_sigma: Any, chroma_unit: Any, first: int, last: int,
+    raw: Any, pairs: Any, pairs_before: Any, state: Any, left: Any, new_state: Any, new_left: Any,
+    numbers: Any, first: int, last: int,
 ) -> None:  # fmt: skip
     """Cell rows ``first .. last`` of a frame and the state before it: the state after it.
 
     Args:
-        raw: luma and chroma of the frame; ``before``: the luma of the one before.
+        raw: luma and chroma of the frame.
+        pairs, pairs_before: luma of the frame and of the one before, with two samples of a row in
+            each element.
         state, left: what the filter expects, and the share of the noise that is left in it.
-        scale: from the frame's samples to 8-bit codes.
-        inverse_sigma: hinges; ``chroma_unit``: luma's sigma over chroma's.
+        numbers: ``(scale, black, inverse_sigma, chroma_unit)``: from samples to 8-bit codes; code
+            of black; hinges; luma's sigma over chroma's.
     """
     (y, c), (py, pc), (ny, nc) = raw, state, new_state
+    scale, black, inverse_sigma, chroma_unit = numbers
     rows, cells = left.shape
-    s, w = np.empty(3 * 5 * LENGTH, F), np.empty(5 * LENGTH, F)
-    pixels, changed = np.empty(6 * LENGTH, F), np.empty(2 * LENGTH, y.dtype)
-    gain, gain2 = np.empty(LENGTH, F), np.empty(2 * LENGTH, F)
+    size = STATISTICS * LENGTH
+    s, w, gain = np.empty(3 * size, F), np.empty(SUMMED * LENGTH, F), np.empty(LENGTH, F)
     to_state = scale * F(256)
     for at in range(0, cells, STRIP):
         n = min(STRIP, cells - at)
@@ -186,30 +204,23 @@ def temporal(
         skip = 1 - (at - lo)  # at the frame's border the cell beside it counts twice
         for row in range(first - 1, last + 1):
             r = min(max(row, 0), rows - 1)
-            slot = s[(row + 3) % 3 * 5 * LENGTH :]
+            slot = s[(row + 3) % 3 * size :]
             _cell_statistics(
-                raw, before, state, r, lo, hi - lo, scale, black, inverse_sigma, chroma_unit,
-                pixels, changed, slot[skip:],
+                raw, pairs, pairs_before, state, r, lo, hi - lo, scale, black, inverse_sigma,
+                chroma_unit, slot[skip:],
             )  # fmt: skip
-            for t in range(5):
+            for t in range(SUMMED):
                 if skip:
                     slot[t * LENGTH] = slot[t * LENGTH + 1]
                 if hi == at + n:
                     slot[t * LENGTH + n + 1] = slot[t * LENGTH + n]
-            if row < first + 1:
+            if row <= first:
                 continue
             o = row - 1
-            for t in range(5):
-                a = U(t) * ROW
-                b, d = a + U(5) * ROW, a + U(10) * ROW
-                for i in range(n + 2):
-                    w[a + U(i)] = s[a + U(i)] + s[b + U(i)] + s[d + U(i)]
-            _gains(w, left[o, at:], n, gain, new_left[o, at:])
-            for i in range(n):
-                gain2[U2 * U(i)] = gain[U(i)]
-                gain2[U2 * U(i) + U1] = gain[U(i)]
-            for t in range(2):
-                p = 2 * o + t
-                _follow(y[p, 2 * at :], py[p, 2 * at :], gain2, 2 * n, to_state, ny[p, 2 * at :])
+            a, b = 2 * o, 2 * o + 1
+            _add_rows(s, n + 2, w)
+            _gains(w, left[o], at, n, gain, new_left[o])
+            _follow_luma(y[a], py[a], gain, at, n, to_state, ny[a])
+            _follow_luma(y[b], py[b], gain, at, n, to_state, ny[b])
             for k in range(c.shape[0]):
-                _follow(c[k, o, at:], pc[k, o, at:], gain, n, to_state, nc[k, o, at:])
+                _follow_chroma(c[k, o], pc[k, o], gain, at, n, to_state, nc[k, o])
