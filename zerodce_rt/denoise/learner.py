@@ -84,7 +84,7 @@ class NoiseLearner:
         if not due:
             return
         apart = max(_ROWS_APART, frame[0].size // (BLOCK * BLOCK * _BLOCKS))
-        start, step = (0, 1) if first else (self._looks % apart, apart)
+        start, step = (0, apart // _ROWS_APART) if first else (self._looks % apart, apart)
         luma = self._statistics(frame[0], before[0], start, step)
         luma.level[:] -= self._black
         # Cb and Cr in turns; a block of chroma covers four of luma.

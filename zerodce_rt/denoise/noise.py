@@ -34,6 +34,9 @@ _FEWEST_BLOCKS, _FEWEST_FIRST_BLOCKS = 4, 8
 # Blocks of a code that are enough to say that there is no noise, if none of them has changed.
 _MANY_BLOCKS = 30
 _FADING = 0.9
+_BLOCKS_MEMORY = 0.9
+# How much noisier a range of codes can be than its darker, or brighter, neighbour.
+_MOST_TO_BRIGHT, _MOST_TO_DARK = 1.5, 6.0
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,12 @@ class NoiseLevels:
     def __init__(self) -> None:
         self._variance = np.full(_BINS, np.nan)
         self._confirmed = np.zeros(_BINS, bool)
+        self._blocks = np.zeros(_BINS)
 
     def guess(self, blocks: BlockStatistics) -> None:
         """Begin with one frame, whose blocks have no frame before."""
         bins = _bins(blocks.level)
+        self._blocks = np.bincount(bins, minlength=_BINS).astype(np.float64)
         inside, bounds = _sorted_by_bin(bins, blocks.inside, blocks.inside)
         for index, (first, last) in enumerate(pairwise(bounds)):
             if last - first >= _FEWEST_FIRST_BLOCKS:
@@ -75,6 +80,7 @@ class NoiseLevels:
             all_seen: every place in the picture was looked at since the guess.
         """
         bins = _bins(blocks.level)
+        self._blocks = _BLOCKS_MEMORY * self._blocks + np.bincount(bins, minlength=_BINS)
         told = blocks.changed > _FEWEST_CHANGED
         found = _flattest(bins[told], blocks.difference[told], blocks.inside[told])
         known = ~np.isnan(found)
@@ -90,10 +96,26 @@ class NoiseLevels:
 
     def variances(self) -> NDArray[np.float64]:
         """Variance of the noise at each of ``KNOTS``, in squares of an 8-bit code."""
-        known = ~np.isnan(self._variance)
-        if not known.any():
+        known = np.flatnonzero(~np.isnan(self._variance))
+        if not len(known):
             return np.zeros(len(KNOTS))
-        return np.interp(KNOTS, _CENTRES[known], self._variance[known])
+        return np.interp(KNOTS, _CENTRES[known], self._believed(known))
+
+    def _believed(self, known: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Variances of bins, none much above its neighbour's that is seen more often.
+
+        Codes that only moving things have would be taken for noisy.
+        """
+        variances = self._variance[known]
+        best = int(np.argmax(self._blocks[known]))
+        for step, most in ((1, _MOST_TO_BRIGHT), (-1, _MOST_TO_DARK)):
+            index = best + step
+            while 0 <= index < len(known):
+                apart = abs(known[index] - known[index - step])
+                limit = variances[index - step] * most**apart
+                variances[index] = min(variances[index], limit)
+                index += step
+        return variances
 
 
 def hinges(values: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -146,37 +146,22 @@ def _load(frame: Frame, s: Samples, out: NDArray[Any], first: int, last: int) ->
     load_samples(frame.planes[s.plane], s.x0, s.dx, s.y0, s.dy, s.columns, s.rows, out, first, last)
 
 
-class WholePlanes:
-    """What is made of filtered cells: the planes of a frame, filled anew for each.
+class Together:
+    """Puts chroma with one sample a cell together to the planes of a frame.
 
     Attributes:
-        luma, chroma: the cells, to be written to.
-        planes: luma, Cb and Cr, which may be larger than the frame; ``finish`` fills the last two.
+        planes: Cb and Cr, which may be larger than the frame's.
     """
 
     def __init__(self, layout: CellLayout) -> None:
-        self._across, self._down = layout.across, layout.down
-        self.luma, self.chroma = layout.empty(np.uint16)
+        self._layout = layout
         shape = layout.rows * layout.down, layout.columns * layout.across
-        self._together = len(self.chroma) > 2
-        whole = [np.empty(shape, np.uint16) for _ in range(2)] if self._together else self.chroma
-        self.planes = self.luma, *whole
+        self.planes = np.empty(shape, np.uint16), np.empty(shape, np.uint16)
 
-    def take(self, cells: Planes) -> None:
-        """Copy cells as they are."""
-        for target, source in zip((self.luma, self.chroma), cells, strict=True):
-            target[:] = source
-        self.finish(0, self.luma.shape[0] // 2)
-
-    def finish(self, first: int, last: int) -> None:
-        """Put the chroma of cell rows ``first .. last`` together."""
-        if self._together:
-            half = len(self.chroma) // 2
-            for phases, plane in (
-                (self.chroma[:half], self.planes[1]),
-                (self.chroma[half:], self.planes[2]),
-            ):
-                interleave(phases, self._across, self._down, plane, first, last)
+    def fill(self, chroma: NDArray[np.uint16], first: int, last: int) -> None:
+        """Fill the planes for cell rows ``first .. last``."""
+        for phases, plane in zip(np.split(chroma, 2), self.planes, strict=True):
+            interleave(phases, self._layout.across, self._layout.down, plane, first, last)
 
 
 def filtered_colour(frame: Frame) -> Colour:

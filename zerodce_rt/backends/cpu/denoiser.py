@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.cell_kernels import block_statistics
 from zerodce_rt.backends.cpu.cells import (
     CellLayout,
-    WholePlanes,
+    Together,
     cell_layout,
     filtered_colour,
     load,
@@ -45,47 +46,40 @@ class CPUDenoiser:
         self._bands = bands
         self._kind: tuple[Any, ...] | None = None
         self._streams: list[_Stream] = []
-        self._whole: Frame | None = None
 
     def reset(self) -> None:
-        self._kind = None
+        for stream in self._streams:
+            stream.restart()
 
     def __call__(self, frame: Frame, strength: float, effort: int) -> Frame:
-        interlaced = (
-            frame.interlaced and frame.height >= _FEWEST_ROWS and frame.format.layout != "packed"
-        )
-        kind = frame.format, frame.width, frame.height, frame.colour, interlaced
+        format, width, height = frame.format, frame.width, frame.height
+        interlaced = frame.interlaced and height >= _FEWEST_ROWS and format.layout != "packed"
+        kind = format, width, height, frame.colour, interlaced
         if kind != self._kind:
-            fields = (0, 1) if interlaced else (None,)
-            layouts = [cell_layout(frame.format, frame.width, frame.height, f) for f in fields]
+            layouts = [
+                cell_layout(format, width, height, field)
+                for field in ((0, 1) if interlaced else (None,))
+            ]
             black = filtered_colour(frame).levels(8)[0]
             self._streams = [_Stream(layout, black, self._bands) for layout in layouts]
-            self._whole = _whole_frame(frame, self._streams)
             self._kind = kind
-        assert self._whole is not None
-        for stream in self._streams:
-            stream.filter(frame, strength, effort)
-        if interlaced:
-            for field, stream in enumerate(self._streams):
-                for plane, rows in zip(self._whole.planes, stream.planes, strict=True):
-                    target = plane[field::2]
-                    target[:] = rows[: target.shape[0]]
-        return self._whole
+        fields = [stream.filter(frame, strength, effort) for stream in self._streams]
+        work = self._streams[0].layout.work
+        rows = height, *(2 * [-(-height >> work.chroma_shift[1])])
+        planes = tuple(p[:n] for p, n in zip(_woven(fields), rows, strict=True))
+        return Frame(work, planes, width, height, filtered_colour(frame))
 
 
-def _whole_frame(frame: Frame, streams: list[_Stream]) -> Frame:
-    """The filtered frame: a view of what its only stream writes, or of its own memory."""
-    work = streams[0].layout.work
-    rows = frame.height, *(2 * [-(-frame.height >> work.chroma_shift[1])])
-    planes = streams[0].planes
-    if len(streams) == 1:
-        views = tuple(plane[:r] for plane, r in zip(planes, rows, strict=True))
-    else:
-        views = tuple(
-            np.empty((r, plane.shape[1]), plane.dtype)
-            for plane, r in zip(planes, rows, strict=True)
-        )
-    return Frame(work, views, frame.width, frame.height, filtered_colour(frame))
+Planes = tuple[NDArray[np.uint16], ...]
+
+
+def _woven(fields: list[Planes]) -> Planes:
+    """The rows of two fields in turns; of one alone, itself."""
+    if len(fields) == 1:
+        return fields[0]
+    return tuple(
+        np.stack(rows, axis=1).reshape(-1, rows[0].shape[1]) for rows in zip(*fields, strict=True)
+    )
 
 
 def _work_planes(shape: tuple[int, int]) -> tuple[NDArray[Any], ...]:
@@ -104,25 +98,27 @@ class _Stream:
 
     Attributes:
         layout: of its cells.
-        planes: what the last frame was filtered to.
     """
 
     def __init__(self, layout: CellLayout, black: float, bands: Bands) -> None:
         self.layout, self._bands = layout, bands
         self._black, self._scale = np.float32(black), np.float32(1 / layout.unit)
-        self._learner = NoiseLearner(self._statistics, black)
-        self._first = True
-        self._motion = MotionSearch((layout.rows, layout.columns), bands)
         shape = layout.rows, layout.columns
         self._raw, self._before = layout.empty(layout.dtype), layout.empty(layout.dtype)
         self._state, self._next = layout.empty(np.uint16), layout.empty(np.uint16)
         self._left, self._next_left = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        self._out = WholePlanes(layout)
-        self.planes = self._out.planes
+        self._together = Together(layout) if len(self._raw[1]) > 2 else None
         self._work = _work_planes(shape)
+        self.restart()
 
-    def filter(self, frame: Frame, strength: float, effort: int) -> None:
-        """Take the next frame; ``planes`` are then its filtered ones."""
+    def restart(self) -> None:
+        """Forget the past, but keep the memory."""
+        self._first = True
+        self._learner = NoiseLearner(self._statistics, float(self._black))
+        self._motion = MotionSearch((self.layout.rows, self.layout.columns), self._bands)
+
+    def filter(self, frame: Frame, strength: float, effort: int) -> Planes:
+        """The next frame's filtered planes, valid until the frame after it."""
         load(frame, self.layout, self._bands, self._raw)
         if self._first:
             self._start()
@@ -131,13 +127,21 @@ class _Stream:
         noise = self._learner.noise(strength)
         if effort >= _WITH_MOTION:
             self._follow_motion(noise)
+        numbers, pairs = self._numbers_of_time(noise), self._pairs()
+        bounds = self._bands.bounds(self.layout.rows, LEAST_ROWS)
         if effort >= _WITH_SPACE:
-            self._filter(noise)
+            self._filter(numbers, pairs, noise, bounds)
+            luma, chroma = self._state  # it is no longer needed, and has been filled anew
         else:
-            self._filter_over_time(noise)
+            self._filter_over_time(numbers, pairs, bounds)
+            luma, chroma = self._next
         self._raw, self._before = self._before, self._raw
         self._state, self._next = self._next, self._state
         self._left, self._next_left = self._next_left, self._left
+        if self._together is None:
+            return luma, chroma[0], chroma[1]
+        self._bands.run(partial(self._together.fill, chroma), bounds)
+        return luma, *self._together.planes
 
     def _start(self) -> None:
         """Expect the first frame, with all of its noise."""
@@ -177,55 +181,49 @@ class _Stream:
         self._state, self._next = self._next, self._state
         self._left, self._next_left = self._next_left, self._left
 
-    def _filter(self, noise: Noise) -> None:
-        """Over time and space."""
-        time_numbers, rows = self._time_numbers(noise), self.layout.rows
-        pairs, pairs_before = self._pairs()
-        space_noise = (
+    def _filter(
+        self, numbers: tuple[Any, ...], pairs: list[NDArray[Any]], noise: Noise, bounds: list[int]
+    ) -> None:
+        """Over time and space; the result goes where the state before was."""
+        space = (
             self._black,
             hinges(noise.variances),
             np.float32(LUMA_STRICTNESS),
             np.float32(MEANS_STRICTNESS / 4),  # a mean of four has a quarter of the noise
             np.float32(CHROMA_STRICTNESS * noise.chroma_share),
         )
-        out = self._out.luma, self._out.chroma
-        bounds = self._bands.bounds(rows, LEAST_ROWS)
+        out = self._state
 
         def band(first: int, last: int) -> None:
             filter_band(
-                self._raw, pairs, pairs_before, self._state, self._left, self._next,
-                self._next_left, time_numbers, self._work, space_noise, out, first, last,
+                self._raw, *pairs, self._state, self._left, self._next, self._next_left, numbers,
+                self._work, space, out, first, last,
             )  # fmt: skip
 
         def border(first: int, last: int) -> None:
-            for index in range(first, last):
-                filter_border(
-                    self._next, self._next_left, self._work, space_noise, out, bounds[index + 1]
-                )
+            for row in bounds[1:-1][first:last]:
+                filter_border(self._next, self._next_left, self._work, space, out, row)
 
         self._bands.run(band, bounds)
         self._bands.run(border, range(len(bounds) - 1))
-        self._bands.run(self._out.finish, bounds)
 
-    def _filter_over_time(self, noise: Noise) -> None:
-        numbers = self._time_numbers(noise)
-        pairs, pairs_before = self._pairs()
-
+    def _filter_over_time(
+        self, numbers: tuple[Any, ...], pairs: list[NDArray[Any]], bounds: list[int]
+    ) -> None:
         def band(first: int, last: int) -> None:
             temporal(
-                self._raw, pairs, pairs_before, self._state, self._left, self._next,
-                self._next_left, numbers, first, last,
+                self._raw, *pairs, self._state, self._left, self._next, self._next_left, numbers,
+                first, last,
             )  # fmt: skip
 
-        self._bands.run(band, self._bands.bounds(self.layout.rows))
-        self._out.take(self._next)
+        self._bands.run(band, bounds)
 
     def _pairs(self) -> list[NDArray[Any]]:
         """Luma of the frame and the one before, with two samples in an element."""
         twice = f"u{2 * self.layout.dtype.itemsize}"
         return [planes[0].view(twice) for planes in (self._raw, self._before)]
 
-    def _time_numbers(self, noise: Noise) -> tuple[Any, ...]:
+    def _numbers_of_time(self, noise: Noise) -> tuple[Any, ...]:
         return (
             self._scale,
             self._black,
