@@ -18,8 +18,8 @@ from zerodce_rt.denoise.rules import (
     LEAST_VARIANCE,
 )
 
-_LEARNING_FRAMES, _LEARN_EVERY = 8, 4
-"""The noise is looked at in each of the first frames, and then in every fourth."""
+_LEARNING_FRAMES, _LEARN_EVERY = 8, 8
+"""The noise is looked at in each of the first frames, and then in every eighth."""
 
 _ROWS_APART, _BLOCKS = 4, 2000
 """Only every fourth row of blocks is looked at, another one each time; of large frames, so few

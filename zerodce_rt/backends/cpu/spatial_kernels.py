@@ -70,49 +70,40 @@ def halve(plane: Any, out: Any, first: int, last: int) -> None:
 
 
 @compiled
-def _load_cells(a: Any, b: Any, lo: int, n: int, skip: int, s: Any) -> None:
-    """Cells ``lo .. lo + n`` of two rows of samples, to column ``skip`` on."""
+def _load_cells(upper: Any, lower: Any, lo: int, n: int, s: Any, t: Any) -> None:
+    """Cells ``lo .. lo + n`` of two rows of samples, and sums of them."""
     for i in range(n):
-        j, o = U2 * (U(lo) + U(i)), U(skip) + U(i)
-        s[EVEN_0 + o] = F(a[j]) * TO_CODE - MIDDLE
-        s[ODD_0 + o] = F(a[j + U1]) * TO_CODE - MIDDLE
-        s[EVEN_1 + o] = F(b[j]) * TO_CODE - MIDDLE
-        s[ODD_1 + o] = F(b[j + U1]) * TO_CODE - MIDDLE
-
-
-@compiled
-def _load_noise(
-    codes: Any, left: Any, black: Any, h: Any, lo: int, n: int, skip: int, s: Any
-) -> None:
-    """Variance of the noise in the samples of cells ``lo .. lo + n``."""
-    h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
-    for i in range(n):
-        j = U(lo) + U(i)
-        v = hinged(F(codes[j]) * TO_CODE - black, h0, h1, h2, h3, h4, h5, h6, h7)
-        s[NOISE + U(skip) + U(i)] = v * np.sqrt(F(left[j]) * SHARE)
-
-
-@compiled
-def _load_shift(coarse: Any, left: Any, lo: int, n: int, skip: int, s: Any) -> None:
-    """By how much the means of cells ``lo .. lo + n`` change."""
-    for i in range(n):
-        j, o = U(lo) + U(i), U(skip) + U(i)
-        mean = (s[EVEN_0 + o] + s[ODD_0 + o] + s[EVEN_1 + o] + s[ODD_1 + o]) * QUARTER
-        change = F(coarse[j]) * TO_CODE - MIDDLE - mean
-        s[SHIFT + o] = change * (ONE - TRUSTED * F(left[j]) * SHARE)
-
-
-@compiled
-def _sum_cells(n: int, s: Any, t: Any) -> None:
-    """Sums of the samples of ``n`` cells."""
-    for i in range(n):
-        o = U(i)
-        a, b, c, d = s[EVEN_0 + o], s[ODD_0 + o], s[EVEN_1 + o], s[ODD_1 + o]
+        j, o = U2 * (U(lo) + U(i)), U(i)
+        a, b = F(upper[j]) * TO_CODE - MIDDLE, F(upper[j + U1]) * TO_CODE - MIDDLE
+        c, d = F(lower[j]) * TO_CODE - MIDDLE, F(lower[j + U1]) * TO_CODE - MIDDLE
+        s[EVEN_0 + o] = a
+        s[ODD_0 + o] = b
+        s[EVEN_1 + o] = c
+        s[ODD_1 + o] = d
         t[EVENS + o] = a + c
         t[ODDS + o] = b + d
         t[ROW_0 + o] = a + b
         t[ROW_1 + o] = c + d
         t[SQUARES + o] = a * a + b * b + c * c + d * d
+
+
+@compiled
+def _load_noise(codes: Any, left: Any, black: Any, h: Any, lo: int, n: int, s: Any) -> None:
+    """Variance of the noise in the samples of cells ``lo .. lo + n``."""
+    h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
+    for i in range(n):
+        j = U(lo) + U(i)
+        v = hinged(F(codes[j]) * TO_CODE - black, h0, h1, h2, h3, h4, h5, h6, h7)
+        s[NOISE + U(i)] = v * np.sqrt(F(left[j]) * SHARE)
+
+
+@compiled
+def _load_shift(means: Any, left: Any, lo: int, n: int, t: Any, s: Any) -> None:
+    """By how much the means of cells ``lo .. lo + n`` change."""
+    for i in range(n):
+        j, o = U(lo) + U(i), U(i)
+        change = F(means[j]) * TO_CODE - MIDDLE - (t[EVENS + o] + t[ODDS + o]) * QUARTER
+        s[SHIFT + o] = change * (ONE - TRUSTED * F(left[j]) * SHARE)
 
 
 @compiled
@@ -231,15 +222,19 @@ def shrink_parts(
             now, other = row & 1, ~row & 1
             s, s_before = samples[now * sample_size :], samples[other * sample_size :]
             t, t_before = sums[now * sum_size :], sums[other * sum_size :]
-            _load_cells(plane[2 * r], plane[2 * r + 1], lo, hi - lo, skip, s)
-            _load_noise(codes[r], left[r], black, variance, lo, hi - lo, skip, s)
-            _load_shift(means[r], left[r], lo, hi - lo, skip, s)
+            _load_cells(plane[2 * r], plane[2 * r + 1], lo, hi - lo, s[skip:], t[skip:])
+            _load_noise(codes[r], left[r], black, variance, lo, hi - lo, s[skip:])
+            _load_shift(means[r], left[r], lo, hi - lo, t[skip:], s[skip:])
             for k in range(SAMPLE_ROWS):
                 if skip:
                     s[k * LENGTH] = s[k * LENGTH + 1]
                 if hi == at + n:
                     s[k * LENGTH + n + 1] = s[k * LENGTH + n]
-            _sum_cells(n + 2, s, t)
+            for k in range(SUM_ROWS):
+                if skip:
+                    t[k * LENGTH] = t[k * LENGTH + 1]
+                if hi == at + n:
+                    t[k * LENGTH + n + 1] = t[k * LENGTH + n]
             if row < first:
                 continue
             below, above = blocks[now * block_size :], blocks[other * block_size :]
