@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from zerodce_rt.backends.coefficients import (
     BLUE_TO_CB,
     BLUE_WEIGHT,
@@ -20,7 +22,7 @@ from zerodce_rt.backends.coefficients import (
     RED_WEIGHT,
 )
 from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, U3, ZERO, U, clamp, compiled
-from zerodce_rt.backends.cpu.temporal_kernels import F
+from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, ROW, STRIP, F
 
 
 @compiled
@@ -48,6 +50,43 @@ def load_samples(
 
 
 @compiled
+def _split_packed(source: Any, at: int, n: int, scale: Any, out: Any) -> None:
+    """Pixels ``at .. at + n`` of a packed row as three rows in [0, 1]."""
+    for i in range(n):
+        j = U3 * (U(at) + U(i))
+        out[U(i)] = clamp(F(source[j]) * scale, ZERO, ONE)
+        out[ROW + U(i)] = clamp(F(source[j + U1]) * scale, ZERO, ONE)
+        out[U2 * ROW + U(i)] = clamp(F(source[j + U2]) * scale, ZERO, ONE)
+
+
+@compiled
+def _to_yuv(rgb: Any, red: Any, blue: Any, n: int, c: Any, out: Any) -> None:
+    """Three rows as luma, Cb and Cr; ``red`` and ``blue`` say where those two begin."""
+    for i in range(n):
+        o = U(i)
+        r, b = rgb[red + o], rgb[blue + o]
+        luma = r * c[RED_WEIGHT] + rgb[ROW + o] * c[GREEN_WEIGHT] + b * c[BLUE_WEIGHT]
+        out[o] = luma * c[LUMA_SPAN] + c[LUMA_OFFSET_ROUNDED]
+        out[ROW + o] = (b - luma) * c[BLUE_TO_CB] + c[CHROMA_OFFSET_ROUNDED]
+        out[U2 * ROW + o] = (r - luma) * c[RED_TO_CR] + c[CHROMA_OFFSET_ROUNDED]
+
+
+@compiled
+def _store_luma(yuv: Any, at: int, n: int, y: Any) -> None:
+    for i in range(n):
+        y[U(at) + U(i)] = yuv[U(i)]
+
+
+@compiled
+def _store_chroma(values: Any, cell: int, n: int, even: Any, odd: Any) -> None:
+    """A row of chroma to the planes for the even and for the odd pixels of ``n`` cells."""
+    for i in range(n):
+        j, o = U(cell) + U(i), U2 * U(i)
+        even[j] = values[o]
+        odd[j] = values[o + U1]
+
+
+@compiled
 def load_packed(
     plane: Any, width: int, height: int, bgr: bool, white: Any, c: Any, luma: Any, chroma: Any,
     first: int, last: int,
@@ -56,26 +95,26 @@ def load_packed(
 
     ``white`` is the code of 1.0; ``c`` are the numbers of ``yuv_coefficients``.
     """
-    red_at, blue_at = (U(2), U(0)) if bgr else (U(0), U(2))
     scale = ONE / white
-    end, phase_of_end = (width - 1) // 2, (width - 1) & 1
-    for row in range(2 * first, 2 * last):
-        source, y = plane[min(row, height - 1)], luma[row]
-        cb, cr = chroma[2 * (row & 1) :, row // 2], chroma[4 + 2 * (row & 1) :, row // 2]
-        for p in range(2):
-            u, v = cb[p], cr[p]
-            for i in range((width + 1 - p) // 2):  # cells whose column p is in the frame
-                j = U3 * (U2 * U(i) + U(p))
-                red = clamp(F(source[j + red_at]) * scale, ZERO, ONE)
-                green = clamp(F(source[j + U1]) * scale, ZERO, ONE)
-                blue = clamp(F(source[j + blue_at]) * scale, ZERO, ONE)
-                value = red * c[RED_WEIGHT] + green * c[GREEN_WEIGHT] + blue * c[BLUE_WEIGHT]
-                y[U2 * U(i) + U(p)] = value * c[LUMA_SPAN] + c[LUMA_OFFSET_ROUNDED]
-                u[U(i)] = (blue - value) * c[BLUE_TO_CB] + c[CHROMA_OFFSET_ROUNDED]
-                v[U(i)] = (red - value) * c[RED_TO_CR] + c[CHROMA_OFFSET_ROUNDED]
-        for x in range(width, y.shape[0]):
-            y[x] = y[width - 1]
-            cb[x & 1, x // 2], cr[x & 1, x // 2] = cb[phase_of_end, end], cr[phase_of_end, end]
+    red, blue = (U2 * ROW, U(0)) if bgr else (U(0), U2 * ROW)
+    rgb, yuv = np.empty(3 * LENGTH, F), np.empty(3 * LENGTH, F)
+    columns = luma.shape[1]
+    for at in range(0, columns, STRIP):
+        n = min(STRIP, columns - at)
+        seen = max(min(n, width - at), 0)
+        for row in range(2 * first, 2 * last):
+            source = plane[min(row, height - 1)]
+            _split_packed(source, at, seen, scale, rgb)
+            for i in range(seen, n):  # what is missing is like the last pixel
+                for k in range(3):
+                    value = F(source[3 * (width - 1) + k]) * scale
+                    rgb[k * LENGTH + i] = clamp(value, ZERO, ONE)
+            _to_yuv(rgb, red, blue, n, c, yuv)
+            _store_luma(yuv, at, n, luma[row])
+            cell, r, even = at // 2, row // 2, 2 * (row & 1)
+            cb, cr = yuv[LENGTH:], yuv[2 * LENGTH :]
+            _store_chroma(cb, cell, n // 2, chroma[even, r], chroma[even + 1, r])
+            _store_chroma(cr, cell, n // 2, chroma[even + 4, r], chroma[even + 5, r])
 
 
 @compiled
