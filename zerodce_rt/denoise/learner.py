@@ -88,7 +88,7 @@ class NoiseLearner:
         luma = self._statistics(frame[0], before[0], start, step)
         luma.level[:] -= self._black
         # Cb and Cr in turns; a block of chroma covers four of luma.
-        plane = len(frame[1]) // 2 * (self._looks & 1)
+        plane = self._looks & 1
         chroma = self._statistics(frame[1][plane], before[1][plane], start, step)
         chroma.level[:] = codes[start::step].ravel() - self._black
         self._looks += 1

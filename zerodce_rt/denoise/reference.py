@@ -1,7 +1,7 @@
 """The filter that the fast ones are tested against: float64, NumPy, no shortcuts.
 
 Planes hold 8-bit codes as numbers with fractions. Luma is ``(2 rows, 2 columns)`` for so many
-cells; chroma is ``(planes, rows, columns)``, one sample a cell in each plane: Cb's, then Cr's.
+cells; chroma is ``(2, rows, columns)``: the mean Cb and Cr of each cell.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from zerodce_rt.denoise.rules import (
     DRIFT,
     ENERGY_LIMIT,
     ENERGY_WEIGHT,
+    FINE_STRICTNESS,
     KNOTS,
     LEAST_LEFT,
     LUMA_STRICTNESS,
@@ -78,9 +79,7 @@ def over_time(
     unit = np.interp(codes, KNOTS, 1 / np.sqrt(noise.variances))
     d = (luma - state.luma) * _repeat2(unit)
     chroma_unit = unit / np.sqrt(noise.chroma_share)
-    half = len(chroma) // 2
-    d_cb = (chroma[:half] - state.chroma[:half]).mean(axis=0) * chroma_unit
-    d_cr = (chroma[half:] - state.chroma[half:]).mean(axis=0) * chroma_unit
+    d_cb, d_cr = (chroma - state.chroma) * chroma_unit
     mean, energy = _sum9(_cell_means(d)) / 9, _sum9(_cell_means(d * d)) / 9
     cb, cr = _sum9(d_cb) / 9, _sum9(d_cr) / 9
     total = 1 + state.left
@@ -129,6 +128,24 @@ def over_space(state: State, noise: Noise, black: float) -> tuple[Array, Array]:
     threshold = CHROMA_STRICTNESS * noise.chroma_share * half_variance
     chroma = [_shrink_wholes(plane, threshold) for plane in state.chroma]
     return _shrink_parts(state.luma, LUMA_STRICTNESS * variance, shift), np.stack(chroma)
+
+
+def fine_chroma(apart: Array, state: State, noise: Noise, black: float) -> Array:
+    """What the chroma samples of a cell differ by from their mean, where it is more than noise.
+
+    Args:
+        apart: the differences, ``(2, rows, down, columns, across)``.
+    """
+    samples = apart.shape[2] * apart.shape[4]
+    variance = noise.chroma_share * np.interp(
+        _cell_means(state.luma) - black, KNOTS, noise.variances
+    )
+    # A sample has so many times the variance of the mean; n - 1 of them are free in each cell.
+    limit = FINE_STRICTNESS * variance * samples * 3 * (samples - 1)
+    energy = np.pad((apart**2).sum(axis=(2, 4)), ((0, 0), (0, 0), (1, 1)), mode="edge")
+    energy = energy[..., :-2] + energy[..., 1:-1] + energy[..., 2:]
+    keep = np.maximum(0, 1 - limit / np.maximum(energy, 1e-3))
+    return apart * keep[:, :, None, :, None]
 
 
 def _shrink_parts(plane: Array, threshold: Array, shift: Array) -> Array:

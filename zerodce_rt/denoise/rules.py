@@ -25,6 +25,8 @@ LEAST_LEFT = 0.04
 # The filter over space: parts of a block are kept by how far their energy exceeds that of the noise
 # left, times this.
 LUMA_STRICTNESS, MEANS_STRICTNESS, CHROMA_STRICTNESS = 6.0, 4.0, 8.0
+FINE_STRICTNESS = 4.0
+"""For what the chroma samples of a cell differ by."""
 MOVING_TRUST = 0.7
 """Share of the filtered means that does not count where nothing was removed over time."""
 WINDOW = 0.29289322, 0.70710678

@@ -1,8 +1,9 @@
 """Frames as whole cells: the denoiser's own copy of a frame's samples.
 
-Cells are 2x2 luma samples and the chroma samples over them: one each of Cb and Cr in 4:2:0, two
-in 4:2:2, four in 4:4:4. Chroma is kept as planes with one sample a cell, so that all formats are
-filtered alike. Where a frame ends inside a cell, its last samples are repeated.
+Cells are 2x2 luma samples and the mean of the chroma samples over them: of one in 4:2:0, two in
+4:2:2, four in 4:4:4 and in packed pixels. All formats are so filtered as 4:2:0; what the chroma
+samples of a cell differ by is added again at the end, where it is more than noise. Where a frame
+ends inside a cell, its last samples are repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +23,21 @@ from zerodce_rt.backends.coefficients import (
     RED_WEIGHT,
 )
 from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, U3, ZERO, U, clamp, compiled
-from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, ROW, STRIP, F
+from zerodce_rt.backends.cpu.temporal_kernels import (
+    HALF,
+    LENGTH,
+    ROW,
+    STRIP,
+    TO_CODE,
+    F,
+    hinged,
+)
+
+# Samples of chroma in a cell, at most.
+PHASES = 4
+# Cells whose pixels fit into a row of scratch, with one more on each side.
+HALF_STRIP = STRIP // 2
+TINY, HIGHEST = F(1e-3), F(65535)
 
 
 @compiled
@@ -78,63 +93,249 @@ def _store_luma(yuv: Any, at: int, n: int, y: Any) -> None:
 
 
 @compiled
-def _store_chroma(values: Any, cell: int, n: int, even: Any, odd: Any) -> None:
-    """A row of chroma to the planes for the even and for the odd pixels of ``n`` cells."""
+def _take_pairs(values: Any, n: int, even: Any, odd: Any) -> None:
     for i in range(n):
-        j, o = U(cell) + U(i), U2 * U(i)
-        even[j] = values[o]
-        odd[j] = values[o + U1]
+        o = U2 * U(i)
+        even[U(i)] = values[o]
+        odd[U(i)] = values[o + U1]
 
 
 @compiled
-def load_packed(
-    plane: Any, width: int, height: int, bgr: bool, white: Any, c: Any, luma: Any, chroma: Any,
-    first: int, last: int,
-) -> None:  # fmt: skip
-    """Cell rows ``first .. last`` of packed RGB or BGR, as YUV.
+def _chroma_of_packed(
+    source: Any, r: int, at: int, n: int, yuv: Any, luma: Any, keep: bool, chroma: Any
+) -> None:
+    """Cells ``at .. at + n`` of cell row ``r`` of packed pixels; see ``_chroma_of_planes``.
 
-    ``white`` is the code of 1.0; ``c`` are the numbers of ``yuv_coefficients``.
+    ``source`` is ``(plane, width, height, bgr, scale, c)``. If ``keep``, luma is written, too.
     """
-    scale = ONE / white
+    plane, width, height, bgr, scale, c = source
+    rgb, out = yuv[: 3 * LENGTH], yuv[3 * LENGTH :]
     red, blue = (U2 * ROW, U(0)) if bgr else (U(0), U2 * ROW)
-    rgb, yuv = np.empty(3 * LENGTH, F), np.empty(3 * LENGTH, F)
-    columns = luma.shape[1]
-    for at in range(0, columns, STRIP):
-        n = min(STRIP, columns - at)
-        seen = max(min(n, width - at), 0)
-        for row in range(2 * first, 2 * last):
-            source = plane[min(row, height - 1)]
-            _split_packed(source, at, seen, scale, rgb)
-            for i in range(seen, n):  # what is missing is like the last pixel
-                for k in range(3):
-                    value = F(source[3 * (width - 1) + k]) * scale
-                    rgb[k * LENGTH + i] = clamp(value, ZERO, ONE)
-            _to_yuv(rgb, red, blue, n, c, yuv)
-            _store_luma(yuv, at, n, luma[row])
-            cell, r, even = at // 2, row // 2, 2 * (row & 1)
-            cb, cr = yuv[LENGTH:], yuv[2 * LENGTH :]
-            _store_chroma(cb, cell, n // 2, chroma[even, r], chroma[even + 1, r])
-            _store_chroma(cr, cell, n // 2, chroma[even + 4, r], chroma[even + 5, r])
+    x0, pixels = 2 * at, 2 * n
+    seen = max(min(pixels, width - x0), 0)
+    for t in range(2):
+        row = plane[min(2 * r + t, height - 1)]
+        _split_packed(row, x0, seen, scale, rgb)
+        for i in range(seen, pixels):  # what is missing is like the last pixel
+            for k in range(3):
+                value = F(row[3 * (width - 1) + k]) * scale
+                rgb[k * LENGTH + i] = clamp(value, ZERO, ONE)
+        _to_yuv(rgb, red, blue, pixels, c, out)
+        if keep:
+            _store_luma(out, x0, pixels, luma[2 * r + t])
+        for k in range(2):
+            first = (PHASES * k + 2 * t) * LENGTH
+            values = out[(k + 1) * LENGTH :]
+            _take_pairs(values, n, chroma[first:], chroma[first + LENGTH :])
 
 
 @compiled
-def interleave(phases: Any, across: int, down: int, out: Any, first: int, last: int) -> None:
-    """Cell rows ``first .. last`` of chroma planes with one sample a cell as one plane.
+def _chroma_of_planes(source: Any, r: int, at: int, n: int, chroma: Any) -> None:
+    """Chroma samples of cells ``at .. at + n`` of cell row ``r``, with 256 steps to an 8-bit code.
+
+    To the rows of ``chroma``: up to four samples of Cb in a cell, row by row, then those of Cr.
+    ``source`` is ``(cb, cr, x_cb, x_cr, dx, y0, dy, columns, rows, across, down, scale)``: samples
+    lie ``dx`` and ``dy`` apart, and there are so many; the last ones are repeated.
+    """
+    cb, cr, x_cb, x_cr, dx, y0, dy, columns, rows, across, down, scale = source
+    for t in range(down):
+        row = y0 + dy * min(down * r + t, rows - 1)
+        for p in range(across):
+            inside = max(min(n, (columns - p + across - 1) // across - at), 0)
+            for k in range(2):
+                samples = cb[row] if k == 0 else cr[row]
+                x = (x_cb if k == 0 else x_cr) + dx * (across * at + p)
+                out = chroma[(PHASES * k + across * t + p) * LENGTH :]
+                step = U(dx * across)
+                for i in range(inside):
+                    out[U(i)] = F(samples[U(x) + step * U(i)]) * scale
+                last = F(samples[(x_cb if k == 0 else x_cr) + dx * (columns - 1)]) * scale
+                for i in range(inside, n):
+                    out[i] = last
+
+
+@compiled
+def _add(values: Any, n: int, out: Any) -> None:
+    for i in range(n):
+        out[U(i)] += values[U(i)]
+
+
+@compiled
+def _mean_chroma(chroma: Any, phases: int, n: int, out: Any) -> None:
+    share = ONE / F(phases)
+    for k in range(2):
+        total = out[k * LENGTH :]
+        total[:n] = ZERO
+        for m in range(PHASES * k, PHASES * k + phases):
+            _add(chroma[m * LENGTH :], n, total)
+        for i in range(n):
+            total[U(i)] *= share
+
+
+@compiled
+def _store_means(means: Any, at: int, n: int, cb: Any, cr: Any) -> None:
+    for i in range(n):
+        cb[U(at) + U(i)] = means[U(i)] + HALF
+        cr[U(at) + U(i)] = means[ROW + U(i)] + HALF
+
+
+@compiled
+def load_packed(source: Any, luma: Any, chroma: Any, first: int, last: int) -> None:
+    """Luma and mean chroma of cell rows ``first .. last`` (see ``_chroma_of_packed``)."""
+    rows, means = np.empty(2 * PHASES * LENGTH, F), np.empty(2 * LENGTH, F)
+    yuv = np.empty(6 * LENGTH, F)
+    for at in range(0, chroma.shape[2], HALF_STRIP):
+        n = min(HALF_STRIP, chroma.shape[2] - at)
+        for r in range(first, last):
+            _chroma_of_packed(source, r, at, n, yuv, luma, True, rows)
+            _mean_chroma(rows, PHASES, n, means)
+            _store_means(means, at, n, chroma[0, r], chroma[1, r])
+
+
+@compiled
+def load_chroma(source: Any, chroma: Any, first: int, last: int) -> None:
+    """Mean chroma of cell rows ``first .. last`` (see ``_chroma_of_planes``)."""
+    phases = source[9] * source[10]
+    rows, means = np.empty(2 * PHASES * LENGTH, F), np.empty(2 * LENGTH, F)
+    for at in range(0, chroma.shape[2], STRIP):
+        n = min(STRIP, chroma.shape[2] - at)
+        for r in range(first, last):
+            _chroma_of_planes(source, r, at, n, rows)
+            _mean_chroma(rows, phases, n, means)
+            _store_means(means, at, n, chroma[0, r], chroma[1, r])
+
+
+@compiled
+def _add_squares(values: Any, means: Any, n: int, out: Any) -> None:
+    for i in range(n):
+        d = (values[U(i)] - means[U(i)]) * TO_CODE
+        out[U(i)] += d * d
+
+
+@compiled
+def _energies(chroma: Any, means: Any, phases: int, n: int, out: Any) -> None:
+    """Squares of what cells' samples differ from their mean by."""
+    for k in range(2):
+        total = out[k * LENGTH :]
+        total[:n] = ZERO
+        for m in range(PHASES * k, PHASES * k + phases):
+            _add_squares(chroma[m * LENGTH :], means[k * LENGTH :], n, total)
+
+
+@compiled
+def _limits(codes: Any, at: int, n: int, black: Any, h: Any, factor: Any, out: Any) -> None:
+    """What noise would make of the energies of three cells, for Cb and for Cr."""
+    h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
+    for i in range(n):
+        code = F(codes[U(at) + U(i)]) * TO_CODE - black
+        v = factor * hinged(code, h0, h1, h2, h3, h4, h5, h6, h7)
+        out[U(i)] = v
+        out[ROW + U(i)] = v
+
+
+@compiled
+def _keep(energies: Any, limits: Any, n: int) -> None:
+    """Of each cell's deviations, what is more than noise; in place of the limits."""
+    for i in range(n):
+        j = U(i) + U1
+        energy = energies[j] + energies[j - U1] + energies[j + U1]
+        limits[U(i)] = max(ZERO, ONE - limits[U(i)] / max(energy, TINY))
+
+
+@compiled
+def _refine_row(
+    values: Any, means: Any, keep: Any, filtered: Any, at: int, n: int, out: Any
+) -> None:
+    """Samples of cells with one in a row, about their filtered means."""
+    for i in range(n):
+        j, o = U(at) + U(i), U(i) + U1
+        value = F(filtered[j]) + keep[U(i)] * (values[o] - means[o])
+        out[j] = clamp(value + HALF, ZERO, HIGHEST)
+
+
+@compiled
+def _refine_pairs(
+    values: Any, means: Any, keep: Any, filtered: Any, at: int, n: int, out: Any
+) -> None:
+    """The same for two in a row."""
+    for i in range(n):
+        j, o = U(at) + U(i), U(i) + U1
+        base = F(filtered[j]) + HALF - keep[U(i)] * means[o]
+        even, odd = base + keep[U(i)] * values[o], base + keep[U(i)] * values[ROW + o]
+        out[U2 * j] = clamp(even, ZERO, HIGHEST)
+        out[U2 * j + U1] = clamp(odd, ZERO, HIGHEST)
+
+
+@compiled
+def _refine(
+    rows: Any, means: Any, energies: Any, limits: Any, filtered: Any, across: int, down: int,
+    at: int, n: int, r: int, skip: int, cb: Any, cr: Any,
+) -> None:  # fmt: skip
+    """Cells ``at .. at + n`` of cell row ``r``; scratch begins with the cell left of them."""
+    last, phases = filtered.shape[2] == at + n, across * down
+    count = n + 2 - skip - (1 if last else 0)
+    _mean_chroma(rows[skip:], phases, count, means[skip:])
+    _energies(rows[skip:], means[skip:], phases, count, energies[skip:])
+    for k in range(2):
+        e, mean, keep = energies[k * LENGTH :], means[k * LENGTH :], limits[k * LENGTH :]
+        if skip:
+            e[0] = e[1]
+        if last:
+            e[n + 1] = e[n]
+        _keep(e, keep, n)
+        out = cb if k == 0 else cr
+        for t in range(down):
+            values, target = rows[(PHASES * k + across * t) * LENGTH :], out[down * r + t]
+            if across == 1:
+                _refine_row(values, mean, keep, filtered[k, r], at, n, target)
+            else:
+                _refine_pairs(values, mean, keep, filtered[k, r], at, n, target)
+
+
+@compiled
+def refine_packed(
+    source: Any, filtered: Any, codes: Any, noise: Any, cb: Any, cr: Any, first: int, last: int
+) -> None:
+    """Chroma of cell rows ``first .. last`` with all of its samples, about its filtered means.
 
     Args:
-        across, down: samples in a cell.
+        source: see ``_chroma_of_packed``.
+        filtered: means, ``(2, rows, columns)``.
+        codes: mean luma; ``noise``: ``(black, variance, factor)``, as in ``shrink_parts``.
     """
-    for r in range(first, last):
-        for t in range(down):
-            row = out[down * r + t]
-            for p in range(across):
-                source = phases[across * t + p, r]
-                if across == 1:
-                    for i in range(source.shape[0]):
-                        row[U(i)] = source[U(i)]
-                else:
-                    for i in range(source.shape[0]):
-                        row[U2 * U(i) + U(p)] = source[U(i)]
+    black, variance, factor = noise
+    rows, means = np.empty(2 * PHASES * LENGTH, F), np.empty(2 * LENGTH, F)
+    energies, limits = np.empty(2 * LENGTH, F), np.empty(2 * LENGTH, F)
+    yuv = np.empty(6 * LENGTH, F)
+    cells = filtered.shape[2]
+    for at in range(0, cells, HALF_STRIP):
+        n = min(HALF_STRIP, cells - at)
+        lo, hi = max(at - 1, 0), min(at + n + 1, cells)
+        skip = 1 - (at - lo)
+        for r in range(first, last):
+            _chroma_of_packed(source, r, lo, hi - lo, yuv, cb, False, rows[skip:])
+            _limits(codes[r], at, n, black, variance, factor, limits)
+            _refine(rows, means, energies, limits, filtered, 2, 2, at, n, r, skip, cb, cr)
+
+
+@compiled
+def refine_planes(
+    source: Any, filtered: Any, codes: Any, noise: Any, cb: Any, cr: Any, first: int, last: int
+) -> None:
+    """The same for samples in planes; for ``source`` see ``_chroma_of_planes``."""
+    black, variance, factor = noise
+    across, down = source[9], source[10]
+    rows, means = np.empty(2 * PHASES * LENGTH, F), np.empty(2 * LENGTH, F)
+    energies, limits = np.empty(2 * LENGTH, F), np.empty(2 * LENGTH, F)
+    cells = filtered.shape[2]
+    for at in range(0, cells, HALF_STRIP):
+        n = min(HALF_STRIP, cells - at)
+        lo, hi = max(at - 1, 0), min(at + n + 1, cells)
+        skip = 1 - (at - lo)
+        for r in range(first, last):
+            _chroma_of_planes(source, r, lo, hi - lo, rows[skip:])
+            _limits(codes[r], at, n, black, variance, factor, limits)
+            _refine(rows, means, energies, limits, filtered, across, down, at, n, r, skip, cb, cr)
 
 
 @compiled

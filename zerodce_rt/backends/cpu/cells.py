@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from zerodce_rt.backends.coefficients import yuv_coefficients
 from zerodce_rt.backends.cpu.arguments import white_code
 from zerodce_rt.backends.cpu.bands import Bands
-from zerodce_rt.backends.cpu.cell_kernels import interleave, load_packed, load_samples
+from zerodce_rt.backends.cpu.cell_kernels import (
+    load_chroma,
+    load_packed,
+    load_samples,
+    refine_packed,
+    refine_planes,
+)
 from zerodce_rt.frame import Colour, Frame, PixelFormat
 
 MULTIPLE = 4
@@ -23,15 +29,23 @@ MULTIPLE = 4
 _PACKED_AS = Colour("bt709", full_range=True)
 
 Planes = tuple[NDArray[Any], NDArray[Any]]
-"""Luma, ``(2 rows, 2 columns)``, and chroma, ``(planes, rows, columns)``: Cb's, then Cr's."""
+"""Luma, ``(2 rows, 2 columns)``, and Cb and Cr, ``(2, rows, columns)``."""
+
+_ALL_BITS = np.dtype(np.uint16)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Where one sample of each cell (or all luma samples) lie in a plane of a frame."""
+    """Where the luma or chroma samples of a frame, or of a field of it, lie in its planes.
 
-    plane: int
-    x0: int
+    Attributes:
+        starts: index of each plane, and of the first sample in its rows.
+        dx: samples from one to the next.
+        y0, dy: first row, and rows from one to the next.
+        columns, rows: how many samples there are.
+    """
+
+    starts: tuple[tuple[int, int], ...]
     dx: int
     y0: int
     dy: int
@@ -48,8 +62,9 @@ class CellLayout:
         across, down: chroma samples in a cell.
         work: the format of the filtered frame: planes of 16-bit samples, of which the upper bits
             are those of the frame's own.
-        unit: samples of the copies for one 8-bit code.
-        dtype: of the copies.
+        dtypes: of the copies of luma and chroma.
+        units: their samples for one 8-bit code.
+        luma, chroma: where the samples lie; None for packed pixels.
     """
 
     rows: int
@@ -57,16 +72,20 @@ class CellLayout:
     across: int
     down: int
     work: PixelFormat
-    unit: float
-    dtype: np.dtype[Any]
-    luma: Samples | None
-    chroma: tuple[Samples, ...]
+    dtypes: tuple[np.dtype[Any], np.dtype[Any]]
+    units: tuple[float, float]
+    luma: Samples | None = None
+    chroma: Samples | None = None
 
-    def empty(self, dtype: Any) -> Planes:
-        chroma = 2 * self.across * self.down
+    @property
+    def whole(self) -> bool:
+        """Whether each cell has one chroma sample, which needs not be averaged."""
+        return self.across == self.down == 1
+
+    def empty(self, dtypes: tuple[np.dtype[Any], np.dtype[Any]] = (_ALL_BITS, _ALL_BITS)) -> Planes:
         return (
-            np.empty((2 * self.rows, 2 * self.columns), dtype),
-            np.empty((chroma, self.rows, self.columns), dtype),
+            np.empty((2 * self.rows, 2 * self.columns), dtypes[0]),
+            np.empty((2, self.rows, self.columns), dtypes[1]),
         )
 
 
@@ -77,77 +96,78 @@ def cell_layout(format: PixelFormat, width: int, height: int, field: int | None)
     Args:
         field: 0 for the even rows, 1 for the odd ones, None for all.
     """
-    rows_of, first, step = height, 0, 1
+    luma_rows, first, step = height, 0, 1
     if field is not None:
-        rows_of, first, step = (height + 1 - field) // 2, field, 2
-    rows, columns = (-(-n // (2 * MULTIPLE)) * MULTIPLE for n in (rows_of, width))
+        luma_rows, first, step = (height + 1 - field) // 2, field, 2
+    rows, columns = (-(-n // (2 * MULTIPLE)) * MULTIPLE for n in (luma_rows, width))
     if format.layout == "packed":
         work = PixelFormat("cells", "planar", 8, (0, 0), dropped_bits=8)
-        return CellLayout(rows, columns, 2, 2, work, 256.0, np.dtype(np.uint16), None, ())
+        return CellLayout(rows, columns, 2, 2, work, (_ALL_BITS, _ALL_BITS), (256.0, 256.0))
     shift_x, shift_y = format.chroma_shift
-    across, down = 2 >> shift_x, 2 >> shift_y
-    work = PixelFormat(
-        "cells", "planar", format.bits, format.chroma_shift, dropped_bits=16 - format.bits
-    )
+    chroma_columns, chroma_rows = -(-width >> shift_x), -(-height >> shift_y)
+    if field is not None:
+        chroma_rows = max((chroma_rows + 1 - field) // 2, 1)
     starts, apart = {
         "planar": (((1, 0), (2, 0)), 1),
         "semiplanar": (((1, 0), (1, 1)), 2),
         "yuyv": (((0, 1), (0, 3)), 4),
     }[format.layout]
-    yuyv = format.layout == "yuyv"
-    luma = Samples(0, 0, 2 if yuyv else 1, first, step, width, rows_of)
-    chroma_columns, chroma_rows = -(-width >> shift_x), -(-height >> shift_y)
-    if field is not None:
-        chroma_rows = max((chroma_rows + 1 - field) // 2, 1)
-    chroma = []
-    for plane, x0 in starts:
-        for ty in range(down):
-            for tx in range(across):
-                # A frame of one row or column has no second sample in its cells.
-                y, x = min(ty, chroma_rows - 1), min(tx, chroma_columns - 1)
-                chroma.append(
-                    Samples(
-                        plane, x0 + apart * x, apart * across, first + step * y, step * down,
-                        -(-(chroma_columns - x) // across), -(-(chroma_rows - y) // down),
-                    )
-                )  # fmt: skip
+    work = PixelFormat(
+        "cells", "planar", format.bits, format.chroma_shift, dropped_bits=16 - format.bits
+    )
+    unit = 2.0 ** (format.bits + format.dropped_bits - 8)
+    whole = (shift_x, shift_y) == (1, 1)
     return CellLayout(
-        rows, columns, across, down, work, 2.0 ** (format.bits + format.dropped_bits - 8),
-        format.dtype, luma, tuple(chroma),
+        rows, columns, 2 >> shift_x, 2 >> shift_y, work,
+        (format.dtype, format.dtype if whole else _ALL_BITS), (unit, unit if whole else 256.0),
+        Samples(((0, 0),), 2 if format.layout == "yuyv" else 1, first, step, width, luma_rows),
+        Samples(starts, apart, first, step, chroma_columns, chroma_rows),
     )  # fmt: skip
 
 
 def load(frame: Frame, layout: CellLayout, bands: Bands, out: Planes) -> None:
     """Copy a frame (or a field of it) into cells."""
     luma, chroma = out
-    band: Callable[[int, int], None]
-    if layout.luma is None:
-        format = frame.format
+
+    def packed(first: int, last: int) -> None:
+        load_packed(source, luma, chroma, first, last)
+
+    def planes(first: int, last: int) -> None:
+        assert layout.luma is not None
+        assert layout.chroma is not None
+        _load(frame, layout.luma, (luma,), 2 * first, 2 * last)
+        if layout.whole:
+            _load(frame, layout.chroma, chroma, first, last)
+        else:
+            load_chroma(source, chroma, first, last)
+
+    source = chroma_source(frame, layout)
+    bands.run(packed if layout.luma is None else planes, bands.bounds(layout.rows))
+
+
+def _load(frame: Frame, s: Samples, out: Iterable[NDArray[Any]], first: int, last: int) -> None:
+    for (plane, x0), target in zip(s.starts, out, strict=True):
+        load_samples(
+            frame.planes[plane], x0, s.dx, s.y0, s.dy, s.columns, s.rows, target, first, last
+        )
+
+
+def chroma_source(frame: Frame, layout: CellLayout) -> tuple[Any, ...]:
+    """What the kernels take of a frame to find its chroma."""
+    s = layout.chroma
+    if s is None:
         coefficients = yuv_coefficients(_PACKED_AS, 8, 8)
-        white = white_code(format)
-
-        def band(first: int, last: int) -> None:
-            load_packed(
-                frame.planes[0], frame.width, frame.height, format.bgr, white, coefficients,
-                luma, chroma, first, last,
-            )  # fmt: skip
-    else:
-        y, *rest = (layout.luma, *layout.chroma)
-
-        def band(first: int, last: int) -> None:
-            _load(frame, y, luma, 2 * first, 2 * last)
-            for samples, plane in zip(rest, chroma, strict=True):
-                _load(frame, samples, plane, first, last)
-
-    bands.run(band, bands.bounds(layout.rows))
+        scale = np.float32(1) / white_code(frame.format)
+        return (frame.planes[0], frame.width, frame.height, frame.format.bgr, scale, coefficients)
+    (cb, x_cb), (cr, x_cr) = s.starts
+    return (
+        frame.planes[cb], frame.planes[cr], x_cb, x_cr, s.dx, s.y0, s.dy, s.columns, s.rows,
+        layout.across, layout.down, np.float32(256 / layout.units[0]),
+    )  # fmt: skip
 
 
-def _load(frame: Frame, s: Samples, out: NDArray[Any], first: int, last: int) -> None:
-    load_samples(frame.planes[s.plane], s.x0, s.dx, s.y0, s.dy, s.columns, s.rows, out, first, last)
-
-
-class Together:
-    """Puts chroma with one sample a cell together to the planes of a frame.
+class FineChroma:
+    """The chroma of frames that have more than one sample a cell.
 
     Attributes:
         planes: Cb and Cr, which may be larger than the frame's.
@@ -158,10 +178,27 @@ class Together:
         shape = layout.rows * layout.down, layout.columns * layout.across
         self.planes = np.empty(shape, np.uint16), np.empty(shape, np.uint16)
 
-    def fill(self, chroma: NDArray[np.uint16], first: int, last: int) -> None:
-        """Fill the planes for cell rows ``first .. last``."""
-        for phases, plane in zip(np.split(chroma, 2), self.planes, strict=True):
-            interleave(phases, self._layout.across, self._layout.down, plane, first, last)
+    def fill(
+        self, frame: Frame, filtered: NDArray[np.uint16], codes: NDArray[np.uint16],
+        noise: tuple[Any, ...], bands: Bands,
+    ) -> None:  # fmt: skip
+        """Fill the planes; see ``refine_packed``.
+
+        Args:
+            noise: black, variance, and by what the noise of a cell's mean is multiplied.
+        """
+        source = chroma_source(frame, self._layout)
+        refine = refine_packed if self._layout.luma is None else refine_planes
+        samples = self._layout.across * self._layout.down
+        black, variance, factor = noise
+        # Of white noise, with as many degrees of freedom in three cells; a sample has ``samples``
+        # times the variance of their mean.
+        noise = black, variance, np.float32(factor * 3 * (samples - 1) * samples)
+
+        def band(first: int, last: int) -> None:
+            refine(source, filtered, codes, noise, *self.planes, first, last)
+
+        bands.run(band, bands.bounds(self._layout.rows))
 
 
 def filtered_colour(frame: Frame) -> Colour:

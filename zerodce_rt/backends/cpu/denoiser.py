@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.cell_kernels import block_statistics
 from zerodce_rt.backends.cpu.cells import (
     CellLayout,
-    Together,
+    FineChroma,
     cell_layout,
     filtered_colour,
     load,
@@ -23,7 +22,12 @@ from zerodce_rt.backends.cpu.motion_kernels import move
 from zerodce_rt.backends.cpu.temporal_kernels import temporal
 from zerodce_rt.denoise.learner import Noise, NoiseLearner, block_middles
 from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, hinges
-from zerodce_rt.denoise.rules import CHROMA_STRICTNESS, LUMA_STRICTNESS, MEANS_STRICTNESS
+from zerodce_rt.denoise.rules import (
+    CHROMA_STRICTNESS,
+    FINE_STRICTNESS,
+    LUMA_STRICTNESS,
+    MEANS_STRICTNESS,
+)
 from zerodce_rt.frame import Frame
 
 # Of a band: its borders must not meet.
@@ -102,12 +106,13 @@ class _Stream:
 
     def __init__(self, layout: CellLayout, black: float, bands: Bands) -> None:
         self.layout, self._bands = layout, bands
-        self._black, self._scale = np.float32(black), np.float32(1 / layout.unit)
+        self._black = np.float32(black)
+        self._scales = tuple(np.float32(1 / unit) for unit in layout.units)
         shape = layout.rows, layout.columns
-        self._raw, self._before = layout.empty(layout.dtype), layout.empty(layout.dtype)
-        self._state, self._next = layout.empty(np.uint16), layout.empty(np.uint16)
+        self._raw, self._before = layout.empty(layout.dtypes), layout.empty(layout.dtypes)
+        self._state, self._next = layout.empty(), layout.empty()
         self._left, self._next_left = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        self._together = Together(layout) if len(self._raw[1]) > 2 else None
+        self._fine = None if layout.whole else FineChroma(layout)
         self._work = _work_planes(shape)
         self.restart()
 
@@ -138,16 +143,19 @@ class _Stream:
         self._raw, self._before = self._before, self._raw
         self._state, self._next = self._next, self._state
         self._left, self._next_left = self._next_left, self._left
-        if self._together is None:
+        if self._fine is None:
             return luma, chroma[0], chroma[1]
-        self._bands.run(partial(self._together.fill, chroma), bounds)
-        return luma, *self._together.planes
+        strictness = FINE_STRICTNESS * noise.chroma_share if effort >= _WITH_SPACE else 0.0
+        limits = self._black, hinges(noise.variances), strictness
+        self._fine.fill(frame, chroma, self._work[0], limits, self._bands)
+        return luma, *self._fine.planes
 
     def _start(self) -> None:
         """Expect the first frame, with all of its noise."""
-        factor = int(256 * self._scale)
-        for state, raw, before in zip(self._state, self._raw, self._before, strict=True):
-            np.multiply(raw, factor, out=state, dtype=np.uint16)
+        for state, raw, before, scale in zip(
+            self._state, self._raw, self._before, self._scales, strict=True
+        ):
+            np.multiply(raw, int(256 * scale), out=state, dtype=np.uint16)
             before[:] = raw
         self._left[:] = 255
         self._first = False
@@ -155,18 +163,19 @@ class _Stream:
     def _statistics(
         self, plane: NDArray[Any], before: NDArray[Any], start: int, step: int
     ) -> BlockStatistics:
+        scale = self._scales[0 if plane is self._raw[0] else 1]
         count = len(range(start, plane.shape[0] // BLOCK, step)) * (plane.shape[1] // BLOCK)
         difference, inside, level = (np.empty(count, np.float32) for _ in range(3))
         blocks = BlockStatistics(difference, inside, level, np.empty(count, np.int32))
         block_statistics(
-            plane, before, self._scale, start, step, blocks.difference, blocks.inside,
+            plane, before, scale, start, step, blocks.difference, blocks.inside,
             blocks.level, blocks.changed,
         )  # fmt: skip
         return blocks
 
     def _follow_motion(self, noise: Noise) -> None:
         """Carry the state along with the camera."""
-        vectors = self._motion.find(self._raw[0], self._scale, self._state[0], noise.sigma)
+        vectors = self._motion.find(self._raw[0], self._scales[0], self._state[0], noise.sigma)
         if vectors is None:
             return
         (luma, chroma), (new_luma, new_chroma) = self._state, self._next
@@ -220,12 +229,12 @@ class _Stream:
 
     def _pairs(self) -> list[NDArray[Any]]:
         """Luma of the frame and the one before, with two samples in an element."""
-        twice = f"u{2 * self.layout.dtype.itemsize}"
+        twice = f"u{2 * self.layout.dtypes[0].itemsize}"
         return [planes[0].view(twice) for planes in (self._raw, self._before)]
 
     def _numbers_of_time(self, noise: Noise) -> tuple[Any, ...]:
         return (
-            self._scale,
+            *self._scales,
             self._black,
             hinges(1 / np.sqrt(noise.variances)),
             np.float32(1 / np.sqrt(noise.chroma_share)),

@@ -32,7 +32,7 @@ def _filter_halves(chroma: Any, work: Any, noise: Any, out: Any, first: int, las
     black, variance, _, means_factor, chroma_factor = noise
     a, b = first // 2, last // 2
     shrink_wholes(means, half, left_half, (black, variance, means_factor), coarse, a, b)
-    for k in range(chroma.shape[0]):
+    for k in range(2):
         shrink_wholes(chroma[k], half, left_half, (black, variance, chroma_factor), out[k], a, b)
 
 

@@ -49,23 +49,15 @@ class ReferenceDenoiser:
             luma, *chroma = (plane[index::step] for plane in planes)
             rows, columns = (-(-n // (2 * _MULTIPLE)) * _MULTIPLE for n in luma.shape)
             whole = _filled(luma, 2 * rows, 2 * columns)
-            if packed:
-                chroma = [_filled(plane, 2 * rows, 2 * columns) for plane in chroma]
-            phases = []
-            for plane in chroma:
-                for y in range(down):
-                    for x in range(across):  # what a tiny frame lacks, its neighbour stands for
-                        first = min(y, len(plane) - 1), min(x, plane.shape[1] - 1)
-                        phase = plane[first[0] :: down, first[1] :: across]
-                        phases.append(_filled(phase, rows, columns))
-            clean, clean_chroma = field.filter(whole, np.stack(phases), strength, effort)
-            together = [clean]
-            for half in np.split(clean_chroma, 2):
-                grid = half.reshape(down, across, rows, columns)
-                together.append(grid.transpose(2, 0, 3, 1).reshape(rows * down, columns * across))
+            cells = np.stack(
+                [_filled(plane, rows * down, columns * across) for plane in chroma]
+            ).reshape(2, rows, down, columns, across)
+            clean, clean_cells = field.filter(whole, cells, strength, effort)
+            together = clean, *clean_cells.reshape(2, rows * down, columns * across)
             for target, plane in zip(out, together, strict=True):
                 part = target[index::step]
-                part[:] = np.floor(256 * plane[: part.shape[0], : part.shape[1]] + 0.5)
+                codes = plane[: part.shape[0], : part.shape[1]]
+                part[:] = np.floor(256 * codes + 0.5).clip(0, 2**16 - 1)
         return Frame(work, out, frame.width, frame.height, colour)
 
 
@@ -79,8 +71,11 @@ class _Field:
         self._before: tuple[Array, Array] | None = None
 
     def filter(
-        self, luma: Array, chroma: Array, strength: float, effort: int
+        self, luma: Array, cells: Array, strength: float, effort: int
     ) -> tuple[Array, Array]:
+        """Filter luma and the chroma samples of cells, ``(2, rows, down, columns, across)``."""
+        means = cells.mean(axis=(2, 4))
+        chroma = np.floor(256 * means + 0.5) / 256
         state = self._state or reference.first_state(luma, chroma)
         before = self._before or (luma, chroma)
         middles = block_middles(state.luma, *chroma.shape[1:])
@@ -90,9 +85,12 @@ class _Field:
         changed = (luma != before[0]).reshape(rows, 2, columns, 2).any(axis=(1, 3))
         self._state = reference.over_time(luma, chroma, changed, state, noise, self._black)
         self._before = luma, chroma
+        apart = cells - means[:, :, None, :, None]
         if effort < _WITH_SPACE:
-            return self._state.luma, self._state.chroma
-        return reference.over_space(self._state, noise, self._black)
+            return self._state.luma, self._state.chroma[:, :, None, :, None] + apart
+        clean, clean_chroma = reference.over_space(self._state, noise, self._black)
+        fine = reference.fine_chroma(apart, self._state, noise, self._black)
+        return clean, clean_chroma[:, :, None, :, None] + fine
 
 
 def _codes(frame: Frame) -> list[Array]:

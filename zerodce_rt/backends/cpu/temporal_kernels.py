@@ -88,18 +88,13 @@ def _luma_innovations(
 def _chroma_innovations(
     x: Any, p: Any, r: int, lo: int, n: int, scale: Any, chroma_unit: Any, s: Any
 ) -> None:
-    """Mean innovations of Cb and Cr of a row's cells, in units of the noise."""
-    phases = x.shape[0] // 2
-    share = chroma_unit / F(phases)
-    for k in range(phases):
-        xb, xr, pb, pr = x[k, r], x[phases + k, r], p[k, r], p[phases + k, r]
-        for i in range(n):
-            j, o = U(lo) + U(i), U(i)
-            unit = s[UNIT + o] * share
-            cb = (F(xb[j]) * scale - F(pb[j]) * TO_CODE) * unit
-            cr = (F(xr[j]) * scale - F(pr[j]) * TO_CODE) * unit
-            s[CB + o] = cb if k == 0 else s[CB + o] + cb
-            s[CR + o] = cr if k == 0 else s[CR + o] + cr
+    """Innovations of Cb and Cr of a row's cells, in units of the noise."""
+    xb, xr, pb, pr = x[0, r], x[1, r], p[0, r], p[1, r]
+    for i in range(n):
+        j, o = U(lo) + U(i), U(i)
+        unit = s[UNIT + o] * chroma_unit
+        s[CB + o] = (F(xb[j]) * scale - F(pb[j]) * TO_CODE) * unit
+        s[CR + o] = (F(xr[j]) * scale - F(pr[j]) * TO_CODE) * unit
 
 
 @compiled
@@ -112,14 +107,15 @@ def _changes(a: Any, b: Any, before_a: Any, before_b: Any, lo: int, n: int, s: A
 
 @compiled
 def _cell_statistics(
-    raw: Any, pairs: Any, pairs_before: Any, state: Any, r: int, lo: int, n: int, scale: Any,
-    black: Any, h: Any, chroma_unit: Any, s: Any,
+    raw: Any, pairs: Any, pairs_before: Any, state: Any, r: int, lo: int, n: int, numbers: Any,
+    s: Any,
 ) -> None:  # fmt: skip
     """Of cell row ``r``, cells ``lo .. lo + n``: the rows of ``s``."""
     (y, c), (py, pc) = raw, state
+    scale, chroma_scale, black, h, chroma_unit = numbers
     a, b = 2 * r, 2 * r + 1
     _luma_innovations(y[a], y[b], py[a], py[b], lo, n, scale, black, h, s)
-    _chroma_innovations(c, pc, r, lo, n, scale, chroma_unit, s)
+    _chroma_innovations(c, pc, r, lo, n, chroma_scale, chroma_unit, s)
     _changes(pairs[a], pairs[b], pairs_before[a], pairs_before[b], lo, n, s)
 
 
@@ -189,15 +185,14 @@ def temporal(
         pairs, pairs_before: luma of the frame and of the one before, with two samples of a row in
             each element.
         state, left: what the filter expects, and the share of the noise that is left in it.
-        numbers: ``(scale, black, inverse_sigma, chroma_unit)``: from samples to 8-bit codes; code
-            of black; hinges; luma's sigma over chroma's.
+        numbers: ``(scale, chroma_scale, black, inverse_sigma, chroma_unit)``: from samples to
+            8-bit codes; code of black; hinges; luma's sigma over chroma's.
     """
     (y, c), (py, pc), (ny, nc) = raw, state, new_state
-    scale, black, inverse_sigma, chroma_unit = numbers
     rows, cells = left.shape
     size = STATISTICS * LENGTH
     s, w, gain = np.empty(3 * size, F), np.empty(SUMMED * LENGTH, F), np.empty(LENGTH, F)
-    to_state = scale * F(256)
+    to_state, chroma_to_state = numbers[0] * F(256), numbers[1] * F(256)
     for at in range(0, cells, STRIP):
         n = min(STRIP, cells - at)
         lo, hi = max(at - 1, 0), min(at + n + 1, cells)
@@ -205,10 +200,7 @@ def temporal(
         for row in range(first - 1, last + 1):
             r = min(max(row, 0), rows - 1)
             slot = s[(row + 3) % 3 * size :]
-            _cell_statistics(
-                raw, pairs, pairs_before, state, r, lo, hi - lo, scale, black, inverse_sigma,
-                chroma_unit, slot[skip:],
-            )  # fmt: skip
+            _cell_statistics(raw, pairs, pairs_before, state, r, lo, hi - lo, numbers, slot[skip:])
             for t in range(SUMMED):
                 if skip:
                     slot[t * LENGTH] = slot[t * LENGTH + 1]
@@ -222,5 +214,5 @@ def temporal(
             _gains(w, left[o], at, n, gain, new_left[o])
             _follow_luma(y[a], py[a], gain, at, n, to_state, ny[a])
             _follow_luma(y[b], py[b], gain, at, n, to_state, ny[b])
-            for k in range(c.shape[0]):
-                _follow_chroma(c[k, o], pc[k, o], gain, at, n, to_state, nc[k, o])
+            for k in range(2):
+                _follow_chroma(c[k, o], pc[k, o], gain, at, n, chroma_to_state, nc[k, o])
