@@ -145,6 +145,10 @@ class Enhancer:
         self._process = os.getpid()
         self._closed = False
         self._runner = self._first_that_works()
+        if denoise > 0 and self.on_gpu:
+            log.warning(
+                "backend %s does not remove noise yet; `backend='openvino'` does", self.backend
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         settings = asdict(self._settings)

@@ -177,7 +177,7 @@ def test_bad_arguments() -> None:
 def test_slow_compilation_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("zerodce_rt.backends.cpu.applier._PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("zerodce_rt.backends.cpu.slow_start._PATIENCE_SECONDS", 0.01)
     applier = CPUApplier(threads=1)
     frame = random_frame("rgb24", 8, 8, Colour())
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -17,14 +13,11 @@ from zerodce_rt.backends.cpu.arguments import chroma_layout, map_grid, white_cod
 from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.curve_kernels import enhance_packed, enhance_to_packed, enhance_yuv
 from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
+from zerodce_rt.backends.cpu.slow_start import SlowStart
 from zerodce_rt.backends.cpu.thumbnail_kernels import thumbnail_packed, thumbnail_yuv
 from zerodce_rt.backends.cpu.yuyv_kernels import join_yuyv, split_yuyv
 from zerodce_rt.curve.maps import CurveMaps
 from zerodce_rt.frame import FORMATS, Frame, plane_shapes
-
-log = logging.getLogger(__name__)
-
-_PATIENCE_SECONDS = 2.0
 
 
 class CPUApplier:
@@ -41,17 +34,17 @@ class CPUApplier:
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._bands = Bands(threads=threads)
-        self._compiled: set[tuple[str, str]] = set()
+        self._start = SlowStart()
 
     def close(self) -> None:
         self._bands.close()
 
     def denoiser(self) -> CPUDenoiser:
-        return CPUDenoiser(self._bands)
+        return CPUDenoiser(self._bands, self._start)
 
     def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
         out = np.empty((3, height, width), np.float32)
-        with self._slowness_reported("thumbnail", frame):
+        with self._start.reported("thumbnail", frame.format):
             _fill_thumbnail(frame, out)
         return out
 
@@ -84,7 +77,7 @@ class CPUApplier:
                 (_coefficients(frame), _coefficients(out)), grid,
             )  # fmt: skip
             rows = -(-height >> format.chroma_shift[1])
-        with self._slowness_reported("apply", frame):
+        with self._start.reported("apply", out.format):
             self._bands.run(band, self._bands.bounds(rows))
         if out.format.dropped_bits:
             _clear_dropped_bits(out)
@@ -96,25 +89,6 @@ class CPUApplier:
         if frame.width % 2:
             y[:, -1] = y[:, -2]
         join_yuyv(y, u, v, out.planes[0])
-
-    @contextmanager
-    def _slowness_reported(self, kernel: str, frame: Frame) -> Iterator[None]:
-        """Log a line if the first frame of a format takes long, while Numba compiles."""
-        key = kernel, frame.format.name
-        if key in self._compiled:
-            yield
-            return
-        timer = threading.Timer(
-            _PATIENCE_SECONDS,
-            log.info,
-            ["compiling kernels for this CPU: up to a minute, only once"],
-        )
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-        self._compiled.add(key)
 
 
 def _readable_for(frame: Frame, out: Frame) -> bool:

@@ -19,6 +19,7 @@ from zerodce_rt.backends.cpu.cells import (
 from zerodce_rt.backends.cpu.filter_kernels import REACH, filter_band, filter_border
 from zerodce_rt.backends.cpu.motion import BLOCK_CELLS, MotionSearch
 from zerodce_rt.backends.cpu.motion_kernels import move
+from zerodce_rt.backends.cpu.slow_start import SlowStart
 from zerodce_rt.backends.cpu.temporal_kernels import temporal
 from zerodce_rt.denoise.learner import Noise, NoiseLearner, block_middles
 from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, hinges
@@ -44,10 +45,11 @@ class CPUDenoiser:
 
     Args:
         bands: what the work is shared out by.
+        start: reports it, when kernels are compiled.
     """
 
-    def __init__(self, bands: Bands) -> None:
-        self._bands = bands
+    def __init__(self, bands: Bands, start: SlowStart) -> None:
+        self._bands, self._start = bands, start
         self._kind: tuple[Any, ...] | None = None
         self._streams: list[_Stream] = []
 
@@ -67,7 +69,8 @@ class CPUDenoiser:
             black = filtered_colour(frame).levels(8)[0]
             self._streams = [_Stream(layout, black, self._bands) for layout in layouts]
             self._kind = kind
-        fields = [stream.filter(frame, strength, effort) for stream in self._streams]
+        with self._start.reported("denoise", format):
+            fields = [stream.filter(frame, strength, effort) for stream in self._streams]
         work = self._streams[0].layout.work
         rows = height, *(2 * [-(-height >> work.chroma_shift[1])])
         planes = tuple(p[:n] for p, n in zip(_woven(fields), rows, strict=True))

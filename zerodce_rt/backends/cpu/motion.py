@@ -48,6 +48,11 @@ class MotionSearch:
         self._frames = 0
         self._still_for = _FRAMES_TO_END
 
+    @property
+    def searching(self) -> bool:
+        """Whether the camera moves, so that each frame is searched."""
+        return self._still_for < _FRAMES_TO_END
+
     def find(
         self, luma: NDArray[Any], scale: np.float32, expected: NDArray[np.uint16], sigma: float
     ) -> NDArray[np.int32] | None:
@@ -59,7 +64,7 @@ class MotionSearch:
             sigma: of the noise of single samples.
         """
         self._frames += 1
-        if self._still_for >= _FRAMES_TO_END and self._frames % _PROBE_EVERY:
+        if not self.searching and self._frames % _PROBE_EVERY:
             return None
         now, before = self._now, self._before
         if min(now.shape) < 3 * SMALL:
@@ -83,4 +88,4 @@ class MotionSearch:
         )
         share = moving / self._vectors[..., 0].size
         self._still_for = 0 if share > _MOVING_SHARE else self._still_for + 1
-        return self._vectors if moving and self._still_for < _FRAMES_TO_END else None
+        return self._vectors if moving and self.searching else None

@@ -1,0 +1,40 @@
+"""A line for people who wait for kernels to be compiled."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from zerodce_rt.frame import PixelFormat
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 2.0
+
+
+class SlowStart:
+    """Knows what has been compiled in this process."""
+
+    def __init__(self) -> None:
+        self._compiled: set[tuple[str, str]] = set()
+
+    @contextmanager
+    def reported(self, kernel: str, format: PixelFormat) -> Iterator[None]:
+        """Log a line if the first frame of a format takes long, while Numba compiles."""
+        key = kernel, format.name
+        if key in self._compiled:
+            yield
+            return
+        timer = threading.Timer(
+            _PATIENCE_SECONDS,
+            log.info,
+            ["compiling kernels for this CPU: up to a minute, only once"],
+        )
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+        self._compiled.add(key)
