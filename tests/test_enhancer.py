@@ -324,6 +324,19 @@ def test_what_cannot_change_is_an_error(plain: Enhancer, name: str) -> None:
         setattr(plain, name, 0.5)
 
 
+def test_noise_is_removed_unless_a_published_program_is_reproduced() -> None:
+    assert enhancer().denoise == Enhancer.for_video().denoise == 1
+    assert enhancer(working_size="full").denoise == enhancer(working_size="1/12").denoise == 0
+    assert enhancer(working_size="full", denoise=0.5).denoise == 0.5
+    changing = enhancer()
+    changing.denoise = 0
+    np.testing.assert_array_equal(changing(dark()), enhancer(denoise=0)(dark()))
+    with pytest.raises(ValueError, match="`denoise` must be between 0 and 1, not 2"):
+        changing.denoise = 2
+    with pytest.raises(ValueError, match="`denoise_effort` must be"):
+        changing.denoise_effort = 4
+
+
 def test_repr_shows_what_it_is() -> None:
     assert repr(enhancer(strength=0.5)) == (
         "Enhancer(model='plus', backend='torch', working_size='64', strength=0.5, max_level=0.5, "

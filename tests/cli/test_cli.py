@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -43,6 +44,29 @@ def test_enhance_picture_to_another_format(tmp_path: Path) -> None:
     assert dark is not None
     assert bright is not None
     assert bright.mean() > 2 * dark.mean()
+
+
+def test_denoising_by_strength(make_video: VideoMaker, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    source = tmp_path / "noisy.mkv"
+    with av.open(str(source), "w") as out:
+        video = out.add_stream("libx264", rate=30, options={"crf": "4"})
+        video.width, video.height, video.pix_fmt = 128, 96, "yuv420p"
+        for _ in range(12):
+            picture = (30 + 4 * rng.standard_normal((96, 128, 3))).round().clip(0, 255)
+            out.mux(video.encode(av.VideoFrame.from_ndarray(picture.astype(np.uint8), "rgb24")))
+        out.mux(video.encode(None))
+
+    def tremble(denoise: str) -> float:
+        target = tmp_path / f"{denoise}.mkv"
+        assert run("enhance", source, "-o", target, "--denoise", denoise, "--crf", 4) == 0
+        frames = Probe(target).frames
+        a, b = (f.to_ndarray(format="gray").astype(float) for f in frames[-2:])
+        return float(np.abs(a - b).mean())
+
+    full, weak, none = tremble("1"), tremble("0.1"), tremble("0")
+    assert 3 * full < none
+    assert full < weak < none
 
 
 def test_progress_shows_rate_and_stays_quiet_when_asked(

@@ -40,6 +40,36 @@ def test_settings_of_the_brightener_act_at_once() -> None:
     assert off.after is off.before is image
 
 
+def test_noise_removal_is_switched_and_gives_way_when_time_is_short() -> None:
+    rng = np.random.default_rng(0)
+    noise = 6 * rng.standard_normal((40, 96, 128, 3))
+    images = (30 + noise).clip(0, 255).round().astype(np.uint8)
+    rate = 30.0
+    brightener = Brightener(Enhancer.for_video(), rate=lambda: rate)
+
+    def tremble(first: int) -> float:
+        a, b = (
+            brightener(CapturedImage(images[i], 1 + i / 30)).after.astype(float)
+            for i in (first, first + 1)
+        )
+        return float(np.abs(a - b).mean())
+
+    for index in range(12):
+        brightener(CapturedImage(images[index], 1 + index / 30))
+    clean = tremble(12)
+    brightener.toggle_denoise()
+    assert brightener.denoise == 0
+    assert tremble(14) > 3 * clean
+    brightener.toggle_denoise()
+    assert brightener.denoise == 1
+    assert brightener.denoise_effort == 3
+    rate = 100_000.0  # no machine is so fast
+    until = time.monotonic() + 30
+    while brightener.denoise_effort == 3 and time.monotonic() < until:
+        brightener(CapturedImage(images[0], time.monotonic()))
+    assert brightener.denoise_effort == 2
+
+
 def live(*arguments: object) -> int:
     return run("live", *arguments, "--no-window")
 

@@ -99,6 +99,8 @@ def test_strength_toggle_and_freeze(program: Program) -> None:
     half = level(program.wait_for(lambda p: level(p) < 0.85 * full, "less strength"))
     program.press("plus", "equal")
     program.wait_for(lambda p: level(p) > half + 3, "more strength")
+    program.press("n", "n")  # noise removal off and on: as bright as before
+    program.wait_for(is_bright, "noise removal on")
     program.press("space")
     program.wait_for(is_dark, "enhancement off")
     program.press("space")

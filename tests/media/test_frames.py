@@ -16,6 +16,18 @@ from zerodce_rt.media.compare import compose, width_of
 from zerodce_rt.media.frames import blank_like, colour_of, convert, nearest_format, wrap
 
 
+def test_interlaced_frames_are_known_for_such() -> None:
+    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 96, 64, "yuv420p"
+    encoder.time_base, encoder.options = Fraction(1, 25), {"flags": "+ildct+ilme"}
+    decoder: Any = av.CodecContext.create("h264", "r")
+    packets = [*encoder.encode(video_frame("yuv420p", 96, 64)), *encoder.encode(None)]
+    [frame] = [f for packet in [*packets, None] for f in decoder.decode(packet)]
+    assert wrap(frame).interlaced
+    assert wrap(convert(frame, FORMATS["yuv422p"])).interlaced
+    assert not wrap(video_frame("yuv420p")).interlaced
+
+
 @pytest.fixture(scope="module")
 def enhancer() -> Enhancer:
     return Enhancer(working_size=48)
