@@ -153,6 +153,10 @@ class Frame:
         """A new frame of the same format, size and colour, whose planes are not filled."""
         return replace(self, planes=tuple(np.empty_like(p) for p in self.planes))
 
+    def copy(self) -> Frame:
+        """A frame with planes of its own, which hold the same."""
+        return replace(self, planes=tuple(p.copy() for p in self.planes))
+
     def copy_to(self, target: Frame) -> None:
         """Copy the picture, but not its padding, to a frame of the same format and size.
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from zerodce_rt.backends.coefficients import yuv_coefficients
 from zerodce_rt.backends.cpu.arguments import chroma_layout, map_grid, white_code, yuv_planes
 from zerodce_rt.backends.cpu.bands import Bands
-from zerodce_rt.backends.cpu.curve_kernels import enhance_packed, enhance_to_packed, enhance_yuv
+from zerodce_rt.backends.cpu.cells import FilteredPixels
+from zerodce_rt.backends.cpu.curve_kernels import enhance_packed, enhance_yuv
 from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
+from zerodce_rt.backends.cpu.refined_kernels import enhance_refined
 from zerodce_rt.backends.cpu.slow_start import SlowStart
 from zerodce_rt.backends.cpu.thumbnail_kernels import thumbnail_packed, thumbnail_yuv
 from zerodce_rt.backends.cpu.yuyv_kernels import join_yuyv, split_yuyv
@@ -55,20 +57,22 @@ class CPUApplier:
         if out.format.layout == "yuyv":
             self._apply_yuyv(frame, maps, out)
             return
-        grid = map_grid(maps, frame)
+        grid = map_grid(maps, out)
         rows = height
         if out.format.layout == "packed":
             white = white_code(out.format)
             rounding = np.float32(0.0 if out.format.bits == 32 else 0.5)
-            if format.layout == "packed":
+            if isinstance(frame, FilteredPixels):
+                band = partial(
+                    enhance_refined, frame.planes[0], frame.filtered, frame.codes, frame.source,
+                    frame.noise, out.planes[0], out.format.bgr, _coefficients(frame), white,
+                    rounding, grid,
+                )  # fmt: skip
+                rows = -(-height // 2)
+            else:
                 band = partial(
                     enhance_packed, frame.planes[0], out.planes[0], width, format.bgr, white,
                     rounding, grid,
-                )  # fmt: skip
-            else:
-                band = partial(
-                    enhance_to_packed, yuv_planes(frame), out.planes[0], width, out.format.bgr,
-                    _coefficients(frame), white, rounding, grid,
                 )  # fmt: skip
         else:
             band = partial(
@@ -95,9 +99,10 @@ def _readable_for(frame: Frame, out: Frame) -> bool:
     """Whether the kernels go from a frame to ``out``: of its format, or filtered from it."""
     if frame.format == out.format:
         return True
-    if frame.format.layout != "planar":
-        return False
-    return out.format.layout == "packed" or frame.format.chroma_shift == out.format.chroma_shift
+    if isinstance(frame, FilteredPixels):
+        return out.format.layout == "packed"
+    planes = frame.format.layout == "planar" and out.format.layout != "packed"
+    return planes and frame.format.chroma_shift == out.format.chroma_shift
 
 
 def _fill_thumbnail(frame: Frame, out: NDArray[np.float32]) -> None:

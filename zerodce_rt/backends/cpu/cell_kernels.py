@@ -101,7 +101,7 @@ def _take_pairs(values: Any, n: int, even: Any, odd: Any) -> None:
 
 
 @compiled
-def _chroma_of_packed(
+def chroma_of_packed(
     source: Any, r: int, at: int, n: int, yuv: Any, luma: Any, keep: bool, chroma: Any
 ) -> None:
     """Cells ``at .. at + n`` of cell row ``r`` of packed pixels; see ``_chroma_of_planes``.
@@ -181,13 +181,13 @@ def _store_means(means: Any, at: int, n: int, cb: Any, cr: Any) -> None:
 
 @compiled
 def load_packed(source: Any, luma: Any, chroma: Any, first: int, last: int) -> None:
-    """Luma and mean chroma of cell rows ``first .. last`` (see ``_chroma_of_packed``)."""
+    """Luma and mean chroma of cell rows ``first .. last`` (see ``chroma_of_packed``)."""
     rows, means = np.empty(2 * PHASES * LENGTH, F), np.empty(2 * LENGTH, F)
     yuv = np.empty(6 * LENGTH, F)
     for at in range(0, chroma.shape[2], HALF_STRIP):
         n = min(HALF_STRIP, chroma.shape[2] - at)
         for r in range(first, last):
-            _chroma_of_packed(source, r, at, n, yuv, luma, True, rows)
+            chroma_of_packed(source, r, at, n, yuv, luma, True, rows)
             _mean_chroma(rows, PHASES, n, means)
             _store_means(means, at, n, chroma[0, r], chroma[1, r])
 
@@ -223,7 +223,7 @@ def _energies(chroma: Any, means: Any, phases: int, n: int, out: Any) -> None:
 
 
 @compiled
-def _limits(codes: Any, at: int, n: int, black: Any, h: Any, factor: Any, out: Any) -> None:
+def limits_of(codes: Any, at: int, n: int, black: Any, h: Any, factor: Any, out: Any) -> None:
     """What noise would make of the energies of three cells, for Cb and for Cr."""
     h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
     for i in range(n):
@@ -267,11 +267,14 @@ def _refine_pairs(
 
 
 @compiled
-def _refine(
+def refine_cells(
     rows: Any, means: Any, energies: Any, limits: Any, filtered: Any, across: int, down: int,
-    at: int, n: int, r: int, skip: int, cb: Any, cr: Any,
+    at: int, n: int, r: int, skip: int, cb: Any, cr: Any, first: int,
 ) -> None:  # fmt: skip
-    """Cells ``at .. at + n`` of cell row ``r``; scratch begins with the cell left of them."""
+    """Cells ``at .. at + n`` of cell row ``r``, to rows ``first ..`` of ``cb`` and ``cr``.
+
+    Scratch begins with the cell to the left.
+    """
     last, phases = filtered.shape[2] == at + n, across * down
     count = n + 2 - skip - (1 if last else 0)
     _mean_chroma(rows[skip:], phases, count, means[skip:])
@@ -285,7 +288,7 @@ def _refine(
         _keep(e, keep, n)
         out = cb if k == 0 else cr
         for t in range(down):
-            values, target = rows[(PHASES * k + across * t) * LENGTH :], out[down * r + t]
+            values, target = rows[(PHASES * k + across * t) * LENGTH :], out[first + t]
             if across == 1:
                 _refine_row(values, mean, keep, filtered[k, r], at, n, target)
             else:
@@ -293,36 +296,16 @@ def _refine(
 
 
 @compiled
-def refine_packed(
+def refine_planes(
     source: Any, filtered: Any, codes: Any, noise: Any, cb: Any, cr: Any, first: int, last: int
 ) -> None:
     """Chroma of cell rows ``first .. last`` with all of its samples, about its filtered means.
 
     Args:
-        source: see ``_chroma_of_packed``.
+        source: see ``_chroma_of_planes``.
         filtered: means, ``(2, rows, columns)``.
         codes: mean luma; ``noise``: ``(black, variance, factor)``, as in ``shrink_parts``.
     """
-    black, variance, factor = noise
-    rows, means = np.empty(2 * PHASES * LENGTH, F), np.empty(2 * LENGTH, F)
-    energies, limits = np.empty(2 * LENGTH, F), np.empty(2 * LENGTH, F)
-    yuv = np.empty(6 * LENGTH, F)
-    cells = filtered.shape[2]
-    for at in range(0, cells, HALF_STRIP):
-        n = min(HALF_STRIP, cells - at)
-        lo, hi = max(at - 1, 0), min(at + n + 1, cells)
-        skip = 1 - (at - lo)
-        for r in range(first, last):
-            _chroma_of_packed(source, r, lo, hi - lo, yuv, cb, False, rows[skip:])
-            _limits(codes[r], at, n, black, variance, factor, limits)
-            _refine(rows, means, energies, limits, filtered, 2, 2, at, n, r, skip, cb, cr)
-
-
-@compiled
-def refine_planes(
-    source: Any, filtered: Any, codes: Any, noise: Any, cb: Any, cr: Any, first: int, last: int
-) -> None:
-    """The same for samples in planes; for ``source`` see ``_chroma_of_planes``."""
     black, variance, factor = noise
     across, down = source[9], source[10]
     rows, means = np.empty(2 * PHASES * LENGTH, F), np.empty(2 * LENGTH, F)
@@ -334,8 +317,11 @@ def refine_planes(
         skip = 1 - (at - lo)
         for r in range(first, last):
             _chroma_of_planes(source, r, lo, hi - lo, rows[skip:])
-            _limits(codes[r], at, n, black, variance, factor, limits)
-            _refine(rows, means, energies, limits, filtered, across, down, at, n, r, skip, cb, cr)
+            limits_of(codes[r], at, n, black, variance, factor, limits)
+            refine_cells(
+                rows, means, energies, limits, filtered, across, down, at, n, r, skip, cb, cr,
+                down * r,
+            )  # fmt: skip
 
 
 @compiled

@@ -17,7 +17,6 @@ from zerodce_rt.backends.cpu.cell_kernels import (
     load_chroma,
     load_packed,
     load_samples,
-    refine_packed,
     refine_planes,
 )
 from zerodce_rt.frame import Colour, Frame, PixelFormat
@@ -101,7 +100,7 @@ def cell_layout(format: PixelFormat, width: int, height: int, field: int | None)
         luma_rows, first, step = (height + 1 - field) // 2, field, 2
     rows, columns = (-(-n // (2 * MULTIPLE)) * MULTIPLE for n in (luma_rows, width))
     if format.layout == "packed":
-        work = PixelFormat("cells", "planar", 8, (0, 0), dropped_bits=8)
+        work = PixelFormat("cells", "planar", 8, (1, 1), dropped_bits=8)
         return CellLayout(rows, columns, 2, 2, work, (_ALL_BITS, _ALL_BITS), (256.0, 256.0))
     shift_x, shift_y = format.chroma_shift
     chroma_columns, chroma_rows = -(-width >> shift_x), -(-height >> shift_y)
@@ -166,8 +165,37 @@ def chroma_source(frame: Frame, layout: CellLayout) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class FilteredPixels(Frame):
+    """Packed pixels, filtered as 4:2:0; what their chroma lacks is in the pixels themselves.
+
+    Attributes:
+        filtered, codes, source, noise: see ``enhance_refined``.
+    """
+
+    filtered: Any = None
+    codes: Any = None
+    source: Any = None
+    noise: Any = None
+
+
+def noise_of_samples(noise: tuple[Any, ...], layout: CellLayout) -> tuple[Any, ...]:
+    """What noise would make of the differences between the chroma samples of cells.
+
+    Args:
+        noise: black, variance, and by what that of a cell's mean is multiplied.
+
+    Returns:
+        The same for the sum over three cells of what their samples differ by from their means:
+        a sample has as many times the variance as there are, and one less of them is free.
+    """
+    samples = layout.across * layout.down
+    black, variance, factor = noise
+    return black, variance, np.float32(factor * 3 * (samples - 1) * samples)
+
+
 class FineChroma:
-    """The chroma of frames that have more than one sample a cell.
+    """The chroma of frames in planes that have more than one sample a cell.
 
     Attributes:
         planes: Cb and Cr, which may be larger than the frame's.
@@ -182,21 +210,11 @@ class FineChroma:
         self, frame: Frame, filtered: NDArray[np.uint16], codes: NDArray[np.uint16],
         noise: tuple[Any, ...], bands: Bands,
     ) -> None:  # fmt: skip
-        """Fill the planes; see ``refine_packed``.
-
-        Args:
-            noise: black, variance, and by what the noise of a cell's mean is multiplied.
-        """
+        """Fill the planes; see ``refine_planes``."""
         source = chroma_source(frame, self._layout)
-        refine = refine_packed if self._layout.luma is None else refine_planes
-        samples = self._layout.across * self._layout.down
-        black, variance, factor = noise
-        # Of white noise, with as many degrees of freedom in three cells; a sample has ``samples``
-        # times the variance of their mean.
-        noise = black, variance, np.float32(factor * 3 * (samples - 1) * samples)
 
         def band(first: int, last: int) -> None:
-            refine(source, filtered, codes, noise, *self.planes, first, last)
+            refine_planes(source, filtered, codes, noise, *self.planes, first, last)
 
         bands.run(band, bands.bounds(self._layout.rows))
 

@@ -118,7 +118,7 @@ def _expand(row: Any, ramps: Ramps, columns: int, at: int, n: int, out: Any) -> 
 
 
 @compiled
-def _advance(
+def advance(
     maps: Any, newest: int, lower: int, upper: int, ramps: Ramps, columns: int, at: int, n: int,
     ring: Any,
 ) -> int:  # fmt: skip
@@ -138,7 +138,7 @@ def _advance(
 
 
 @compiled
-def _iterate(
+def iterate(
     x: Any, ring: Any, low: Any, high: Any, weight: Any, n_maps: int, columns: int, n: int,
     bgr: bool,
 ) -> None:  # fmt: skip
@@ -170,7 +170,7 @@ def _iterate(
 
 
 @compiled
-def _load_chroma(u: Any, v: Any, step: int, at: Any, n: int, c: Any, chroma: Any) -> None:
+def load_chroma(u: Any, v: Any, step: int, at: Any, n: int, c: Any, chroma: Any) -> None:
     """Chroma samples as what they add to R, G and B."""
     offset, to_red, to_blue = c[CHROMA_OFFSET], c[CR_TO_RED], c[CB_TO_BLUE]
     cb_to_green, cr_to_green = c[CB_TO_GREEN], c[CR_TO_GREEN]
@@ -223,7 +223,7 @@ def _load(code: Any, chroma: Any, c: Any) -> Any:
 
 
 @compiled
-def _load_row(y: Any, chroma: Any, columns: int, at: Any, n: int, c: Any, rgb: Any) -> None:
+def load_row(y: Any, chroma: Any, columns: int, at: Any, n: int, c: Any, rgb: Any) -> None:
     """A luma row as RGB."""
     for i in range(n):
         j = U(i)
@@ -292,22 +292,22 @@ def enhance_yuv(
         odd = columns * (at + n) > width
         newest = -1
         for chroma_row in range(first, last):
-            _load_chroma(u[chroma_row], v[chroma_row], step, U(at), n, c, chroma)
+            load_chroma(u[chroma_row], v[chroma_row], step, U(at), n, c, chroma)
             sums[:] = ZERO
             top = chroma_row << shift_y
             bottom = min(top + (1 << shift_y), height)
             for row in range(top, bottom):
                 lower, weight = row_lower[row], row_weight[row]
                 upper = min(lower + 1, map_rows - 1)
-                newest = _advance(maps, newest, lower, upper, ramps, columns, at, n, ring)
+                newest = advance(maps, newest, lower, upper, ramps, columns, at, n, ring)
                 low, high = U(lower & 1) * slot, U(upper & 1) * slot
                 y_row, out_row = y[row], out_y[row]
                 if odd:
                     odd_y[:width] = y_row[:width]
                     odd_y[width] = y_row[width - 1]
                     y_row, out_row = odd_y, odd_out
-                _load_row(y_row, chroma, columns, U(at), n, c, rgb)
-                _iterate(rgb, ring, low, high, weight, n_maps, columns, n, False)
+                load_row(y_row, chroma, columns, U(at), n, c, rgb)
+                iterate(rgb, ring, low, high, weight, n_maps, columns, n, False)
                 _store_row(rgb, columns, U(at), n, out_c, out_row, sums)
                 if odd:
                     out_y[row, columns * at : width] = odd_out[columns * at : width]
@@ -359,46 +359,8 @@ def enhance_packed(
         for row in range(first, last):
             lower, weight = row_lower[row], row_weight[row]
             upper = min(lower + 1, map_rows - 1)
-            newest = _advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
+            newest = advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
             _load_packed(source[row], U(at), n, ONE / white, x)
             low, high = U(lower & 1) * slot, U(upper & 1) * slot
-            _iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
+            iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
             _store_packed(x, U(at), n, white, rounding, target[row])
-
-
-@compiled
-def enhance_to_packed(
-    source: Planes, target: Any, width: int, bgr: bool, c: Any, white: Any, rounding: Any,
-    grid: Grid, first: int, last: int,
-) -> None:  # fmt: skip
-    """Enhance rows ``first .. last`` of YUV 4:4:4 into packed RGB or BGR.
-
-    ``c`` are the numbers of ``yuv_coefficients``; the rest as for ``enhance_packed``.
-    """
-    y, u, v = source
-    maps, row_lower, row_weight, ramps = grid
-    n_maps, map_rows = maps.shape[0], maps.shape[1]
-    ring = np.empty(2 * n_maps * STRIP, np.float32)
-    x, mirrored, chroma = (
-        np.empty(3 * STRIP, np.float32),
-        np.empty(3 * STRIP, np.float32),
-        np.empty(3 * STRIP, np.float32),
-    )
-    slot = U(n_maps) * ROW
-    for at in range(0, width, STRIP):
-        n = min(STRIP, width - at)
-        newest = -1
-        for row in range(first, last):
-            lower, weight = row_lower[row], row_weight[row]
-            upper = min(lower + 1, map_rows - 1)
-            newest = _advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
-            _load_chroma(u[row], v[row], 1, U(at), n, c, chroma)
-            _load_row(y[row], chroma, 1, U(at), n, c, x)
-            low, high = U(lower & 1) * slot, U(upper & 1) * slot
-            _iterate(x, ring, low, high, weight, n_maps, 1, n, False)
-            if bgr:
-                for i in range(3):
-                    mirrored[i * STRIP : i * STRIP + n] = x[(2 - i) * STRIP : (2 - i) * STRIP + n]
-                _store_packed(mirrored, U(at), n, white, rounding, target[row])
-            else:
-                _store_packed(x, U(at), n, white, rounding, target[row])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.cell_kernels import block_statistics
 from zerodce_rt.backends.cpu.cells import (
     CellLayout,
+    FilteredPixels,
     FineChroma,
     cell_layout,
+    chroma_source,
     filtered_colour,
     load,
+    noise_of_samples,
 )
 from zerodce_rt.backends.cpu.filter_kernels import REACH, filter_band, filter_border
 from zerodce_rt.backends.cpu.motion import BLOCK_CELLS, MotionSearch
@@ -71,13 +75,45 @@ class CPUDenoiser:
             self._kind = kind
         with self._start.reported("denoise", format):
             fields = [stream.filter(frame, strength, effort) for stream in self._streams]
-        work = self._streams[0].layout.work
-        rows = height, *(2 * [-(-height >> work.chroma_shift[1])])
-        planes = tuple(p[:n] for p, n in zip(_woven(fields), rows, strict=True))
-        return Frame(work, planes, width, height, filtered_colour(frame))
+            layout, colour = self._streams[0].layout, filtered_colour(frame)
+            if layout.luma is None:
+                [field] = fields
+                planes = _cut(layout, height, (field.luma, *field.chroma))
+                source = chroma_source(frame, layout)
+                return FilteredPixels(
+                    layout.work, planes, width, height, colour, False, field.chroma, field.codes,
+                    source, noise_of_samples(field.noise, layout),
+                )  # fmt: skip
+            if not layout.whole:
+                for stream, field in zip(self._streams, fields, strict=True):
+                    stream.add_fine_chroma(frame, field)
+            woven = _woven([(f.luma, *f.chroma) for f in fields])
+            return Frame(layout.work, _cut(layout, height, woven), width, height, colour)
 
 
 Planes = tuple[NDArray[np.uint16], ...]
+
+
+@dataclass
+class _Filtered:
+    """What a frame, or a field, was filtered to; valid until the frame after it.
+
+    Attributes:
+        luma, chroma: of its cells.
+        codes: mean luma of the cells.
+        noise: black, variance, and by what that of a cell's mean chroma is multiplied.
+    """
+
+    luma: NDArray[np.uint16]
+    chroma: Any
+    codes: NDArray[np.uint16]
+    noise: tuple[Any, ...]
+
+
+def _cut(layout: CellLayout, height: int, planes: Planes) -> Planes:
+    """Planes without the rows below a frame."""
+    rows = height, *(2 * [-(-height >> layout.work.chroma_shift[1])])
+    return tuple(plane[:n] for plane, n in zip(planes, rows, strict=True))
 
 
 def _woven(fields: list[Planes]) -> Planes:
@@ -115,7 +151,7 @@ class _Stream:
         self._raw, self._before = layout.empty(layout.dtypes), layout.empty(layout.dtypes)
         self._state, self._next = layout.empty(), layout.empty()
         self._left, self._next_left = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        self._fine = None if layout.whole else FineChroma(layout)
+        self._fine: FineChroma | None = None
         self._work = _work_planes(shape)
         self.restart()
 
@@ -125,8 +161,8 @@ class _Stream:
         self._learner = NoiseLearner(self._statistics, float(self._black))
         self._motion = MotionSearch((self.layout.rows, self.layout.columns), self._bands)
 
-    def filter(self, frame: Frame, strength: float, effort: int) -> Planes:
-        """The next frame's filtered planes, valid until the frame after it."""
+    def filter(self, frame: Frame, strength: float, effort: int) -> _Filtered:
+        """Filter the next frame."""
         load(frame, self.layout, self._bands, self._raw)
         if self._first:
             self._start()
@@ -146,12 +182,17 @@ class _Stream:
         self._raw, self._before = self._before, self._raw
         self._state, self._next = self._next, self._state
         self._left, self._next_left = self._next_left, self._left
-        if self._fine is None:
-            return luma, chroma[0], chroma[1]
         strictness = FINE_STRICTNESS * noise.chroma_share if effort >= _WITH_SPACE else 0.0
         limits = self._black, hinges(noise.variances), strictness
-        self._fine.fill(frame, chroma, self._work[0], limits, self._bands)
-        return luma, *self._fine.planes
+        return _Filtered(luma, chroma, self._work[0], limits)
+
+    def add_fine_chroma(self, frame: Frame, filtered: _Filtered) -> None:
+        """Chroma with all of a frame's samples, in the place of the cells'."""
+        if self._fine is None:
+            self._fine = FineChroma(self.layout)
+        noise = noise_of_samples(filtered.noise, self.layout)
+        self._fine.fill(frame, filtered.chroma, filtered.codes, noise, self._bands)
+        filtered.chroma = self._fine.planes
 
     def _start(self) -> None:
         """Expect the first frame, with all of its noise."""

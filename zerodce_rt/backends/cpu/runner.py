@@ -42,13 +42,15 @@ class CPURunner:
             self.control.settings = settings
             maps = self.curve_maps(source, seconds)
             if maps.values.any():
-                self.applier.apply(self._denoised(source, maps, seconds), maps, target)
+                self.applier.apply(self._denoised(source, target, maps, seconds), maps, target)
             else:  # an exact copy: converting to RGB would clip colours outside its range
                 source.copy_to(target)
                 self._denoiser.reset()
         return _done
 
-    def _denoised(self, frame: Frame, maps: CurveMaps, seconds: float | None) -> Frame:
+    def _denoised(
+        self, frame: Frame, target: Frame, maps: CurveMaps, seconds: float | None
+    ) -> Frame:
         """The frame without as much of its noise as the curve would make visible."""
         settings = self.control.settings
         strength, effort = settings.denoise, settings.denoise_effort
@@ -57,6 +59,8 @@ class CPURunner:
         if strength < _LEAST_STRENGTH or effort == 0:
             self._denoiser.reset()
             return frame
+        if np.may_share_memory(frame.planes[0], target.planes[0]):
+            frame = frame.copy()  # what is filtered may still refer to it
         if seconds is None:  # stands alone, and must not disturb a video
             return self.applier.denoiser()(frame, strength, effort)
         if self.control.new_scene:
