@@ -108,8 +108,8 @@ class Applier(Protocol):
         """
         ...
 
-    def denoiser(self) -> Denoiser:
-        """A new denoiser, for one video; it needs this applier."""
+    def denoiser(self, *, alone: bool = False) -> Denoiser:
+        """A new denoiser, for one video or (``alone``) one frame; it needs this applier."""
         ...
 
     def close(self) -> None:

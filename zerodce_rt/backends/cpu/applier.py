@@ -41,8 +41,8 @@ class CPUApplier:
     def close(self) -> None:
         self._bands.close()
 
-    def denoiser(self) -> CPUDenoiser:
-        return CPUDenoiser(self._bands, self._start)
+    def denoiser(self, *, alone: bool = False) -> CPUDenoiser:
+        return CPUDenoiser(self._bands, self._start, alone=alone)
 
     def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
         out = np.empty((3, height, width), np.float32)

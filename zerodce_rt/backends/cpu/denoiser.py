@@ -50,10 +50,11 @@ class CPUDenoiser:
     Args:
         bands: what the work is shared out by.
         start: reports it, when kernels are compiled.
+        alone: only one frame will come, for which less memory is enough.
     """
 
-    def __init__(self, bands: Bands, start: SlowStart) -> None:
-        self._bands, self._start = bands, start
+    def __init__(self, bands: Bands, start: SlowStart, *, alone: bool = False) -> None:
+        self._bands, self._start, self._alone = bands, start, alone
         self._kind: tuple[Any, ...] | None = None
         self._streams: list[_Stream] = []
 
@@ -71,7 +72,9 @@ class CPUDenoiser:
                 for field in ((0, 1) if interlaced else (None,))
             ]
             black = filtered_colour(frame).levels(8)[0]
-            self._streams = [_Stream(layout, black, self._bands) for layout in layouts]
+            self._streams = [
+                _Stream(layout, black, self._bands, alone=self._alone) for layout in layouts
+            ]
             self._kind = kind
         with self._start.reported("denoise", format):
             fields = [stream.filter(frame, strength, effort) for stream in self._streams]
@@ -143,13 +146,19 @@ class _Stream:
         layout: of its cells.
     """
 
-    def __init__(self, layout: CellLayout, black: float, bands: Bands) -> None:
+    def __init__(self, layout: CellLayout, black: float, bands: Bands, *, alone: bool) -> None:
         self.layout, self._bands = layout, bands
         self._black = np.float32(black)
         self._scales = tuple(np.float32(1 / unit) for unit in layout.units)
         shape = layout.rows, layout.columns
-        self._raw, self._before = layout.empty(layout.dtypes), layout.empty(layout.dtypes)
-        self._state, self._next = layout.empty(), layout.empty()
+        self._raw, self._state, self._next = (
+            layout.empty(layout.dtypes),
+            layout.empty(),
+            layout.empty(),
+        )
+        self._before = self._raw if alone else layout.empty(layout.dtypes)
+        if alone and layout.luma is None:  # the first state of packed pixels is the frame itself
+            self._state = self._raw
         self._left, self._next_left = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         self._fine: FineChroma | None = None
         self._work = _work_planes(shape)
@@ -199,8 +208,10 @@ class _Stream:
         for state, raw, before, scale in zip(
             self._state, self._raw, self._before, self._scales, strict=True
         ):
-            np.multiply(raw, int(256 * scale), out=state, dtype=np.uint16)
-            before[:] = raw
+            if state is not raw:
+                np.multiply(raw, int(256 * scale), out=state, dtype=np.uint16)
+            if before is not raw:
+                before[:] = raw
         self._left[:] = 255
         self._first = False
 

@@ -23,7 +23,7 @@ class ReferenceApplier:
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
         from_rgb(curve.apply(to_rgb(frame), maps), out)
 
-    def denoiser(self) -> ReferenceDenoiser:
+    def denoiser(self, *, alone: bool = False) -> ReferenceDenoiser:
         return ReferenceDenoiser()
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ class CPURunner:
         if np.may_share_memory(frame.planes[0], target.planes[0]):
             frame = frame.copy()  # what is filtered may still refer to it
         if seconds is None:  # stands alone, and must not disturb a video
-            return self.applier.denoiser()(frame, strength, effort)
+            return self.applier.denoiser(alone=True)(frame, strength, effort)
         if self.control.new_scene:
             self._denoiser.reset()
         return self._denoiser(frame, strength, effort)
