@@ -93,7 +93,14 @@ def test_every_combination_is_measured() -> None:
     found = {(r.size, r.format, r.model, r.backend) for r in results}
     assert len(found) == len(results) == 16
     for result in results:
-        assert list(result.stages) == ["thumbnail", "estimate", "control", "apply", "whole"]
+        assert list(result.stages) == [
+            "thumbnail",
+            "estimate",
+            "control",
+            "denoise",
+            "apply",
+            "whole",
+        ]
         assert list(result.baselines) == ["pass-through", "gamma", "published"]
         whole = result.stages["whole"].median_ms
         assert result.fps == pytest.approx(1000 / whole)
@@ -151,7 +158,17 @@ def test_the_command_prints_a_table_and_writes_json_and_a_chart(
     lines = shown.out.splitlines()
     assert len([line for line in lines if line.startswith("64x48")]) == 2
     assert re.search(r"peak memory of this process: \d+ MB", shown.out)
-    for word in ("thumb", "estimate", "control", "apply", "p95", "cpu", "GFLOP/s", "GB/s"):
+    for word in (
+        "thumb",
+        "estimate",
+        "control",
+        "denoise",
+        "apply",
+        "p95",
+        "cpu",
+        "GFLOP/s",
+        "GB/s",
+    ):
         assert word in lines[0]
     written = json.loads((tmp_path / "b.json").read_text())
     assert {"command", "hardware", "versions", "frames", "peak_memory_mb"} <= set(written)
@@ -233,7 +250,7 @@ def test_the_row_of_a_gpu_has_no_stages_and_the_fps_of_the_stream() -> None:
     cells = report.row(result).split()
     assert len(cells) == len(report.HEADER.split())
     row = dict(zip(report.HEADER.split(), cells, strict=True))
-    assert {row[name] for name in ("thumb", "estimate", "control", "apply")} == {"-"}
+    assert {row[name] for name in ("thumb", "estimate", "control", "denoise", "apply")} == {"-"}
     assert (row["whole"], row["fps"], row["ratio"]) == ("2.00", "2000", "4.0x")
 
 

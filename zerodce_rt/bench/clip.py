@@ -50,7 +50,7 @@ class ClipResult:
         enhance: decode and enhance.
         encode: encode enhanced frames that are in memory.
         whole: decode, enhance and encode, as ``zerodce-rt enhance`` does.
-        transcode: decode the enhanced file, and encode it with the same settings.
+        transcode: decode the same file, and encode it with the same settings.
     """
 
     clip: str
@@ -103,11 +103,11 @@ def measure_clip(
             "enhance": lambda: _read(clip, enhancer),
             "encode": lambda: encode(bright, again, frames),
             "whole": whole,
-            "transcode": lambda: transcode(bright, again),
+            "transcode": lambda: transcode(clip, again),
         }
         with VideoReader(clip) as reader:
             size = reader.stream.codec_context.width, reader.stream.codec_context.height
-        frames = whole()  # compiles the kernels, and writes the file to transcode
+        frames = whole()  # compiles the kernels, and writes the file to encode
         best: dict[str, ClipStep] = {}
         turns = [(name, step) for _ in range(rounds) for name, step in steps.items()]
         for name, step in progress_bar(clip.name, unit="run", items=turns, show=progress):

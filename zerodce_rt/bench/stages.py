@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,10 @@ class FrameResult:
         width, height: of the frame in pixels.
         format: pixel format.
         model, backend: that did the work.
-        stages: times of ``thumbnail``, ``estimate``, ``control`` and ``apply``, and of ``whole``,
-            which is all of them in one call. On a GPU the four are one CUDA graph and cannot be
-            timed apart; there is ``stream`` instead: ``STREAM`` frames, several in flight.
+        stages: times of ``thumbnail``, ``estimate``, ``control``, ``denoise`` and ``apply``, and
+            of ``whole``, which is all of them in one call. On a GPU they are one CUDA graph,
+            without ``denoise``, and cannot be timed apart; there is ``stream`` instead:
+            ``STREAM`` frames, several in flight.
         baselines: times of ``pass-through``, ``gamma`` (a look-up table) and ``published`` (the
             published design in PyTorch).
         estimate_gflops: 10^9 operations per second of the network; None on a GPU.
@@ -104,17 +106,23 @@ def measure_frame(
 def stages(enhancer: Enhancer, source: Frame, target: Frame) -> dict[str, Callable[[], object]]:
     """Calls to time, by the names in ``FrameResult.stages``."""
     runner = enhancer.runner
-    whole = partial(enhancer.enhance, source, target)
+    moments = count()
+
+    def whole() -> None:
+        enhancer.enhance(source, target, seconds=next(moments) / 30)
+
     if not isinstance(runner, CPURunner):
         return {"whole": whole, "stream": partial(stream, partial(enhancer.begin, source, target))}
     applier, estimator = runner.applier, runner.estimator
     size = enhancer.working_size.of(source.height, source.width)
     thumbnail: NDArray[np.float32] = applier.thumbnail(source, *size)
     maps = CurveMaps(estimator.estimate(thumbnail))
+    denoiser, effort = applier.denoiser(), enhancer.denoise_effort
     return {
         "thumbnail": partial(applier.thumbnail, source, *size),
         "estimate": partial(estimator.estimate, thumbnail),
         "control": partial(runner.control.update, lambda: maps, thumbnail, None),
+        "denoise": partial(denoiser, source, 1.0, effort),
         "apply": partial(applier.apply, source, maps, target),
         "whole": whole,
     }

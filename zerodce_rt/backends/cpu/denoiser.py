@@ -162,10 +162,15 @@ class _Stream:
         self._left, self._next_left = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         self._fine: FineChroma | None = None
         self._work = _work_planes(shape)
-        self.restart()
+        self._begin()
 
     def restart(self) -> None:
         """Forget the past, but keep the memory."""
+        if self._first:
+            return
+        self._begin()
+
+    def _begin(self) -> None:
         self._first = True
         self._learner = NoiseLearner(self._statistics, float(self._black))
         self._motion = MotionSearch((self.layout.rows, self.layout.columns), self._bands)
