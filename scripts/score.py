@@ -85,12 +85,17 @@ def main() -> None:
 
 
 def methods_to_score(weights: list[Path], working_size: str) -> Methods:
-    """The dark picture itself, gamma, and enhancers with these weights or our own."""
+    """The dark picture itself, gamma, and enhancers with these weights or our own.
+
+    Noise is left as it is, which would hide differences between weights.
+    """
     methods: Methods = {"identity": lambda x: x, "gamma 0.4": gamma}
     for path in weights:
-        methods[path.stem] = Enhancer(weights=path, working_size=working_size)
+        methods[path.stem] = Enhancer(weights=path, working_size=working_size, denoise=0)
     for model in () if weights else MODELS:
-        methods[model] = Enhancer(model=model, working_size=working_size)
+        methods[model] = Enhancer(model=model, working_size=working_size, denoise=0)
+    if not weights:
+        methods["plus, denoised"] = Enhancer(working_size=working_size, denoise=1)
     return methods
 
 

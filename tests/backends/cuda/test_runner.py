@@ -62,7 +62,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def enhancer(backend: str = "gpu", **options: Any) -> Enhancer:
-    return Enhancer(backend=backend, working_size=WORKING_SIZE, threads=1, **options)
+    return Enhancer(backend=backend, working_size=WORKING_SIZE, threads=1, denoise=0, **options)
 
 
 def dark(seed: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Frame:
