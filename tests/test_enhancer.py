@@ -342,7 +342,7 @@ def test_repr_shows_what_it_is() -> None:
         "Enhancer(model='plus', backend='torch', working_size='64', strength=0.5, max_level=0.5, "
         "denoise=1.0)"
     )
-    assert "smoothing_seconds=0.25, estimate_seconds=0.1, fps=30)" in repr(
+    assert "smoothing_seconds=0.5, estimate_seconds=0.1, fps=30)" in repr(
         Enhancer.for_video(fps=30, backend="torch")
     )
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 ImageT = TypeVar("ImageT")
 
 # Time constant of the curve maps' smoothing in video, in seconds.
-_VIDEO_SMOOTHING_SECONDS = 0.25
+_VIDEO_SMOOTHING_SECONDS = 0.5
 # Light changes slowly, and smoothing bridges the steps: a third of the estimates at 30 frames/s.
 _VIDEO_ESTIMATE_SECONDS = 0.1
 
@@ -160,7 +160,7 @@ class Enhancer:
         """An enhancer whose curve follows a video smoothly instead of flickering with its noise.
 
         The curve is estimated ten times a second and at every cut, and followed with a time
-        constant of a quarter of a second.
+        constant of half a second.
 
         >>> import numpy as np
         >>> enhancer = Enhancer.for_video(fps=30)

@@ -94,3 +94,25 @@ def test_hinges_are_the_function_through_the_knots() -> None:
     for code, value in zip(KNOTS, values, strict=True):
         at = h[0] + np.sum(h[1:] * np.maximum(0, code - KNOTS[:-1]))
         assert at == pytest.approx(value, abs=1e-4)
+
+
+def picture(sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Waves of three widths, as in fabric and foliage, and noise."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    waves = sum(8 * np.sin((x + 0.7 * y) / width) for width in (3, 5, 11))
+    noise = np.random.default_rng(0)
+    luma = 50 + waves + sigma * noise.normal(size=SHAPE)
+    chroma = 128 + waves[::2, ::2] / 2 + sigma / 3 * noise.normal(size=(2, *waves[::2, ::2].shape))
+    return luma, chroma
+
+
+def test_the_noise_of_a_picture_is_told_from_its_texture() -> None:
+    found = []
+    for sigma in (0.2, 3.0):
+        learner = NoiseLearner(block_statistics, 16.0)
+        learner.look_once(picture(sigma), (1.0, 1.0))
+        found.append(learner.noise(1.0))
+    clean, noisy = found
+    assert clean.variances[4] < 1.5  # of a variance of 96
+    assert 5 < noisy.variances[4] < 14
+    assert noisy.chroma_share == pytest.approx(1 / 9, rel=0.7)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, NoiseLevels
+from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, NoiseLevels, band_energies
 from zerodce_rt.denoise.rules import (
     BRIGHT_FROM,
     BRIGHT_TO,
@@ -24,6 +24,9 @@ _LEARNING_FRAMES, _LEARN_EVERY = 8, 8
 _ROWS_APART, _BLOCKS = 4, 2000
 """Only every fourth row of blocks is looked at, another one each time; of large frames, so few
 that there are about ``_BLOCKS``."""
+
+_PICTURE_BLOCKS = 20_000
+"""Of a picture, about so many blocks are looked at."""
 
 # Chroma is compared with luma at the darker knots, where it is filtered.
 _DARK_KNOTS = 6
@@ -98,6 +101,24 @@ class NoiseLearner:
             else:
                 levels.update(blocks, all_seen=self._looks % apart == 0)
 
+    def look_once(
+        self, frame: tuple[NDArray[Any], NDArray[Any]], scales: tuple[float, float]
+    ) -> None:
+        """Take a picture that stands alone.
+
+        Args:
+            frame: luma and chroma planes.
+            scales: from their samples to 8-bit codes.
+        """
+        luma, chroma = frame
+        codes, twice = _some_blocks(luma, BLOCK), _some_blocks(luma, 2 * BLOCK)
+        level = codes.mean(axis=(1, 2)) * scales[0] - self._black
+        self._luma.guess_picture(band_energies(codes * scales[0]), level)
+        level = twice.mean(axis=(1, 2)) * scales[0] - self._black
+        bands = [band_energies(_some_blocks(plane, BLOCK) * scales[1]) for plane in chroma]
+        both = tuple(np.concatenate(pair) for pair in zip(*bands, strict=True))
+        self._chroma.guess_picture(both, np.concatenate([level, level]))
+
     def noise(self, strength: float) -> Noise:
         """What to filter for: what is bright is left alone, and so is what is too small to see.
 
@@ -115,6 +136,17 @@ class NoiseLearner:
         noise = Noise(luma, min(1.0, max(LEAST_CHROMA_SHARE, share)))
         self._known = self._looks, strength, noise
         return noise
+
+
+def _some_blocks(plane: NDArray[Any], size: int) -> NDArray[np.float32]:
+    """Square blocks ``(N, size, size)`` from rows of blocks all over a plane.
+
+    The same places for luma and, with half the size, for chroma.
+    """
+    rows, columns = plane.shape[0] // size, plane.shape[1] // size
+    step = max(1, rows * columns // _PICTURE_BLOCKS)
+    whole = plane[: rows * size, : columns * size].reshape(rows, size, columns, size)[::step]
+    return whole.swapaxes(1, 2).reshape(-1, size, size).astype(np.float32)
 
 
 def block_middles(luma: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:

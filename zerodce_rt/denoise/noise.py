@@ -7,6 +7,7 @@ flattest blocks of a code tell of its noise by the first; the very first frame h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,6 +28,10 @@ _FLATTEST, _QUANTILE = 0.5, 0.4
 # That quantile of the energies of 64 samples of white noise, as a share of their mean.
 _QUANTILE_SHARE = 0.85
 _FIRST_QUANTILE = 0.2
+# Of a picture: a quantile of the energy in bands, and what that is in white noise, of its variance;
+# by how much noise may be stronger than a band says.
+_FIRST_BAND_QUANTILE = 0.1
+_BAND_SHARES, _MOST_COLOURED = (0.63, 0.68), (1.0, 2.0)
 _MEMORY = 0.85
 # Blocks in which an encoder has repeated most samples tell nothing of the noise.
 _FEWEST_CHANGED = 16
@@ -73,6 +78,26 @@ class NoiseLevels:
             if last - first >= _FEWEST_FIRST_BLOCKS:
                 self._variance[index] = inside[first + int((last - first) * _FIRST_QUANTILE)]
 
+    def guess_picture(
+        self, bands: Sequence[NDArray[np.float32]], level: NDArray[np.float32]
+    ) -> None:
+        """Begin with a picture that stands alone, by how little detail some of its blocks have.
+
+        Noise has as much of each frequency, and texture less of the higher ones. In each code's
+        bin, a low quantile of each band is compared with what it is for white noise; the least
+        counts, but the highest band for more, of which JPEG takes away a part.
+
+        Args:
+            bands: of ``band_energies``; ``level``: the blocks' luma codes above black.
+        """
+        bins = _bins(level)
+        self._blocks = np.bincount(bins, minlength=_BINS).astype(np.float64)
+        for index in np.flatnonzero(self._blocks >= _MANY_BLOCKS):
+            self._variance[index] = min(
+                most * np.quantile(band[bins == index], _FIRST_BAND_QUANTILE) / share
+                for band, share, most in zip(bands, _BAND_SHARES, _MOST_COLOURED, strict=True)
+            )
+
     def update(self, blocks: BlockStatistics, *, all_seen: bool) -> None:
         """Follow what the blocks of a frame and the one before it show.
 
@@ -116,6 +141,23 @@ class NoiseLevels:
                 variances[index] = min(variances[index], limit)
                 index += step
         return variances
+
+
+def band_energies(blocks: NDArray[np.floating]) -> tuple[NDArray[np.float32], ...]:
+    """Mean squares of the DCT's coefficients (u, v) with 3 <= u + v <= 6, and with 7 and more.
+
+    Args:
+        blocks: ``(N, 8, 8)``, in 8-bit codes.
+    """
+    k = np.arange(BLOCK)
+    basis = np.cos(np.pi * k[:, None] * (2 * k + 1) / (2 * BLOCK)) * np.sqrt(2 / BLOCK)
+    basis[0] /= np.sqrt(2)
+    squares = (basis @ blocks @ basis.T) ** 2
+    order = k[:, None] + k
+    return tuple(
+        squares[:, where].mean(axis=1).astype(np.float32)
+        for where in ((order >= 3) & (order <= 6), order >= 7)
+    )
 
 
 def hinges(values: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -15,7 +15,6 @@ from zerodce_rt.denoise.learner import Noise
 from zerodce_rt.denoise.noise import BLOCK, BlockStatistics
 from zerodce_rt.denoise.rules import (
     CHROMA_LIMIT,
-    CHROMA_STRICTNESS,
     CHROMA_WEIGHT,
     DRIFT,
     ENERGY_LIMIT,
@@ -23,13 +22,12 @@ from zerodce_rt.denoise.rules import (
     FINE_STRICTNESS,
     KNOTS,
     LEAST_LEFT,
-    LUMA_STRICTNESS,
     MEAN_LIMIT,
     MEAN_WEIGHT,
-    MEANS_STRICTNESS,
-    MOVING_TRUST,
     REPEATED,
+    VIDEO_STRICTNESS,
     WINDOW,
+    Strictness,
 )
 
 Array = NDArray[np.float64]
@@ -98,7 +96,9 @@ def over_time(
     )
 
 
-def over_space(state: State, noise: Noise, black: float) -> tuple[Array, Array]:
+def over_space(
+    state: State, noise: Noise, black: float, strictness: Strictness = VIDEO_STRICTNESS
+) -> tuple[Array, Array]:
     """Wiener's rule in blocks of 4x4 samples, for parts that a picture has more of than noise.
 
     A block is the sum of its mean, the profiles of its columns and of its rows (their means, less
@@ -123,11 +123,11 @@ def over_space(state: State, noise: Noise, black: float) -> tuple[Array, Array]:
         for c, share in ((codes, left), (half_codes, half_left))
     )
     # A mean of four samples has a quarter of their noise.
-    means = _shrink_wholes(codes, MEANS_STRICTNESS / 4 * half_variance)
-    shift = (1 - MOVING_TRUST * left) * (means - codes)
-    threshold = CHROMA_STRICTNESS * noise.chroma_share * half_variance
+    means = _shrink_wholes(codes, strictness.means / 4 * half_variance)
+    shift = (1 - strictness.moving_doubt * left) * (means - codes)
+    threshold = strictness.chroma * noise.chroma_share * half_variance
     chroma = [_shrink_wholes(plane, threshold) for plane in state.chroma]
-    return _shrink_parts(state.luma, LUMA_STRICTNESS * variance, shift), np.stack(chroma)
+    return _shrink_parts(state.luma, strictness.luma * variance, shift), np.stack(chroma)
 
 
 def fine_chroma(apart: Array, state: State, noise: Noise, black: float) -> Array:

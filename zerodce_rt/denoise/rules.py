@@ -8,6 +8,8 @@ moving camera's faults; each may be off by a factor of two for less than 0.1 dB.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 # The filter over time. What counts as bias, and how much:
@@ -22,13 +24,30 @@ too small for the test would stay for ever, as coloured stains in the dark."""
 LEAST_LEFT = 0.04
 """No cell is believed to be cleaner than this share of the source's noise."""
 
-# The filter over space: parts of a block are kept by how far their energy exceeds that of the noise
-# left, times this.
-LUMA_STRICTNESS, MEANS_STRICTNESS, CHROMA_STRICTNESS = 6.0, 4.0, 8.0
+
+@dataclass(frozen=True)
+class Strictness:
+    """The filter over space: parts of a block are kept by how far their energy exceeds that of the
+    noise left, times these.
+
+    Attributes:
+        luma, means, chroma: for blocks of luma, of its means, and of chroma.
+        moving_doubt: share of the filtered means that does not count where nothing was removed
+            over time.
+    """
+
+    luma: float
+    means: float
+    chroma: float
+    moving_doubt: float
+
+
+VIDEO_STRICTNESS = Strictness(6.0, 4.0, 8.0, 0.7)
+STILL_STRICTNESS = Strictness(3.5, 1.2, 6.0, 0.0)
+"""For pictures, whose noise no filter over time has changed, and of which each detail is looked at.
+"""
 FINE_STRICTNESS = 4.0
 """For what the chroma samples of a cell differ by."""
-MOVING_TRUST = 0.7
-"""Share of the filtered means that does not count where nothing was removed over time."""
 WINDOW = 0.29289322, 0.70710678
 """Weights of a block's outer and inner samples along each axis: a sine's, over 4 samples."""
 

@@ -27,12 +27,7 @@ from zerodce_rt.backends.cpu.slow_start import SlowStart
 from zerodce_rt.backends.cpu.temporal_kernels import temporal
 from zerodce_rt.denoise.learner import Noise, NoiseLearner, block_middles
 from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, hinges
-from zerodce_rt.denoise.rules import (
-    CHROMA_STRICTNESS,
-    FINE_STRICTNESS,
-    LUMA_STRICTNESS,
-    MEANS_STRICTNESS,
-)
+from zerodce_rt.denoise.rules import FINE_STRICTNESS, STILL_STRICTNESS, VIDEO_STRICTNESS
 from zerodce_rt.frame import Frame
 
 # Of a band: its borders must not meet.
@@ -161,6 +156,8 @@ class _Stream:
             self._state = self._raw
         self._left, self._next_left = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         self._fine: FineChroma | None = None
+        self._alone = alone
+        self._strictness = STILL_STRICTNESS if alone else VIDEO_STRICTNESS
         self._work = _work_planes(shape)
         self._begin()
 
@@ -181,7 +178,10 @@ class _Stream:
         if self._first:
             self._start()
         middles = block_middles(self._state[0], *self._raw[1].shape[1:])
-        self._learner.look(self._raw, self._before, middles * _STATE_TO_CODE)
+        if self._alone:
+            self._learner.look_once(self._raw, self._scales)
+        else:
+            self._learner.look(self._raw, self._before, middles * _STATE_TO_CODE)
         noise = self._learner.noise(strength)
         if effort >= _WITH_MOTION:
             self._follow_motion(noise)
@@ -228,9 +228,8 @@ class _Stream:
         difference, inside, level = (np.empty(count, np.float32) for _ in range(3))
         blocks = BlockStatistics(difference, inside, level, np.empty(count, np.int32))
         block_statistics(
-            plane, before, scale, start, step, blocks.difference, blocks.inside,
-            blocks.level, blocks.changed,
-        )  # fmt: skip
+            plane, before, scale, start, step, difference, inside, level, blocks.changed
+        )
         return blocks
 
     def _follow_motion(self, noise: Noise) -> None:
@@ -254,12 +253,14 @@ class _Stream:
         self, numbers: tuple[Any, ...], pairs: list[NDArray[Any]], noise: Noise, bounds: list[int]
     ) -> None:
         """Over time and space; the result goes where the state before was."""
+        rules = self._strictness
         space = (
             self._black,
             hinges(noise.variances),
-            np.float32(LUMA_STRICTNESS),
-            np.float32(MEANS_STRICTNESS / 4),  # a mean of four has a quarter of the noise
-            np.float32(CHROMA_STRICTNESS * noise.chroma_share),
+            np.float32(rules.means / 4),  # a mean of four has a quarter of the noise
+            np.float32(rules.chroma * noise.chroma_share),
+            np.float32(rules.luma),
+            np.float32(rules.moving_doubt),
         )
         out = self._state
 

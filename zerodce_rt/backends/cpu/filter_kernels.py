@@ -29,7 +29,7 @@ def _average(luma: Any, left: Any, work: Any, first: int, last: int) -> None:
 def _filter_halves(chroma: Any, work: Any, noise: Any, out: Any, first: int, last: int) -> None:
     """Filter the mean luma of cell rows ``first .. last``, and the chroma, which has its size."""
     means, half, left_half, coarse = work
-    black, variance, _, means_factor, chroma_factor = noise
+    black, variance, means_factor, chroma_factor, _, _ = noise
     a, b = first // 2, last // 2
     shrink_wholes(means, half, left_half, (black, variance, means_factor), coarse, a, b)
     for k in range(2):
@@ -41,8 +41,9 @@ def _filter_luma(
     luma: Any, left: Any, work: Any, noise: Any, out: Any, first: int, last: int
 ) -> None:
     means, _, _, coarse = work
-    black, variance, factor, _, _ = noise
-    shrink_parts(luma, means, left, (black, variance, factor), coarse, out, first, last)
+    black, variance, _, _, strictness, doubt = noise
+    luma_noise = black, variance, strictness, doubt
+    shrink_parts(luma, means, left, luma_noise, coarse, out, first, last)
 
 
 @compiled
@@ -58,8 +59,8 @@ def filter_band(
         raw .. numbers: see ``temporal``.
         work: planes to be filled: mean luma of 1 and of 2x2 cells, ``left`` of 2x2, and the mean
             luma of cells filtered.
-        noise: ``(black, variance, strictness, means_strictness, chroma_strictness)``; see
-            ``shrink_parts``.
+        noise: ``(black, variance, means_strictness, chroma_strictness, strictness, doubt)``;
+            the last two are luma's. See ``shrink_parts``.
     """
     rows = left.shape[0]
     (luma, chroma), (out_luma, out_chroma) = new_state, out

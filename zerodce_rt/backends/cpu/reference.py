@@ -24,7 +24,7 @@ class ReferenceApplier:
         from_rgb(curve.apply(to_rgb(frame), maps), out)
 
     def denoiser(self, *, alone: bool = False) -> ReferenceDenoiser:
-        return ReferenceDenoiser()
+        return ReferenceDenoiser(alone=alone)
 
     def close(self) -> None:
         """There is nothing to release."""

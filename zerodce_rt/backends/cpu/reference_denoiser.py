@@ -10,6 +10,7 @@ from zerodce_rt.backends.cpu.reference_frames import to_rgb, yuv_samples
 from zerodce_rt.denoise import reference
 from zerodce_rt.denoise.learner import NoiseLearner, block_middles
 from zerodce_rt.denoise.reference import Array
+from zerodce_rt.denoise.rules import STILL_STRICTNESS, VIDEO_STRICTNESS, Strictness
 from zerodce_rt.frame import LUMA_WEIGHTS, Colour, Frame, PixelFormat, plane_shapes
 
 _PACKED_AS = Colour("bt709", full_range=True)
@@ -22,7 +23,8 @@ _WITH_SPACE = 2
 class ReferenceDenoiser:
     """Filters the frames of one video, hundreds of times slower. Is a ``Denoiser``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
+        self._strictness = STILL_STRICTNESS if alone else VIDEO_STRICTNESS
         self._kind: tuple[Any, ...] | None = None
         self._fields: list[_Field] = []
 
@@ -39,7 +41,7 @@ class ReferenceDenoiser:
         kind = format, frame.width, frame.height, frame.colour, step
         if kind != self._kind:
             self._kind = kind
-            self._fields = [_Field(colour.levels(8)[0]) for _ in range(step)]
+            self._fields = [_Field(colour.levels(8)[0], self._strictness) for _ in range(step)]
         work = PixelFormat("cells", "planar", bits, shift, dropped_bits=16 - bits)
         planes = _codes(frame)
         shapes = plane_shapes(work, frame.width, frame.height)
@@ -64,8 +66,8 @@ class ReferenceDenoiser:
 class _Field:
     """Progressive frames, or the fields of one parity."""
 
-    def __init__(self, black: float) -> None:
-        self._black = black
+    def __init__(self, black: float, strictness: Strictness) -> None:
+        self._black, self._strictness = black, strictness
         self._learner = NoiseLearner(reference.block_statistics, black)
         self._state: reference.State | None = None
         self._before: tuple[Array, Array] | None = None
@@ -79,7 +81,10 @@ class _Field:
         state = self._state or reference.first_state(luma, chroma)
         before = self._before or (luma, chroma)
         middles = block_middles(state.luma, *chroma.shape[1:])
-        self._learner.look((luma, chroma), before, middles)
+        if self._strictness is STILL_STRICTNESS:
+            self._learner.look_once((luma, chroma), (1.0, 1.0))
+        else:
+            self._learner.look((luma, chroma), before, middles)
         noise = self._learner.noise(strength)
         rows, columns = chroma.shape[1:]
         changed = (luma != before[0]).reshape(rows, 2, columns, 2).any(axis=(1, 3))
@@ -88,7 +93,9 @@ class _Field:
         apart = cells - means[:, :, None, :, None]
         if effort < _WITH_SPACE:
             return self._state.luma, self._state.chroma[:, :, None, :, None] + apart
-        clean, clean_chroma = reference.over_space(self._state, noise, self._black)
+        clean, clean_chroma = reference.over_space(
+            self._state, noise, self._black, self._strictness
+        )
         fine = reference.fine_chroma(apart, self._state, noise, self._black)
         return clean, clean_chroma[:, :, None, :, None] + fine
 

@@ -29,14 +29,13 @@ from zerodce_rt.backends.cpu.temporal_kernels import (
     F,
     hinged,
 )
-from zerodce_rt.denoise.rules import MOVING_TRUST, WINDOW
+from zerodce_rt.denoise.rules import WINDOW
 
 # Codes are taken from the middle of the dark ones, so that squares stay exact.
 MIDDLE = F(64)
 NEAR, FAR = F(WINDOW[1]), F(WINDOW[0])
 QUARTER, SIXTEENTH = F(0.25), F(1 / 16)
 TINY = F(1e-3)
-TRUSTED = F(MOVING_TRUST)
 FULL_CODE, HIGHEST = F(256), F(65535)
 
 # Rows of scratch for a row of cells: samples by column parity and row; sums of both rows' and of
@@ -98,12 +97,12 @@ def _load_noise(codes: Any, left: Any, black: Any, h: Any, lo: int, n: int, s: A
 
 
 @compiled
-def _load_shift(means: Any, left: Any, lo: int, n: int, t: Any, s: Any) -> None:
+def _load_shift(means: Any, left: Any, doubt: Any, lo: int, n: int, t: Any, s: Any) -> None:
     """By how much the means of cells ``lo .. lo + n`` change."""
     for i in range(n):
         j, o = U(lo) + U(i), U(i)
         change = F(means[j]) * TO_CODE - MIDDLE - (t[EVENS + o] + t[ODDS + o]) * QUARTER
-        s[SHIFT + o] = change * (ONE - TRUSTED * F(left[j]) * SHARE)
+        s[SHIFT + o] = change * (ONE - doubt * F(left[j]) * SHARE)
 
 
 @compiled
@@ -199,12 +198,12 @@ def shrink_parts(
     Args:
         codes: mean luma of each cell, by which its noise is known; ``left``: share of the noise
             that the filter over time has left in it.
-        noise: ``(black, variance, strictness)``: the noise by luma code, as hinges; how strictly
-            it is removed, and what it is in this plane, as a factor.
-        means: of the cells, filtered themselves. They count for less where the filter over time
-            has removed little.
+        noise: ``(black, variance, strictness, doubt)``: the noise by luma code, as hinges; how
+            strictly it is removed; and which share of ``means`` does not count where the filter
+            over time has removed nothing.
+        means: of the cells, filtered themselves.
     """
-    black, variance, strictness = noise
+    black, variance, strictness, doubt = noise
     rows, cells = codes.shape
     sample_size, sum_size, block_size = (
         SAMPLE_ROWS * LENGTH,
@@ -224,7 +223,7 @@ def shrink_parts(
             t, t_before = sums[now * sum_size :], sums[other * sum_size :]
             _load_cells(plane[2 * r], plane[2 * r + 1], lo, hi - lo, s[skip:], t[skip:])
             _load_noise(codes[r], left[r], black, variance, lo, hi - lo, s[skip:])
-            _load_shift(means[r], left[r], lo, hi - lo, t[skip:], s[skip:])
+            _load_shift(means[r], left[r], doubt, lo, hi - lo, t[skip:], s[skip:])
             for k in range(SAMPLE_ROWS):
                 if skip:
                     s[k * LENGTH] = s[k * LENGTH + 1]
