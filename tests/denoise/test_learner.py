@@ -115,4 +115,4 @@ def test_the_noise_of_a_picture_is_told_from_its_texture() -> None:
     clean, noisy = found
     assert clean.variances[4] < 1.5  # of a variance of 96
     assert 5 < noisy.variances[4] < 14
-    assert noisy.chroma_share == pytest.approx(1 / 9, rel=0.7)
+    assert 0.05 < noisy.chroma_share < 0.3  # of 1 / 9

@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.frame import from_array
+from zerodce_rt.frame import FORMATS, Colour, Frame, from_array
 from zerodce_rt.live.effort import Effort
 from zerodce_rt.live.sources import CapturedImage
 from zerodce_rt.names import DEFAULT_DENOISE
@@ -104,8 +106,32 @@ class Brightener:
         self, image: NDArray[np.uint8], seconds: float | None = None
     ) -> NDArray[np.uint8]:
         """The enhanced image; without a time, it stands alone."""
+        height, width = image.shape[:2]
+        cleaned = self._enhancer.denoise > 0 and not self._enhancer.on_gpu
+        if cleaned and height % 2 == width % 2 == 0:
+            # Cameras and streams have no more chroma than 4:2:0, and to denoise that takes half
+            # the time.
+            yuv = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
+            bright = np.empty_like(yuv)
+            self._run(_yuv_frame(yuv, width), _yuv_frame(bright, width), seconds)
+            return np.asarray(cv2.cvtColor(bright, cv2.COLOR_YUV2BGR_I420), np.uint8)
         source = from_array(image, order="bgr")
         target = source.empty_like()
+        self._run(source, target, seconds)
+        return target.planes[0].reshape(image.shape)
+
+    def _run(self, source: Frame, target: Frame, seconds: float | None) -> None:
         with self._lock:
             self._enhancer.enhance(source, target, seconds=seconds)
-        return target.planes[0].reshape(image.shape)
+
+
+def _yuv_frame(samples: Any, width: int) -> Frame:
+    """A frame in the memory of OpenCV's I420: an array of one and a half times the height."""
+    height = samples.shape[0] * 2 // 3
+    flat, luma, chroma = samples.reshape(-1), height * width, (height // 2, width // 2)
+    planes = (
+        flat[:luma].reshape(height, width),
+        flat[luma : luma * 5 // 4].reshape(chroma),
+        flat[luma * 5 // 4 :].reshape(chroma),
+    )
+    return Frame(FORMATS["yuv420p"], planes, width, height, Colour("bt601"))
