@@ -77,6 +77,7 @@ def as_pixels(frame: Frame) -> Frame:
         ((96, 64), Colour("bt709"), False),
         ((101, 67), Colour("bt601", full_range=True), False),
         ((98, 70), Colour("bt709"), True),
+        ((50, 81), Colour("bt709"), True),
     ],
 )
 def test_agrees_with_the_reference(

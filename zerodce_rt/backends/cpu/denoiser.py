@@ -118,9 +118,13 @@ def _woven(fields: list[Planes]) -> Planes:
     """The rows of two fields in turns; of one alone, itself."""
     if len(fields) == 1:
         return fields[0]
-    return tuple(
-        np.stack(rows, axis=1).reshape(-1, rows[0].shape[1]) for rows in zip(*fields, strict=True)
-    )
+    woven = []
+    for even, odd in zip(*fields, strict=True):
+        plane = np.empty((2 * len(even), even.shape[1]), even.dtype)
+        plane[0::2] = even
+        plane[1::2][: len(odd)] = odd  # an odd height may leave it a few cells shorter
+        woven.append(plane)
+    return tuple(woven)
 
 
 def _work_planes(shape: tuple[int, int]) -> tuple[NDArray[Any], ...]:
