@@ -297,7 +297,8 @@ def test_a_command_that_asked_for_the_gpu_fails_and_leaves_nothing(
     make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = make_video(frames=4, size=(WIDTH, HEIGHT))
-    options = (source, "--working-size", WORKING_SIZE, "--quiet", "-o", tmp_path / "out.mp4")
+    options = (source, "--working-size", WORKING_SIZE, "--denoise", 0, "--quiet",
+               "-o", tmp_path / "out.mp4")  # fmt: skip
     # The check at the start and the first frame pass.
     failing = [interpreted.succeed, interpreted.succeed, interpreted.run_out_of_memory]
     interpreted.before_estimate += failing
@@ -311,6 +312,14 @@ def test_a_command_that_asked_for_the_gpu_fails_and_leaves_nothing(
     assert run("enhance", *options) == 0
     assert "falling back to backend torch" in one_line(capsys.readouterr().err)
     assert len(Probe(tmp_path / "out.mp4").frames) == 4
+
+
+def test_that_a_gpu_removes_no_noise_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
+        enhancer()
+        assert "does not remove noise" not in caplog.text
+        Enhancer(backend="gpu", working_size=WORKING_SIZE, threads=1, denoise=0.5)
+    assert "backend gpu does not remove noise yet" in caplog.text
 
 
 # Several networks to choose from
