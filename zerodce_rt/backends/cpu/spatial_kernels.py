@@ -87,13 +87,13 @@ def _load_cells(upper: Any, lower: Any, lo: int, n: int, s: Any, t: Any) -> None
 
 
 @compiled
-def _load_noise(codes: Any, left: Any, black: Any, h: Any, lo: int, n: int, s: Any) -> None:
+def load_noise(codes: Any, left: Any, black: Any, h: Any, lo: int, n: int, out: Any) -> None:
     """Variance of the noise in the samples of cells ``lo .. lo + n``."""
     h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
     for i in range(n):
         j = U(lo) + U(i)
         v = hinged(F(codes[j]) * TO_CODE - black, h0, h1, h2, h3, h4, h5, h6, h7)
-        s[NOISE + U(i)] = v * np.sqrt(F(left[j]) * SHARE)
+        out[U(i)] = v * np.sqrt(F(left[j]) * SHARE)
 
 
 @compiled
@@ -222,7 +222,7 @@ def shrink_parts(
             s, s_before = samples[now * sample_size :], samples[other * sample_size :]
             t, t_before = sums[now * sum_size :], sums[other * sum_size :]
             _load_cells(plane[2 * r], plane[2 * r + 1], lo, hi - lo, s[skip:], t[skip:])
-            _load_noise(codes[r], left[r], black, variance, lo, hi - lo, s[skip:])
+            load_noise(codes[r], left[r], black, variance, lo, hi - lo, s[int(NOISE) + skip :])
             _load_shift(means[r], left[r], doubt, lo, hi - lo, t[skip:], s[skip:])
             for k in range(SAMPLE_ROWS):
                 if skip:

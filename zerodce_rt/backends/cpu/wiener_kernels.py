@@ -11,8 +11,16 @@ from typing import Any
 import numpy as np
 
 from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, ZERO, U, compiled
-from zerodce_rt.backends.cpu.spatial_kernels import FAR, MIDDLE, NEAR, SIXTEENTH, TINY, state_of
-from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, ROW, SHARE, STRIP, TO_CODE, F, hinged
+from zerodce_rt.backends.cpu.spatial_kernels import (
+    FAR,
+    MIDDLE,
+    NEAR,
+    SIXTEENTH,
+    TINY,
+    load_noise,
+    state_of,
+)
+from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, ROW, STRIP, TO_CODE, F
 
 # Rows of scratch for a row of cells: sums of samples and of their squares, and their noise.
 SUM, SQUARES, NOISE = U(0), ROW, U(2) * ROW
@@ -25,9 +33,7 @@ FIFTEEN_QUARTERS = F(15 / 4)
 
 
 @compiled
-def _load_cells(
-    a: Any, b: Any, codes: Any, left: Any, black: Any, h: Any, lo: int, n: int, s: Any
-) -> None:
+def _load_cells(a: Any, b: Any, lo: int, n: int, s: Any) -> None:
     """Cells ``lo .. lo + n`` of two rows of samples."""
     for i in range(n):
         j, o = U2 * (U(lo) + U(i)), U(i)
@@ -35,11 +41,6 @@ def _load_cells(
         y, z = F(b[j]) * TO_CODE - MIDDLE, F(b[j + U1]) * TO_CODE - MIDDLE
         s[SUM + o] = w + x + y + z
         s[SQUARES + o] = w * w + x * x + y * y + z * z
-    h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
-    for i in range(n):
-        j = U(lo) + U(i)
-        v = hinged(F(codes[j]) * TO_CODE - black, h0, h1, h2, h3, h4, h5, h6, h7)
-        s[NOISE + U(i)] = v * np.sqrt(F(left[j]) * SHARE)
 
 
 @compiled
@@ -102,10 +103,8 @@ def shrink_wholes(
             r = min(max(row, 0), rows - 1)
             now, other = row & 1, ~row & 1
             s, s_before = sums[now * cell_size :], sums[other * cell_size :]
-            _load_cells(
-                plane[2 * r], plane[2 * r + 1], codes[r], left[r], black, variance, lo, hi - lo,
-                s[skip:],
-            )  # fmt: skip
+            _load_cells(plane[2 * r], plane[2 * r + 1], lo, hi - lo, s[skip:])
+            load_noise(codes[r], left[r], black, variance, lo, hi - lo, s[int(NOISE) + skip :])
             for k in range(CELL_ROWS):
                 if skip:
                     s[k * LENGTH] = s[k * LENGTH + 1]
