@@ -53,8 +53,8 @@ class Enhancer:
     ValueError: `strength` must be between 0 and 1, not 7
 
     Args:
-        model: ``"plus"`` (3 shared maps, the default) or ``"dcenet"`` (24 maps); with
-            ``weights`` the file decides.
+        model: ``"light"`` (a curve for each place and luma; on the CPU only), ``"plus"`` (3 shared
+            maps, the default) or ``"dcenet"`` (24 maps); with ``weights`` the file decides.
         weights: a weights file, ours or any published Zero-DCE layout; default: our own.
         backend: ``"auto"``, which falls back to the CPU if a GPU fails, or one of
             ``"tensorrt"``, ``"tensorrt-rtx"``, ``"cuda"``, ``"openvino"``, ``"torch"``.
@@ -180,7 +180,7 @@ class Enhancer:
 
     @property
     def model(self) -> str:
-        """``"plus"`` or ``"dcenet"``."""
+        """``"light"``, ``"plus"`` or ``"dcenet"``."""
         return self._checkpoint.model
 
     @property
@@ -444,7 +444,7 @@ class Enhancer:
         Args:
             failed: names of backends that have failed.
         """
-        backend = choose_backend(self._backend_choice, skip=failed)
+        backend = choose_backend(self._backend_choice, skip=failed, model=self._checkpoint.model)
         try:
             return self._run_on(backend)
         except DeviceError as error:

@@ -73,6 +73,15 @@ LUMA_WEIGHTS: dict[str, tuple[float, float]] = {
 }
 """Weights of red and blue in luma, by matrix: ITU-R BT.601, BT.709, BT.2020 and SMPTE 240M."""
 
+PACKED_MATRIX = "bt709"
+"""What luma means for packed RGB."""
+
+
+def luma_weights(matrix: str) -> tuple[float, float, float]:
+    """Weights of red, green and blue in luma."""
+    red, blue = LUMA_WEIGHTS[matrix]
+    return red, 1 - red - blue, blue
+
 
 @dataclass(frozen=True)
 class Colour:

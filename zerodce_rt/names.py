@@ -4,9 +4,12 @@ Imports nothing, so that the command line can list the names without loading the
 them; those modules take their names from here, or tests compare them.
 """
 
-MODELS = ("plus", "dcenet")
-"""Networks: ``plus`` has 3 curve maps shared by all iterations (TPAMI 2021), ``dcenet`` has 24
-(CVPR 2020)."""
+MODELS = ("light", "plus", "dcenet")
+"""Networks: ``light`` has a curve of luma that depends on place and on luma (our own), ``plus`` 3
+RGB curve maps shared by all iterations (TPAMI 2021), ``dcenet`` 24 (CVPR 2020)."""
+
+GPU_MODELS = ("plus", "dcenet")
+"""Networks that the backends on a GPU have."""
 
 DEFAULT_MODEL = "plus"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from zerodce_rt.curve.light import KNOTS
 from zerodce_rt.curve.maps import CurveMaps
 from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
 
@@ -31,6 +32,13 @@ def random_maps(count: int, height: int, width: int, *, align_corners: bool = Fa
     """``count`` maps of noise in [-1, 1]."""
     values = np.random.default_rng(1).random((3 * count, height, width), dtype=np.float32) * 2 - 1
     return CurveMaps(values, align_corners)
+
+
+def light_maps(height: int, width: int, *, align_corners: bool = False) -> CurveMaps:
+    """Light maps of noise around a curve that lifts the dark."""
+    noise = np.random.default_rng(2).random((5, height, width), dtype=np.float32) - 0.5
+    values = np.array([-0.8, -0.7, -0.5, -0.1, 0.7], np.float32)[:, None, None] + 0.3 * noise
+    return CurveMaps(values, align_corners, KNOTS)
 
 
 def blank(frame: Frame) -> Frame:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerodce_rt.network.checkpoint import Checkpoint
-from zerodce_rt.network.model import MODELS
+from zerodce_rt.network.model import make_network
 
 State = dict[str, Tensor]
 
@@ -23,7 +23,7 @@ def random_state(model: str, *, seed: int = 0) -> State:
     """Random weights, large enough that the maps cover [-1, 1]."""
     generator = torch.Generator().manual_seed(seed)
     state: State = {}
-    for name, tensor in MODELS[model]().state_dict().items():
+    for name, tensor in make_network(model).state_dict().items():
         spread = math.sqrt(2 / tensor[0].numel()) if tensor.ndim == 4 else 0.2
         state[name] = torch.randn(tensor.shape, generator=generator) * spread
     return state

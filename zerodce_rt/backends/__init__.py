@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.backends.interfaces import BackendUnavailable
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.names import GPU_MODELS
 
 if TYPE_CHECKING:
     from zerodce_rt.network.checkpoint import Checkpoint
@@ -34,12 +35,19 @@ class Backend:
     module: str
     on_gpu: bool = False
 
-    def probe(self) -> str:
+    def probe(self, model: str | None = None) -> str:
         """What it would use here, such as a version and a device's name.
+
+        Args:
+            model: that it is to run.
 
         Raises:
             BackendUnavailable: if it cannot be used, with the reason.
         """
+        if self.on_gpu and model is not None and model not in GPU_MODELS:
+            raise BackendUnavailable(
+                f"it does not have model {model!r} yet; use `model={GPU_MODELS[0]!r}`, or the CPU"
+            )
         found: str = import_module(self.module).probe()
         return found
 
@@ -71,50 +79,56 @@ def gpu_backends() -> list[str]:
     return [backend.name for backend in BACKENDS.values() if backend.on_gpu]
 
 
-def probed(skip: Collection[str] = ()) -> Iterator[tuple[Backend, str | BackendUnavailable]]:
+def probed(
+    skip: Collection[str] = (), model: str | None = None
+) -> Iterator[tuple[Backend, str | BackendUnavailable]]:
     """Each backend, in the order of ``auto``, with what ``probe`` returned or raised.
 
     Args:
         skip: names of backends to leave out.
+        model: that they are to run.
     """
     for backend in BACKENDS.values():
         if backend.name in skip:
             continue
         try:
-            yield backend, backend.probe()
+            yield backend, backend.probe(model)
         except BackendUnavailable as reason:
             yield backend, reason
 
 
-def choose_backend(name: str = "auto", *, skip: Collection[str] = ()) -> Backend:
+def choose_backend(
+    name: str = "auto", *, skip: Collection[str] = (), model: str | None = None
+) -> Backend:
     """Find a backend that can be used here.
 
     Args:
         name: a key of ``BACKENDS``, or ``"auto"`` for the first that can be used.
         skip: names that ``"auto"`` leaves out.
+        model: that it is to run.
 
     Raises:
         ZeroDCEError: for an unknown name, or a backend that is not available: one asked for by
             name is never replaced by another.
     """
     if name == "auto":
-        return _first_available(skip)
+        return _first_available(skip, model)
     if name not in BACKENDS:
         raise ZeroDCEError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")
     chosen = BACKENDS[name]
     try:
-        log.debug("backend %s (%s)", name, chosen.probe())
+        log.debug("backend %s (%s)", name, chosen.probe(model))
     except BackendUnavailable as reason:
         raise ZeroDCEError(f"backend {name} is not available: {reason}") from reason
     return chosen
 
 
-def _first_available(skip: Collection[str]) -> Backend:
+def _first_available(skip: Collection[str], model: str | None) -> Backend:
     from zerodce_rt.backends.cuda.driver import nvidia_driver_present
 
     reasons = []
     unused_gpu: BackendUnavailable | None = None
-    for backend, found in probed(skip):
+    for backend, found in probed(skip, model):
         if isinstance(found, str):
             log.debug("backend %s (%s)", backend.name, found)
             if unused_gpu is not None and not backend.on_gpu and nvidia_driver_present():

@@ -28,12 +28,14 @@ class Estimator(Protocol):
 
     Attributes:
         name: of its backend.
+        knots: of its maps, if they are light maps; see ``CurveMaps``.
     """
 
     name: str
+    knots: tuple[float, ...]
 
     def estimate(self, thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Curve maps ``(3k, h, w)`` in [-1, 1] for RGB ``(3, h, w)`` in [0, 1]."""
+        """Values of ``CurveMaps`` for RGB ``(3, h, w)`` in [0, 1]."""
         ...
 
 
@@ -96,6 +98,10 @@ class Applier(Protocol):
         Args:
             height, width: at most the frame's own.
         """
+        ...
+
+    def dark_steps(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
+        """What ``floor.with_floor`` needs to know of a frame, for a grid of so many cells."""
         ...
 
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:

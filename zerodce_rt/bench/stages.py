@@ -93,7 +93,7 @@ def measure_frame(
     gflops = gbs = None
     if isinstance(enhancer.runner, CPURunner):
         thumbnail = enhancer.working_size.of(height, width)
-        operations = 2 * load_bundled(enhancer.model).parameters * thumbnail[0] * thumbnail[1]
+        operations = 2 * load_bundled(enhancer.model).multiplications(*thumbnail)
         gflops = round(operations / timings["estimate"].median_ms / 1e6, 1)
         moved = 2 * sum(plane.nbytes for plane in source.planes)
         gbs = round(moved / timings["apply"].median_ms / 1e6, 2)
@@ -116,7 +116,7 @@ def stages(enhancer: Enhancer, source: Frame, target: Frame) -> dict[str, Callab
     applier, estimator = runner.applier, runner.estimator
     size = enhancer.working_size.of(source.height, source.width)
     thumbnail: NDArray[np.float32] = applier.thumbnail(source, *size)
-    maps = CurveMaps(estimator.estimate(thumbnail))
+    maps = CurveMaps(estimator.estimate(thumbnail), knots=estimator.knots)
     denoiser, effort = applier.denoiser(), enhancer.denoise_effort
     return {
         "thumbnail": partial(applier.thumbnail, source, *size),

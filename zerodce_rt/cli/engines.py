@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zerodce_rt.cli.options import add_network_options, frame_size
 from zerodce_rt.errors import UsageError, ZeroDCEError
+from zerodce_rt.names import GPU_MODELS
 
 if TYPE_CHECKING:
     from zerodce_rt.backends.tensorrt.engines import CachedEngine, EngineCache
@@ -86,13 +87,19 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
         raise ZeroDCEError("there is no folder where engines could be kept")
     try:
         working_size = WorkingSize.parse(options.working_size)
-        checkpoint = load_network(options.model, options.weights)
+        model = options.model or (None if options.weights else GPU_MODELS[0])
+        checkpoint = load_network(model, options.weights)
         if options.target is not None and options.backend != NAME:
             raise ValueError(
                 f"--target is for --backend {NAME}; other engines are built for this card only"
             )
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if checkpoint.model not in GPU_MODELS:
+        raise ZeroDCEError(
+            f"{checkpoint.source}: model {checkpoint.model!r} does not run on a GPU yet; "
+            f"valid: {', '.join(GPU_MODELS)}"
+        )
     height, width = working_size.of(options.size[1], options.size[0])
     if options.backend == NAME and options.target is not None:
         check_target(options.target)
@@ -104,7 +111,8 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
             raise ZeroDCEError(
                 f"there is no NVIDIA card here; say for which one with --target {'|'.join(TARGETS)}"
             )
-        backend = choose_backend(options.backend)  # before what follows: it needs Triton
+        # Before what follows: it needs Triton.
+        backend = choose_backend(options.backend, model=checkpoint.model)
         from zerodce_rt.backends.cuda.runner import reported_as_device_errors
 
         before = len(list(cache))

@@ -46,7 +46,8 @@ def add_network_options(parser: argparse._ActionsContainer) -> None:
     """Which network, with which weights, at which working size."""
     parser.add_argument(
         "--model", choices=MODELS,
-        help=f"plus: 3 shared maps, fast; dcenet: 24 maps (default: {DEFAULT_MODEL})",
+        help="light: curves for light and dark, on the CPU; plus: 3 shared maps; dcenet: 24 maps "
+        f"(default: {DEFAULT_MODEL})",
     )  # fmt: skip
     parser.add_argument(
         "--weights", type=Path, metavar="FILE",

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.curve.maps import CurveMaps, iterate
+from zerodce_rt.curve.maps import CurveMaps, enhance, resized
 from zerodce_rt.errors import check_numbers
 
 CUT_THRESHOLD = 0.4
@@ -135,7 +135,7 @@ class CurveControl:
         if previous is not None and not new_scene and settings.smoothing_seconds > 0:
             follow = np.float32(1 - math.exp(-elapsed / settings.smoothing_seconds))
             values = previous.values + follow * (target.values - previous.values)
-            maps = CurveMaps(values, target.align_corners)
+            maps = replace(target, values=values)
         self._maps, self._thumbnail, self._seconds = maps, thumbnail, seconds
         return maps
 
@@ -151,7 +151,7 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
     """Scale maps down until they do not lift a picture's mean above a level.
 
     Args:
-        thumbnail: the picture, ``(3, h, w)`` float32 RGB in [0, 1] at the resolution of the maps.
+        thumbnail: the picture, ``(3, h, w)`` float32 RGB in [0, 1].
         max_level: in (0, 1]; black areas are left out of the mean. 1 is off.
 
     Returns:
@@ -160,14 +160,16 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
     >>> thumbnail = np.full((3, 36, 64), 0.1, np.float32)
     >>> maps = CurveMaps(np.full((3, 36, 64), -0.8, np.float32))  # alone: 0.997
     >>> limited = within_level(maps, thumbnail, 0.5)
-    >>> float(iterate(thumbnail, limited.values).mean().round(2))
+    >>> float(enhance(thumbnail, limited).mean().round(2))
     0.5
     """
     if max_level >= 1:
         return maps
     step = -(-max(thumbnail.shape) // PROBE_SIZE)
-    probe, curve = thumbnail[:, ::step, ::step], maps.values[:, ::step, ::step]
-    pictures = iterate(probe, PROBE_SHARES[:, None, None, None] * curve)  # one for each strength
+    probe = thumbnail[:, ::step, ::step]
+    curve = resized(maps, *thumbnail.shape[1:])
+    curve = replace(curve, values=curve.values[:, ::step, ::step])
+    pictures = np.stack([enhance(probe, curve.scaled(share)) for share in PROBE_SHARES])
     lit = pictures[-1].max(axis=0) > BLACK_LEVEL
     if not lit.any():
         return maps

@@ -9,11 +9,15 @@ The code here is plain and slow; what runs on frames are the kernels of the back
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from zerodce_rt.curve import light
+from zerodce_rt.frame import PACKED_MATRIX, luma_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,38 +35,66 @@ DARK_TONE = 0.1
 
 @dataclass(frozen=True)
 class CurveMaps:
-    """Curve maps for one frame, at any resolution.
+    """Curve maps for one frame, at any resolution: RGB maps, or light maps.
 
     Attributes:
-        values: ``(3 * k, h, w)`` float32 in [-1, 1]. With k = 1 all eight iterations share one
-            RGB triple of maps; with k > 1 each of the k iterations has its own.
+        values: of RGB maps, ``(3 * k, h, w)`` float32 in [-1, 1]. With k = 1 all eight iterations
+            share one RGB triple of maps; with k > 1 each of the k iterations has its own.
+            Of light maps, ``(K + 1, h, w)``: the strength of a curve of luma at each of K knots,
+            in [-1, 1], and a factor of the chroma's gain, 0 or more (see ``curve/light.py``).
         align_corners: how the maps are laid over the frame, as in PyTorch's ``interpolate``.
             False: the edges of corner samples meet the frame's edges (the usual image resize).
             True: the centres of corner samples lie on the centres of corner pixels (the
             published Zero-DCE++ program).
+        knots: luma in [0, 1] of the knots of light maps, rising from 0; empty for RGB maps.
 
     Raises:
-        ValueError: if the shape is not ``(3 * k, h, w)``, or empty.
+        ValueError: for another shape, an empty one, or knots that do not rise from 0.
 
     >>> maps = CurveMaps(np.full((3, 36, 64), -0.5, np.float32))
     >>> maps.shared, maps.iterations
     (True, 8)
     >>> CurveMaps(np.zeros((24, 36, 64), np.float32)).iterations
     8
+    >>> CurveMaps(np.zeros((5, 9, 16), np.float32), knots=light.KNOTS).light
+    True
     """
 
     values: NDArray[np.float32]
     align_corners: bool = False
+    knots: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.values.shape
-        if len(shape) != 3 or shape[0] == 0 or shape[0] % 3 or 0 in shape:
-            raise ValueError(f"curve maps must have shape (3 * k, h, w), not {shape}")
+        if len(shape) != 3 or 0 in shape:
+            raise ValueError(f"curve maps must have shape (maps, h, w), not {shape}")
+        if not self.knots:
+            if shape[0] % 3:
+                raise ValueError(f"curve maps must have shape (3 * k, h, w), not {shape}")
+            return
+        if len(self.knots) != len(light.KNOTS) or self.knots[0] != 0:
+            raise ValueError(f"`knots` must be {len(light.KNOTS)} from 0 on, not {self.knots}")
+        if any(b <= a for a, b in pairwise(self.knots)):
+            raise ValueError(f"`knots` must rise, not {self.knots}")
+        if shape[0] != len(self.knots) + 1:
+            raise ValueError(
+                f"light maps must have shape ({len(self.knots) + 1}, h, w), not {shape}"
+            )
+
+    @property
+    def light(self) -> bool:
+        """Whether these are light maps."""
+        return bool(self.knots)
+
+    @property
+    def curves(self) -> NDArray[np.float32]:
+        """The values without the chroma's gain: 0 everywhere leaves a frame unchanged."""
+        return self.values[: len(self.knots)] if self.light else self.values
 
     @property
     def shared(self) -> bool:
-        """Whether all iterations use the same RGB triple of maps."""
-        return self.values.shape[0] == 3
+        """Whether all iterations use the same maps."""
+        return self.light or self.values.shape[0] == 3
 
     @property
     def iterations(self) -> int:
@@ -70,8 +102,10 @@ class CurveMaps:
         return ITERATIONS if self.shared else self.values.shape[0] // 3
 
     def scaled(self, strength: float) -> CurveMaps:
-        """A copy with all values multiplied by ``strength``; 0 leaves a frame unchanged."""
-        return CurveMaps(self.values * np.float32(strength), self.align_corners)
+        """A copy with all curves multiplied by ``strength``; 0 leaves a frame unchanged."""
+        values = self.values.copy()
+        values[: len(self.curves)] *= np.float32(strength)
+        return replace(self, values=values)
 
 
 def iterate(x: ArrayT, maps: ArrayT) -> ArrayT:
@@ -98,6 +132,36 @@ def iterate(x: ArrayT, maps: ArrayT) -> ArrayT:
     return x
 
 
+_LEVELS = np.linspace(0, 1, 33) ** 1.6  # denser in the dark, where the curve bends
+_BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_LEAST_SLOPE = 0.02
+
+
+def monotone(maps: CurveMaps) -> CurveMaps:
+    """Light maps whose curves rise everywhere: no tone becomes darker than a darker one.
+
+    Where a curve falls, the values at its knots are moved towards their mean, for which it rises,
+    by the least of a few shares.
+    """
+    curves = maps.curves.astype(np.float64)
+    mean = curves.mean(axis=0, keepdims=True)
+    out = maps.values.copy()
+    todo = np.ones(curves.shape[1:], bool)
+    for blend in _BLENDS:
+        blended = curves[:, todo] + blend * (mean[:, todo] - curves[:, todo])
+        if blend > 0:
+            out[: len(curves), todo] = blended
+        # As pictures of one row for each level: (levels, K, 1, cells).
+        luma = _LEVELS[:, None, None, None] * np.ones((1, 1, 1, blended.shape[1]))
+        after = light.luma_curve(luma, blended[None, :, None, :], maps.knots)
+        slopes = np.diff(after, axis=0) / np.diff(_LEVELS)[:, None, None, None]
+        falls = (slopes < _LEAST_SLOPE).any(axis=(0, 1, 2))
+        todo[todo] = falls
+        if not todo.any():
+            return maps if blend == 0 else replace(maps, values=out)
+    return replace(maps, values=out)
+
+
 def lift_of(maps: CurveMaps) -> float:
     """How much maps raise dark tones: 0, not at all, to 1, to twice their level or more.
 
@@ -108,7 +172,7 @@ def lift_of(maps: CurveMaps) -> float:
     """
     dark = np.full((3, 1, 1), DARK_TONE)
     average = maps.values.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
-    raised = iterate(dark, average).mean()
+    raised = enhance(dark, replace(maps, values=average)).mean()
     return min(1.0, max(0.0, float(raised) / DARK_TONE - 1))
 
 
@@ -175,8 +239,23 @@ def resize_bilinear(
     return image
 
 
+def enhance(x: NDArray[Any], maps: CurveMaps) -> NDArray[Any]:
+    """Apply maps that have an image's own resolution.
+
+    Args:
+        x: ``(..., 3, H, W)`` float RGB in [0, 1].
+
+    Returns:
+        RGB in [0, 1], of the shape of ``x``.
+    """
+    if maps.light:
+        weights = luma_weights(PACKED_MATRIX)
+        return light.enhance_rgb(x, maps.values.astype(x.dtype), maps.knots, weights)
+    return iterate(x, maps.values.astype(x.dtype))
+
+
 def apply(image: NDArray[Any], maps: CurveMaps) -> NDArray[Any]:
-    """Enhance an image: interpolate the maps to its size, then iterate.
+    """Enhance an image: interpolate the maps to its size, then apply them.
 
     Args:
         image: ``(3, H, W)`` float RGB in [0, 1], gamma-encoded. The arithmetic runs in its dtype.
@@ -185,8 +264,12 @@ def apply(image: NDArray[Any], maps: CurveMaps) -> NDArray[Any]:
     Returns:
         ``(3, H, W)`` float RGB in [0, 1].
     """
-    height, width = image.shape[-2:]
-    full = resize_bilinear(
-        maps.values.astype(image.dtype), height, width, align_corners=maps.align_corners
+    return enhance(image, resized(maps, *image.shape[-2:], dtype=image.dtype))
+
+
+def resized(maps: CurveMaps, height: int, width: int, *, dtype: Any = np.float32) -> CurveMaps:
+    """Maps interpolated to a frame's size."""
+    values = resize_bilinear(
+        maps.values.astype(dtype), height, width, align_corners=maps.align_corners
     )
-    return iterate(image, full)
+    return replace(maps, values=values)

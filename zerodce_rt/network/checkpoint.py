@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.atomic import finished_file
+from zerodce_rt.curve import light
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.names import DEFAULT_MODEL, MODELS
+from zerodce_rt.network import light_wiring
 
 Weights = dict[str, NDArray[np.float32]]
 """Arrays by layer name."""
 
 BUNDLED = Path(__file__).parent / "weights"
-_MAP_COUNTS = {"plus": 3, "dcenet": 24}
+_MAP_COUNTS = {"light": light_wiring.MAP_COUNT, "plus": 3, "dcenet": 24}
 
 # What training programs put around a state dict: keys of mappings that contain it, and prefixes of
 # its names (DataParallel, torch.compile and others).
@@ -38,7 +40,7 @@ class Checkpoint:
     """Weights, and the network that they belong to.
 
     Attributes:
-        model: ``"plus"`` or ``"dcenet"``.
+        model: a name of ``names.MODELS``.
         weights: float32 arrays by layer name, contiguous and finite.
         source: the file they were read from.
     """
@@ -49,17 +51,34 @@ class Checkpoint:
 
     @property
     def map_count(self) -> int:
-        """Channels of the network's output: 24 for ``dcenet``, 3 for ``plus``."""
+        """Channels of the network's output: 24 for ``dcenet``, 3 for ``plus``, 5 for ``light``."""
         return _MAP_COUNTS[self.model]
 
     @property
+    def knots(self) -> tuple[float, ...]:
+        """Those of the network's maps, if they are light maps (see ``CurveMaps``)."""
+        return light.KNOTS if self.model == "light" else ()
+
+    @property
     def parameters(self) -> int:
-        """Number of weights and biases, which is about that of multiplications per pixel."""
+        """Number of weights and biases."""
         return sum(w.size for w in self.weights.values())
+
+    def multiplications(self, height: int, width: int) -> int:
+        """Of the network, about, for a thumbnail of this size."""
+        if self.model == "light":
+            return light_wiring.multiplications(height, width)
+        return self.parameters * height * width
 
 
 def _layer_shapes(model: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a network's tensors, as in ``model.py``."""
+    """Names and shapes of a network's tensors, as in ``model.py`` and ``light_model.py``."""
+    if model == "light":
+        light_shapes: dict[str, tuple[int, ...]] = {}
+        for name, (inputs, outputs, size) in light_wiring.CONVOLUTIONS.items():
+            light_shapes[f"{name}.weight"] = (outputs, inputs, size, size)
+            light_shapes[f"{name}.bias"] = (outputs,)
+        return light_shapes
     last = _MAP_COUNTS[model]
     channels = [(3, 32), (32, 32), (32, 32), (32, 32), (64, 32), (64, 32), (64, last)]
     shapes: dict[str, tuple[int, ...]] = {}
@@ -77,7 +96,7 @@ def _layer_shapes(model: str) -> dict[str, tuple[int, ...]]:
 
 
 def load_bundled(model: str = DEFAULT_MODEL) -> Checkpoint:
-    """Our own weights for ``"plus"`` or ``"dcenet"``.
+    """Our own weights for a model of ``names.MODELS``.
 
     Raises:
         ZeroDCEError: for another model.

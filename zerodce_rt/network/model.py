@@ -1,4 +1,4 @@
-"""The two curve-estimation networks, written from the papers.
+"""The networks of the papers, and all networks by name.
 
 ``DCENet``      Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light
                 Image Enhancement", CVPR 2020, section 3.2.
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from zerodce_rt.network.light_model import LightNet
 
 CHANNELS = 32
 
@@ -94,3 +96,9 @@ class DCENetPlus(CurveNet):
 
 
 MODELS: dict[str, type[CurveNet]] = {"dcenet": DCENet, "plus": DCENetPlus}
+"""The networks of the papers."""
+
+
+def make_network(model: str) -> CurveNet | LightNet:
+    """A network by its name, one of ``names.MODELS``, with weights of chance."""
+    return LightNet() if model == "light" else MODELS[model]()

@@ -10,10 +10,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from tests.support.noise import SENTINEL, blank, gap, random_frame, random_maps
+from tests.support.noise import SENTINEL, blank, gap, light_maps, random_frame, random_maps
 from zerodce_rt.backends.cpu import create_applier
 from zerodce_rt.backends.cpu.applier import CPUApplier
-from zerodce_rt.backends.cpu.curve_kernels import STRIP
+from zerodce_rt.backends.cpu.map_kernels import STRIP
 from zerodce_rt.backends.cpu.reference import ReferenceApplier
 from zerodce_rt.backends.cpu.reference_frames import from_rgb, to_rgb
 from zerodce_rt.curve import maps as curve
@@ -23,8 +23,15 @@ from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame, from_array, p
 reference = create_applier("reference")
 
 
+def some_maps(count: int, height: int, width: int, *, align_corners: bool = False) -> CurveMaps:
+    """Light maps if ``count`` is 0, else RGB maps for so many iterations."""
+    if count == 0:
+        return light_maps(height, width, align_corners=align_corners)
+    return random_maps(count, height, width, align_corners=align_corners)
+
+
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("count", [0, 1, 8])
 @pytest.mark.parametrize(
     ("size", "grid", "align_corners"),
     [
@@ -41,7 +48,7 @@ def test_the_kernels_agree_with_the_reference(
 ) -> None:
     colour = Colour("bt601" if count == 1 else "bt709", full_range=align_corners)
     frame = random_frame(name, *size, colour)
-    maps = random_maps(count, *grid, align_corners=align_corners)
+    maps = some_maps(count, *grid, align_corners=align_corners)
     expected, got = blank(frame), blank(frame)
     reference.apply(frame, maps, expected)
     create_applier("cpu", threads=3).apply(frame, maps, got)
@@ -51,12 +58,12 @@ def test_the_kernels_agree_with_the_reference(
 
 
 @pytest.mark.parametrize("name", ["yuv420p", "nv12", "yuv444p", "yuv422p10le", "bgr24"])
-@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("count", [0, 1, 3, 8])
 @pytest.mark.parametrize("width", [2 * STRIP, 2 * STRIP + 1, 4 * STRIP + 3])
 def test_frames_wider_than_a_strip(name: str, count: int, width: int) -> None:
     frame = random_frame(name, width, 5, Colour())
     for map_width in (80, width):
-        maps = random_maps(count, 2, map_width)
+        maps = some_maps(count, 2, map_width)
         expected, got = blank(frame), blank(frame)
         reference.apply(frame, maps, expected)
         create_applier("cpu", threads=1).apply(frame, maps, got)
@@ -66,9 +73,10 @@ def test_frames_wider_than_a_strip(name: str, count: int, width: int) -> None:
 @pytest.mark.parametrize("matrix", LUMA_WEIGHTS)
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("name", ["yuv420p", "nv12", "yuv422p10le"])
-def test_every_matrix_and_range(name: str, matrix: str, full_range: bool) -> None:
+@pytest.mark.parametrize("count", [0, 1])
+def test_every_matrix_and_range(name: str, matrix: str, full_range: bool, count: int) -> None:
     frame = random_frame(name, 40, 30, Colour(matrix, full_range))
-    maps = random_maps(1, 5, 7)
+    maps = some_maps(count, 5, 7)
     expected, got = blank(frame), blank(frame)
     reference.apply(frame, maps, expected)
     create_applier("cpu").apply(frame, maps, got)

@@ -18,6 +18,7 @@ from zerodce_rt.frame import FORMATS, Colour, Frame
 
 class ConstantEstimator:
     name = "constant"
+    knots: tuple[float, ...] = ()
 
     def __init__(self, value: float) -> None:
         self.value = value

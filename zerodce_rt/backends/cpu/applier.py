@@ -8,16 +8,19 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.backends.coefficients import yuv_coefficients
+from zerodce_rt.backends.coefficients import LUMA_OFFSET, LUMA_SCALE, yuv_coefficients
 from zerodce_rt.backends.cpu.arguments import chroma_layout, map_grid, white_code, yuv_planes
 from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.cells import FilteredPixels
 from zerodce_rt.backends.cpu.curve_kernels import enhance_packed, enhance_yuv
 from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
+from zerodce_rt.backends.cpu.floor_kernels import steps_of_luma, steps_of_packed
+from zerodce_rt.backends.cpu.light_kernels import enhance_light_yuv
 from zerodce_rt.backends.cpu.refined_kernels import enhance_refined
 from zerodce_rt.backends.cpu.slow_start import SlowStart
 from zerodce_rt.backends.cpu.thumbnail_kernels import thumbnail_packed, thumbnail_yuv
 from zerodce_rt.backends.cpu.yuyv_kernels import join_yuyv, split_yuyv
+from zerodce_rt.curve import floor
 from zerodce_rt.curve.maps import CurveMaps
 from zerodce_rt.frame import FORMATS, Frame, plane_shapes
 
@@ -50,6 +53,20 @@ class CPUApplier:
             _fill_thumbnail(frame, out)
         return out
 
+    def dark_steps(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
+        out = np.empty((2, height, width), np.float32)
+        format, rows = frame.format, floor.sampled_rows(frame.height, height)
+        with self._start.reported("floor", format):
+            if format.layout == "packed":
+                scale = np.float32(255) / white_code(format)
+                steps_of_packed(frame.planes[0], format.bgr, frame.width, rows, scale, out)
+            else:
+                c = _coefficients(frame)
+                offset, scale = c[LUMA_OFFSET], c[LUMA_SCALE] * np.float32(255)
+                apart = 2 if format.layout == "yuyv" else 1
+                steps_of_luma(frame.planes[0], apart, frame.width, rows, offset, scale, out)
+        return out
+
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
         format, width, height = frame.format, frame.width, frame.height
         if (out.width, out.height) != (width, height) or not _readable_for(frame, out):
@@ -75,8 +92,9 @@ class CPUApplier:
                     rounding, grid,
                 )  # fmt: skip
         else:
+            enhance = enhance_light_yuv if maps.light else enhance_yuv
             band = partial(
-                enhance_yuv, yuv_planes(frame), yuv_planes(out), width, height,
+                enhance, yuv_planes(frame), yuv_planes(out), width, height,
                 (chroma_layout(format), chroma_layout(out.format)),
                 (_coefficients(frame), _coefficients(out)), grid,
             )  # fmt: skip

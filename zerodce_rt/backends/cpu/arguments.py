@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zerodce_rt.curve import light
 from zerodce_rt.curve.maps import CurveMaps, source_positions
 from zerodce_rt.frame import Frame, PixelFormat
 
@@ -33,12 +34,14 @@ Ramps = tuple[NDArray[np.intp], NDArray[np.float32], bool]
 - ``one_to_one``: map columns are pixel columns, so there is nothing to interpolate.
 """
 
-Grid = tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float32], Ramps]
-"""``(maps, row_lower, row_weight, ramps)``: curve maps, and where a frame's pixels lie among them.
+Grid = tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float32], Ramps, NDArray[np.float32]]
+"""``(maps, row_lower, row_weight, ramps, knots)``: curve maps, and where pixels lie among them.
 
-- ``maps``, ``(3k, h, w)``: contiguous.
+- ``maps``, ``(3k, h, w)`` or ``(5, h, w)``: contiguous. Of light maps, the values at the knots are
+  replaced by the terms of ``light.knot_terms``.
 - ``row_lower``, ``(H,)``: the map row above each pixel row.
 - ``row_weight``, ``(H,)``: of the map row below it.
+- ``knots``, ``(0,)`` or ``(4,)``: those of light maps.
 """
 
 
@@ -58,11 +61,16 @@ def white_code(format: PixelFormat) -> np.float32:
 def map_grid(maps: CurveMaps, frame: Frame) -> Grid:
     """A frame's maps as the curve kernels take them."""
     map_height, map_width = maps.values.shape[1:]
-    columns = 1 << frame.format.chroma_shift[0]
+    # Light maps are applied to luma, pixel by pixel.
+    columns = 1 if maps.light else 1 << frame.format.chroma_shift[0]
+    values = maps.values
+    if maps.light:
+        values = np.concatenate([*light.knot_terms(maps.curves, maps.knots), values[-1:]])
     return (
-        np.ascontiguousarray(maps.values, np.float32),
+        np.ascontiguousarray(values, np.float32),
         *_rows(frame.height, map_height, maps.align_corners),
         _ramps(frame.width, columns, map_width, maps.align_corners),
+        np.array(maps.knots, np.float32),
     )
 
 

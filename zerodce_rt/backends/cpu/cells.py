@@ -19,13 +19,13 @@ from zerodce_rt.backends.cpu.cell_kernels import (
     load_samples,
     refine_planes,
 )
-from zerodce_rt.frame import Colour, Frame, PixelFormat
+from zerodce_rt.frame import PACKED_MATRIX, Colour, Frame, PixelFormat
 
 MULTIPLE = 4
 """Rows and columns of cells are filled up to this, so that planes can be halved twice."""
 
 # What packed RGB is filtered as.
-_PACKED_AS = Colour("bt709", full_range=True)
+_PACKED_AS = Colour(PACKED_MATRIX, full_range=True)
 
 Planes = tuple[NDArray[Any], NDArray[Any]]
 """Luma, ``(2 rows, 2 columns)``, and Cb and Cr, ``(2, rows, columns)``."""

@@ -3,8 +3,7 @@
 What makes them fast:
 
 - Samples of a row are read and written in order, so that the compiler vectorises the loops.
-- The maps are interpolated horizontally once for each of their own few rows, as ramps rather
-  than by gathering, and vertically as each pixel is computed.
+- The maps are interpolated once for each of their own few rows (see ``map_kernels``).
 - Pixels of a row that share a chroma sample are a cell: ``columns`` is 1 or 2. With 2, even and
   odd pixels have buffers of their own, and both use the chroma as it lies.
 - Every constant is float32: one float64 literal halves the speed.
@@ -41,7 +40,7 @@ from zerodce_rt.backends.coefficients import (
     RED_TO_CR,
     RED_WEIGHT,
 )
-from zerodce_rt.backends.cpu.arguments import Grid, Planes, Ramps
+from zerodce_rt.backends.cpu.arguments import Grid, Planes
 from zerodce_rt.backends.cpu.compiling import (
     ONE,
     U1,
@@ -55,13 +54,11 @@ from zerodce_rt.backends.cpu.compiling import (
     compiled,
     inlined,
 )
+from zerodce_rt.backends.cpu.light_kernels import enhance_rgb
+from zerodce_rt.backends.cpu.map_kernels import ROW, STRIP, advance, between
+from zerodce_rt.frame import PACKED_MATRIX, luma_weights
 
-# Cells of a row worked on at once. All buffers are flat, with rows of this constant length: with
-# strides that it does not know, the compiler would check at run time whether rows overlap. Not
-# 1024: CPUs compare the low twelve bits of addresses first, and take rows that lie 4096 bytes apart
-# for one another, which cost 10 % where the buffers happened to lie badly.
-STRIP = 1008
-ROW = U(STRIP)
+_RED, _GREEN, _BLUE = (np.float32(w) for w in luma_weights(PACKED_MATRIX))
 
 
 @inlined
@@ -78,65 +75,6 @@ def _curve(x: Any, a: Any) -> Any:
     return x
 
 
-@inlined
-def _between(ring: Any, low: Any, high: Any, i: Any, weight: Any) -> Any:
-    """Vertical interpolation of one map value."""
-    return ring[low + i] + (ring[high + i] - ring[low + i]) * weight
-
-
-@compiled
-def _expand(row: Any, ramps: Ramps, columns: int, at: int, n: int, out: Any) -> None:
-    """Interpolate a row of a map horizontally, for the cells of a strip.
-
-    Pixel ``columns * (at + i) + p`` goes to ``out[p * STRIP + i]``.
-    """
-    ramp_start, ramp_weight, one_to_one = ramps
-    last = row.shape[0] - 1
-    first = columns * at
-    stop = first + columns * n
-    if one_to_one:
-        for p in range(columns):
-            source, target = row[first + p :], out[p * STRIP :]
-            for i in range(n):
-                target[i] = source[U(columns) * U(i)]
-        return
-    k = np.searchsorted(ramp_start, first, side="right") - 1
-    x = first
-    while x < stop:  # one ramp, between map columns k and k + 1
-        low = row[k]
-        slope = row[min(k + 1, last)] - low
-        end = min(ramp_start[k + 1], stop)
-        for p in range(columns):
-            # The first cell whose pixel p is on the ramp, and how many there are.
-            start = (x - first - p + columns - 1) // columns
-            count = (end - first - p + columns - 1) // columns - start
-            target, weight = out[p * STRIP + start :], ramp_weight[p, at + start :]
-            for i in range(count):
-                target[i] = low + slope * weight[i]
-        x = end
-        k += 1
-
-
-@compiled
-def advance(
-    maps: Any, newest: int, lower: int, upper: int, ramps: Ramps, columns: int, at: int, n: int,
-    ring: Any,
-) -> int:  # fmt: skip
-    """Expand the maps' rows up to ``upper`` into the ring, which holds the last two.
-
-    Returns the newest row in the ring.
-    """
-    n_maps = maps.shape[0]
-    size = columns * STRIP
-    newest = max(newest, lower - 1)
-    while newest < upper:
-        newest += 1
-        slot = (newest & 1) * n_maps * size
-        for k in range(n_maps):
-            _expand(maps[k, newest], ramps, columns, at, n, ring[slot + k * size :])
-    return newest
-
-
 @compiled
 def iterate(
     x: Any, ring: Any, low: Any, high: Any, weight: Any, n_maps: int, columns: int, n: int,
@@ -151,7 +89,7 @@ def iterate(
             first = channel * size + U(p) * ROW
             if n_maps == 3:
                 for j in range(n):
-                    a = _between(ring, low + first, high + first, U(j), weight)
+                    a = between(ring, low + first, high + first, U(j), weight)
                     x[values + U(j)] = _curve(x[values + U(j)], a)
             else:
                 # Two iterations at a time: x goes to memory and back half as often.
@@ -159,13 +97,13 @@ def iterate(
                     one = first + U(3 * k) * size
                     two = one + U3 * size
                     for j in range(n):
-                        a = _between(ring, low + one, high + one, U(j), weight)
-                        b = _between(ring, low + two, high + two, U(j), weight)
+                        a = between(ring, low + one, high + one, U(j), weight)
+                        b = between(ring, low + two, high + two, U(j), weight)
                         x[values + U(j)] = _step(_step(x[values + U(j)], a), b)
                 if n_maps // 3 & 1:
                     one = first + U(n_maps - 3) * size
                     for j in range(n):
-                        a = _between(ring, low + one, high + one, U(j), weight)
+                        a = between(ring, low + one, high + one, U(j), weight)
                         x[values + U(j)] = _step(x[values + U(j)], a)
 
 
@@ -276,7 +214,7 @@ def enhance_yuv(
     (y, u, v), (out_y, out_u, out_v) = source, target
     (shift_x, shift_y, step), (_, _, out_step) = layouts
     c, out_c = coefficients
-    maps, row_lower, row_weight, ramps = grid
+    maps, row_lower, row_weight, ramps, _ = grid
     columns = 1 << shift_x
     cells = (width + columns - 1) >> shift_x
     n_maps, map_rows = maps.shape[0], maps.shape[1]
@@ -348,7 +286,8 @@ def enhance_packed(
 
     ``white`` is the code of 1.0; ``rounding`` is 0.5 for integer samples and 0 for float.
     """
-    maps, row_lower, row_weight, ramps = grid
+    maps, row_lower, row_weight, ramps, knots = grid
+    weights = (_BLUE, _GREEN, _RED) if bgr else (_RED, _GREEN, _BLUE)
     n_maps, map_rows = maps.shape[0], maps.shape[1]
     ring = np.empty(2 * n_maps * STRIP, np.float32)
     x = np.empty(3 * STRIP, np.float32)
@@ -362,5 +301,8 @@ def enhance_packed(
             newest = advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
             _load_packed(source[row], U(at), n, ONE / white, x)
             low, high = U(lower & 1) * slot, U(upper & 1) * slot
-            iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
+            if knots.shape[0]:
+                enhance_rgb(x, ring, low, high, weight, knots, n, weights)
+            else:
+                iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
             _store_packed(x, U(at), n, white, rounding, target[row])

@@ -1,11 +1,12 @@
 """The network in OpenVINO: two to four times as fast as PyTorch on a CPU, and without it.
 
-The graph is built layer by layer from the weights: for seven convolutions that is shorter than an
+The graph is built layer by layer from the weights: for so few convolutions that is shorter than an
 export, and nothing has to be traced or converted at run time.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.backends.interfaces import BackendUnavailable
+from zerodce_rt.network import light_wiring
 from zerodce_rt.network.checkpoint import Checkpoint, Weights
 from zerodce_rt.network.wiring import connect
 
@@ -90,7 +92,8 @@ class OpenVINOEstimator:
 
     def __init__(self, checkpoint: Checkpoint, *, exact: bool) -> None:
         self._core = _openvino().Core()
-        self._weights, self._parameters = checkpoint.weights, checkpoint.parameters
+        self.knots = checkpoint.knots
+        self._checkpoint = checkpoint
         fast = "BF16" in self._core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
         self._precision = "bf16" if fast and not exact else "f32"
         self._requests: OrderedDict[tuple[int, int], _Request] = OrderedDict()
@@ -109,9 +112,10 @@ class OpenVINOEstimator:
 
     def _compile(self, height: int, width: int) -> _Request:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision}
-        if height * width * self._parameters < _ONE_THREAD_MULTIPLICATIONS:
+        build = build_light_graph if self.knots else build_graph
+        graph = build(self._checkpoint.weights, height, width)
+        if self._checkpoint.multiplications(height, width) < _ONE_THREAD_MULTIPLICATIONS:
             options["INFERENCE_NUM_THREADS"] = "1"
-        graph = build_graph(self._weights, height, width)
         request = self._core.compile_model(graph, _DEVICE, options).create_infer_request()
         image = np.zeros((1, 3, height, width), np.float32)
         request.set_input_tensor(_openvino().Tensor(image, shared_memory=True))
@@ -129,20 +133,57 @@ class _Request(NamedTuple):
     run: Callable[[], object]
 
 
+def build_light_graph(weights: Weights, height: int, width: int) -> Any:
+    """The network of ``network/light_model.py`` as an ``openvino.Model`` for one thumbnail size."""
+    openvino = _openvino()
+    ops = openvino.opset11
+    image = ops.parameter([1, 3, height, width], np.float32, name="image")
+    maps = ops.tanh(light_wiring.connect(_LightLayers(ops, weights), image))
+    scale = np.ones((1, light_wiring.MAP_COUNT, 1, 1), np.float32)
+    scale[:, -1], offset = light_wiring.GAIN_CENTRE, np.zeros_like(scale)
+    offset[:, -1] = light_wiring.GAIN_CENTRE
+    return openvino.Model([maps * scale + offset], [image], "light-net")
+
+
+class _LightLayers:
+    """``light_wiring.Layers`` that build a graph."""
+
+    def __init__(self, ops: Any, weights: Weights) -> None:
+        self._ops, self._weights = ops, weights
+        self._sides = ops.constant(np.array([2, 3], np.int64))
+
+    def convolution(self, name: str, x: Any) -> Any:
+        return _convolution(self._ops, x, self._weights, name, light_wiring.stride(name))
+
+    def relu(self, x: Any) -> Any:
+        return self._ops.relu(x)
+
+    def concat(self, x: Any, y: Any) -> Any:
+        return self._ops.concat([x, y], axis=1)
+
+    def resized(self, x: Any, like: Any) -> Any:
+        size = np.array(like.output(0).get_shape()[2:], np.int64)
+        return self._ops.interpolate(x, size, "linear_onnx", "sizes", axes=self._sides)
+
+    def summary(self, x: Any) -> Any:
+        mean = self._ops.reduce_mean(x, self._sides, keep_dims=True)
+        return self.concat(mean, self._ops.reduce_max(x, self._sides, keep_dims=True))
+
+    def logs(self, image: Any) -> Any:
+        offset, scale, one = (
+            np.array([n], np.float32)
+            for n in (light_wiring.LOG_OFFSET, 1 / math.log(2) / light_wiring.LOG_STOPS, 1)
+        )
+        return self._ops.log(image + offset) * scale + one
+
+
 def build_graph(weights: Weights, height: int, width: int) -> Any:
     """The network of ``network/model.py`` as an ``openvino.Model`` for one thumbnail size."""
     openvino = _openvino()
-    ops = openvino.opset8
+    ops = openvino.opset11
 
     def convolution(x: Any, name: str) -> Any:
-        kernel = weights[f"{name}.weight"]
-        padding = [kernel.shape[2] // 2] * 2
-        if kernel.shape[1] == 1 and kernel.shape[0] > 1:
-            grouped = kernel.reshape(kernel.shape[0], 1, 1, *kernel.shape[2:])
-            x = ops.group_convolution(x, ops.constant(grouped), [1, 1], padding, padding, [1, 1])
-        else:
-            x = ops.convolution(x, ops.constant(kernel), [1, 1], padding, padding, [1, 1])
-        return ops.add(x, ops.constant(weights[f"{name}.bias"].reshape(1, -1, 1, 1)))
+        return _convolution(ops, x, weights, name)
 
     def layer(number: int, *inputs: Any) -> Any:
         x = ops.concat(list(inputs), axis=1) if len(inputs) > 1 else inputs[0]
@@ -155,3 +196,14 @@ def build_graph(weights: Weights, height: int, width: int) -> Any:
 
     image = ops.parameter([1, 3, height, width], np.float32, name="image")
     return openvino.Model([connect(layer, image)], [image], "dce-net")
+
+
+def _convolution(ops: Any, x: Any, weights: Weights, name: str, stride: int = 1) -> Any:
+    kernel = weights[f"{name}.weight"]
+    strides, padding = [stride] * 2, [kernel.shape[2] // 2] * 2
+    if kernel.shape[1] == 1 and kernel.shape[0] > 1:
+        grouped = kernel.reshape(kernel.shape[0], 1, 1, *kernel.shape[2:])
+        x = ops.group_convolution(x, ops.constant(grouped), strides, padding, padding, [1, 1])
+    else:
+        x = ops.convolution(x, ops.constant(kernel), strides, padding, padding, [1, 1])
+    return ops.add(x, ops.constant(weights[f"{name}.bias"].reshape(1, -1, 1, 1)))

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.backends.cpu.reference_denoiser import ReferenceDenoiser
-from zerodce_rt.backends.cpu.reference_frames import from_rgb, to_rgb
+from zerodce_rt.backends.cpu.reference_frames import (
+    first_pixels,
+    from_rgb,
+    from_yuv,
+    subsampled,
+    to_rgb,
+    to_yuv,
+)
+from zerodce_rt.curve import floor, light
 from zerodce_rt.curve import maps as curve
 from zerodce_rt.curve.maps import CurveMaps
-from zerodce_rt.frame import Frame
+from zerodce_rt.frame import LUMA_WEIGHTS, PACKED_MATRIX, Frame, luma_weights
 
 
 class ReferenceApplier:
@@ -20,14 +31,56 @@ class ReferenceApplier:
     def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
         return _box_average(to_rgb(frame), height, width).astype(np.float32)
 
+    def dark_steps(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
+        if frame.format.layout == "packed":
+            luma = np.tensordot(luma_weights(PACKED_MATRIX), to_rgb(frame), 1)
+        else:
+            luma = to_yuv(frame)[0]
+        out = np.zeros((2, height, width), np.float32)
+        columns = np.arange(width + 1) * frame.width // width
+        for cell, rows in enumerate(floor.sampled_rows(frame.height, height)):
+            for k in range(width):
+                part = luma[rows, columns[k] : columns[k + 1]]
+                near = np.maximum(part[:, 1:], part[:, :-1]) < floor.NEAR_BLACK
+                steps = 255 * np.abs(np.diff(part, axis=1)) * near
+                pairs = max(near.size, rows.size)
+                out[:, cell, k] = steps.sum() / pairs, near.sum() / pairs
+        return out
+
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
-        from_rgb(curve.apply(to_rgb(frame), maps), out)
+        if maps.light and frame.format.layout != "packed":
+            _apply_to_yuv(frame, maps, out)
+        else:
+            from_rgb(curve.apply(to_rgb(frame), maps), out)
 
     def denoiser(self, *, alone: bool = False) -> ReferenceDenoiser:
         return ReferenceDenoiser(alone=alone)
 
     def close(self) -> None:
         """There is nothing to release."""
+
+
+def _apply_to_yuv(frame: Frame, maps: CurveMaps, out: Frame) -> None:
+    """Light maps on luma as it lies; the gain of a chroma sample is that of its pixels' means."""
+    format = frame.format
+    full = curve.resized(maps, frame.height, frame.width, dtype=np.float64)
+    luma, cb, cr = to_yuv(frame)
+    luma = luma.clip(0, 1)
+    curves: NDArray[Any] = full.curves
+    enhanced = light.luma_curve(luma[None], curves, maps.knots)[0]
+    kr, kb = LUMA_WEIGHTS[frame.colour.matrix]
+    red, blue = 2 * (1 - kr) * cr, 2 * (1 - kb) * cb
+    green = -(kr * red + kb * blue) / (1 - kr - kb)
+    # As the kernel does: the factor on a cell's last row.
+    last_rows = np.append(first_pixels(frame.height, format, 1)[1:], frame.height) - 1
+    factor = full.values[-1][last_rows]
+    gain = light.chroma_gain(
+        subsampled(luma, format),
+        subsampled(enhanced, format),
+        np.maximum(np.maximum(red, green), blue),
+        subsampled(factor, replace(format, chroma_shift=(format.chroma_shift[0], 0))),
+    )
+    from_yuv(enhanced, cb * gain, cr * gain, out)
 
 
 def _box_average(rgb: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:

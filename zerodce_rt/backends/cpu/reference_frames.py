@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.frame import LUMA_WEIGHTS, Frame
+from zerodce_rt.frame import LUMA_WEIGHTS, Frame, PixelFormat
 
 
 def to_rgb(frame: Frame) -> NDArray[np.float64]:
@@ -23,17 +23,14 @@ def to_rgb(frame: Frame) -> NDArray[np.float64]:
         if format.bits < 32:
             rgb /= 2.0**format.bits - 1
         return (rgb[::-1] if format.bgr else rgb).clip(0, 1)
-    unit = 2.0**format.dropped_bits
-    y, u, v = (plane / unit for plane in yuv_samples(frame))
-    y_offset, y_span, c_offset, c_span = frame.colour.levels(format.bits)
-    luma = (y - y_offset) / y_span
+    luma, *chroma = to_yuv(frame)
     shift_x, shift_y = format.chroma_shift
 
     def full_size(plane: NDArray[Any]) -> NDArray[np.float64]:
         repeated = plane.repeat(1 << shift_y, axis=0).repeat(1 << shift_x, axis=1)
-        return (repeated[: frame.height, : frame.width] - c_offset) / c_span
+        return repeated[: frame.height, : frame.width]
 
-    cb, cr = full_size(u), full_size(v)
+    cb, cr = (full_size(plane) for plane in chroma)
     kr, kb = LUMA_WEIGHTS[frame.colour.matrix]
     red = luma + 2 * (1 - kr) * cr
     blue = luma + 2 * (1 - kb) * cb
@@ -54,22 +51,41 @@ def from_rgb(rgb: NDArray[np.float64], out: Frame) -> None:
         out.planes[0][:, : 3 * out.width] = samples.reshape(out.height, -1)
         return
     kr, kb = LUMA_WEIGHTS[out.colour.matrix]
-    y_offset, y_span, c_offset, c_span = out.colour.levels(format.bits)
     luma = kr * rgb[0] + (1 - kr - kb) * rgb[1] + kb * rgb[2]
-    shift_x, shift_y = format.chroma_shift
-    rows = np.arange(0, out.height, 1 << shift_y)
-    columns = np.arange(0, out.width, 1 << shift_x)
+    cb = subsampled((rgb[2] - luma) / (2 * (1 - kb)), format)
+    cr = subsampled((rgb[0] - luma) / (2 * (1 - kr)), format)
+    from_yuv(luma, cb, cr, out)
 
-    def subsampled(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
-        sums = np.add.reduceat(np.add.reduceat(chroma, rows, axis=0), columns, axis=1)
-        counts = np.outer(
-            np.diff(np.append(rows, out.height)), np.diff(np.append(columns, out.width))
-        )
-        average: NDArray[np.float64] = sums / counts
-        return average
 
-    cb = subsampled((rgb[2] - luma) / (2 * (1 - kb)))
-    cr = subsampled((rgb[0] - luma) / (2 * (1 - kr)))
+def to_yuv(frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The samples of a YUV frame: luma with black 0 and white 1, chroma in [-0.5, 0.5]."""
+    unit = 2.0**frame.format.dropped_bits
+    y, u, v = (plane / unit for plane in yuv_samples(frame))
+    y_offset, y_span, c_offset, c_span = frame.colour.levels(frame.format.bits)
+    return (y - y_offset) / y_span, (u - c_offset) / c_span, (v - c_offset) / c_span
+
+
+def subsampled(plane: NDArray[np.float64], format: PixelFormat) -> NDArray[np.float64]:
+    """Averages of a plane over the pixels that share a chroma sample."""
+    height, width = plane.shape
+    rows, columns = first_pixels(height, format, 1), first_pixels(width, format, 0)
+    sums = np.add.reduceat(np.add.reduceat(plane, rows, axis=0), columns, axis=1)
+    counts = np.outer(np.diff(np.append(rows, height)), np.diff(np.append(columns, width)))
+    average: NDArray[np.float64] = sums / counts
+    return average
+
+
+def first_pixels(size: int, format: PixelFormat, axis: int) -> NDArray[np.intp]:
+    """Where chroma samples begin along a side of so many pixels; axis 0 is horizontal."""
+    return np.arange(0, size, 1 << format.chroma_shift[axis])
+
+
+def from_yuv(
+    luma: NDArray[np.float64], cb: NDArray[np.float64], cr: NDArray[np.float64], out: Frame
+) -> None:
+    """Write samples to a YUV frame: the inverse of ``to_yuv``, rounded to the nearest code."""
+    format = out.format
+    y_offset, y_span, c_offset, c_span = out.colour.levels(format.bits)
     largest = 2.0**format.bits - 1
 
     def quantise(values: NDArray[np.float64], offset: float, span: float) -> NDArray[np.float64]:

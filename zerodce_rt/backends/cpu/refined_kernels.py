@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from zerodce_rt.backends.coefficients import BLUE_WEIGHT, GREEN_WEIGHT, RED_WEIGHT
 from zerodce_rt.backends.cpu.arguments import Grid
 from zerodce_rt.backends.cpu.cell_kernels import (
     HALF_STRIP,
@@ -19,14 +20,9 @@ from zerodce_rt.backends.cpu.cell_kernels import (
     refine_cells,
 )
 from zerodce_rt.backends.cpu.compiling import U1, U2, U3, U, compiled
-from zerodce_rt.backends.cpu.curve_kernels import (
-    ROW,
-    STRIP,
-    advance,
-    iterate,
-    load_chroma,
-    load_row,
-)
+from zerodce_rt.backends.cpu.curve_kernels import iterate, load_chroma, load_row
+from zerodce_rt.backends.cpu.light_kernels import enhance_rgb
+from zerodce_rt.backends.cpu.map_kernels import ROW, STRIP, advance
 from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, F
 
 
@@ -58,7 +54,8 @@ def enhance_refined(
     """
     _, width, height, _, _, _ = source
     black, variance, factor = noise
-    maps, row_lower, row_weight, ramps = grid
+    maps, row_lower, row_weight, ramps, knots = grid
+    weights = c[RED_WEIGHT], c[GREEN_WEIGHT], c[BLUE_WEIGHT]
     n_maps, map_rows = maps.shape[0], maps.shape[1]
     slot = U(n_maps) * ROW
     ring = np.empty(2 * n_maps * STRIP, F)
@@ -88,5 +85,8 @@ def enhance_refined(
                 load_chroma(cb[t], cr[t], 1, U(x0), pixels, c, chroma)
                 load_row(luma[row], chroma, 1, U(x0), pixels, c, x)
                 low, high = U(lower & 1) * slot, U(upper & 1) * slot
-                iterate(x, ring, low, high, weight, n_maps, 1, pixels, False)
+                if knots.shape[0]:
+                    enhance_rgb(x, ring, low, high, weight, knots, pixels, weights)
+                else:
+                    iterate(x, ring, low, high, weight, n_maps, 1, pixels, False)
                 _store(x, bgr, U(x0), pixels, white, rounding, target[row])

@@ -9,7 +9,8 @@ import numpy as np
 
 from zerodce_rt.backends.interfaces import Applier, Estimator
 from zerodce_rt.curve.control import ControlSettings, CurveControl
-from zerodce_rt.curve.maps import CurveMaps, lift_of, resize_bilinear
+from zerodce_rt.curve.floor import grid_of, with_floor
+from zerodce_rt.curve.maps import CurveMaps, lift_of, monotone, resize_bilinear
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import Frame
 
@@ -41,7 +42,7 @@ class CPURunner:
         with self._lock:
             self.control.settings = settings
             maps = self.curve_maps(source, seconds)
-            if maps.values.any():
+            if maps.curves.any():
                 self.applier.apply(self._denoised(source, target, maps, seconds), maps, target)
             else:  # an exact copy: converting to RGB would clip colours outside its range
                 source.copy_to(target)
@@ -83,7 +84,11 @@ class CPURunner:
 
         def estimate() -> CurveMaps:
             values = self.estimator.estimate(np.ascontiguousarray(thumbnail))
-            return CurveMaps(values, align_corners=divisor is not None)
+            maps = CurveMaps(values, divisor is not None, self.estimator.knots)
+            if not maps.light:
+                return maps
+            cells = grid_of(frame.height, frame.width)
+            return monotone(with_floor(maps, self.applier.dark_steps(frame, *cells)))
 
         return self.control.update(estimate, thumbnail, seconds)
 

@@ -30,10 +30,11 @@ class TorchEstimator:
     def __init__(self, checkpoint: Checkpoint) -> None:
         import torch
 
-        from zerodce_rt.network.model import MODELS
+        from zerodce_rt.network.model import make_network
 
         self._torch = torch
-        model = MODELS[checkpoint.model]()
+        self.knots = checkpoint.knots
+        model = make_network(checkpoint.model)
         model.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
         self._model = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

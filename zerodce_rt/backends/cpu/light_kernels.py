@@ -1,0 +1,208 @@
+"""The curve of light maps (``curve/light.py``), in the style of ``curve_kernels``.
+
+YUV frames never become RGB: luma goes through the curve as it lies, and chroma is multiplied by
+the gain that the means of its cell's luma ask for.
+
+The maps that kernels get are those of ``light_grid``: terms over luma instead of values at knots.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from zerodce_rt.backends.coefficients import (
+    CB_TO_BLUE,
+    CB_TO_GREEN,
+    CHROMA_OFFSET,
+    CHROMA_OFFSET_ROUNDED,
+    CR_TO_GREEN,
+    CR_TO_RED,
+    LARGEST_CODE,
+    LUMA_OFFSET,
+    LUMA_OFFSET_ROUNDED,
+    LUMA_SCALE,
+    LUMA_SPAN,
+)
+from zerodce_rt.backends.cpu.arguments import Grid, Planes
+from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, U3, U4, ZERO, U, clamp, compiled, inlined
+from zerodce_rt.backends.cpu.map_kernels import ROW, STRIP, advance, between
+from zerodce_rt.curve import light
+
+_DAMPING = np.float32(light.DAMPING)
+_WHITE = np.float32(light.WHITE)
+_LEAST = np.float32(1e-4)
+_HALF = np.float32(0.5)
+
+
+@inlined
+def _curve(luma: Any, ring: Any, low: Any, high: Any, j: Any, weight: Any, t1: Any, t2: Any) -> Any:
+    """Eight iterations whose strength depends on luma (see ``light.luma_curve``)."""
+    a = between(ring, low, high, j, weight)
+    a += between(ring, low + ROW, high + ROW, j, weight) * luma
+    a += between(ring, low + U2 * ROW, high + U2 * ROW, j, weight) * max(luma - t1, ZERO)
+    a += between(ring, low + U3 * ROW, high + U3 * ROW, j, weight) * max(luma - t2, ZERO)
+    for _ in range(8):
+        luma = luma + a * (luma * luma - luma)
+    return luma
+
+
+@inlined
+def _gain(luma: Any, enhanced: Any, deviation: Any, saturation: Any) -> Any:
+    """See ``light.chroma_gain``."""
+    gain = ONE + saturation * (enhanced - luma) / (luma + _DAMPING)
+    room = max(max(luma + deviation, _WHITE) - enhanced, ZERO)
+    return min(gain, room / max(deviation, _LEAST))
+
+
+@compiled
+def enhance_rgb(
+    x: Any, ring: Any, low: Any, high: Any, weight: Any, knots: Any, n: int, weights: Any
+) -> None:
+    """Three rows of colour in [0, 1], in place; ``weights`` are those of each row in luma."""
+    t1, t2 = knots[1], knots[2]
+    w0, w1, w2 = weights
+    for i in range(n):
+        j = U(i)
+        a, b, c = x[j], x[ROW + j], x[U2 * ROW + j]
+        luma = w0 * a + w1 * b + w2 * c
+        enhanced = _curve(luma, ring, low, high, j, weight, t1, t2)
+        saturation = between(ring, low + U4 * ROW, high + U4 * ROW, j, weight)
+        gain = _gain(luma, enhanced, max(max(a, b), c) - luma, saturation)
+        x[j] = clamp(enhanced + (a - luma) * gain, ZERO, ONE)
+        x[ROW + j] = clamp(enhanced + (b - luma) * gain, ZERO, ONE)
+        x[U2 * ROW + j] = clamp(enhanced + (c - luma) * gain, ZERO, ONE)
+
+
+# Rows of the one buffer that the loops below write to: the compiler vectorises a loop only if it
+# can tell that what is written is not read again, which it checks for few arrays.
+_BEFORE, _AFTER = U(0), ROW  # luma of a row, in [0, 1]
+_SUM_BEFORE, _SUM_AFTER = U2 * ROW, U3 * ROW  # the same, summed over the rows of a cell
+_CB, _CR = U4 * ROW, U(5) * ROW
+_FACTOR = U(6) * ROW  # the chroma gain's map
+_ROWS = 7
+
+
+@compiled
+def _luma_row(
+    y: Any, ring: Any, low: Any, high: Any, weight: Any, knots: Any, at: Any, n: int, c: Any,
+    out_c: Any, out: Any, work: Any,
+) -> None:  # fmt: skip
+    """A row of luma; its values before and after are added to the sums."""
+    t1, t2 = knots[1], knots[2]
+    offset, scale = c[LUMA_OFFSET], c[LUMA_SCALE]
+    span, out_offset, top = out_c[LUMA_SPAN], out_c[LUMA_OFFSET_ROUNDED], out_c[LARGEST_CODE]
+    for i in range(n):
+        j = U(i)
+        work[_BEFORE + j] = clamp((np.float32(y[at + j]) - offset) * scale, ZERO, ONE)
+    for i in range(n):
+        j = U(i)
+        work[_AFTER + j] = _curve(work[_BEFORE + j], ring, low, high, j, weight, t1, t2)
+    for i in range(n):
+        j = U(i)
+        out[at + j] = clamp(work[_AFTER + j] * span + out_offset, ZERO, top)
+    for i in range(n):
+        j = U(i)
+        work[_SUM_BEFORE + j] += work[_BEFORE + j]
+        work[_SUM_AFTER + j] += work[_AFTER + j]
+
+
+@compiled
+def _chroma_row(
+    u: Any, v: Any, step: int, at: Any, n: int, c: Any, columns: int, share: Any, ring: Any,
+    low: Any, high: Any, weight: Any, out_step: int, out_c: Any, out_u: Any, out_v: Any,
+    work: Any,
+) -> None:  # fmt: skip
+    """A row of chroma; ``share`` makes means of the sums of luma."""
+    offset, to_red, to_blue = c[CHROMA_OFFSET], c[CR_TO_RED], c[CB_TO_BLUE]
+    cb_to_green, cr_to_green = c[CB_TO_GREEN], c[CR_TO_GREEN]
+    out_offset, top = out_c[CHROMA_OFFSET_ROUNDED], out_c[LARGEST_CODE]
+    span = to_blue / out_c[CB_TO_BLUE]
+    low, high = low + U4 * ROW, high + U4 * ROW
+    for i in range(n):
+        j = U(i)
+        if step == 1:
+            work[_CB + j] = np.float32(u[at + j]) - offset
+            work[_CR + j] = np.float32(v[at + j]) - offset
+        else:
+            work[_CB + j] = np.float32(u[U2 * (at + j)]) - offset
+            work[_CR + j] = np.float32(u[U2 * (at + j) + U1]) - offset
+    if columns == 2:
+        for i in range(n):
+            j, k = U(i), U2 * U(i)
+            work[_SUM_BEFORE + j] = work[_SUM_BEFORE + k] + work[_SUM_BEFORE + k + U1]
+            work[_SUM_AFTER + j] = work[_SUM_AFTER + k] + work[_SUM_AFTER + k + U1]
+        for i in range(n):
+            j, k = U(i), U2 * U(i)
+            left = between(ring, low, high, k, weight)
+            right = between(ring, low, high, k + U1, weight)
+            work[_FACTOR + j] = (left + right) * _HALF
+    else:
+        for i in range(n):
+            work[_FACTOR + U(i)] = between(ring, low, high, U(i), weight)
+    for i in range(n):
+        j = U(i)
+        cb, cr = work[_CB + j], work[_CR + j]
+        luma, enhanced = work[_SUM_BEFORE + j] * share, work[_SUM_AFTER + j] * share
+        deviation = max(max(cr * to_red, cb * to_blue), cb * cb_to_green + cr * cr_to_green)
+        gain = span * _gain(luma, enhanced, deviation, work[_FACTOR + j])
+        work[_CB + j], work[_CR + j] = cb * gain, cr * gain
+    if out_step == 1:
+        for i in range(n):
+            out_u[at + U(i)] = clamp(work[_CB + U(i)] + out_offset, ZERO, top)
+        for i in range(n):
+            out_v[at + U(i)] = clamp(work[_CR + U(i)] + out_offset, ZERO, top)
+    else:
+        for i in range(n):
+            j = U(i)
+            out_u[U2 * (at + j)] = clamp(work[_CB + j] + out_offset, ZERO, top)
+            out_u[U2 * (at + j) + U1] = clamp(work[_CR + j] + out_offset, ZERO, top)
+
+
+@compiled
+def enhance_light_yuv(
+    source: Planes, target: Planes, width: int, height: int, layouts: Any, coefficients: Any,
+    grid: Grid, first: int, last: int,
+) -> None:  # fmt: skip
+    """Enhance chroma rows ``first .. last`` of a YUV frame and the luma rows that they cover.
+
+    Arguments are those of ``curve_kernels.enhance_yuv``, but the grid's ramps are over pixels.
+    """
+    (y, u, v), (out_y, out_u, out_v) = source, target
+    (shift_x, shift_y, step), (_, _, out_step) = layouts
+    c, out_c = coefficients
+    maps, row_lower, row_weight, ramps, knots = grid
+    columns = 1 << shift_x
+    n_maps, map_rows = maps.shape[0], maps.shape[1]
+    slot = U(n_maps) * ROW
+    ring = np.empty(2 * n_maps * STRIP, np.float32)
+    work = np.empty(_ROWS * STRIP, np.float32)
+    for at in range(0, width, STRIP):
+        n = min(STRIP, width - at)
+        newest = -1
+        low, high, weight = U(0), U(0), ZERO
+        for chroma_row in range(first, last):
+            work[_SUM_BEFORE:_CB] = ZERO
+            top = chroma_row << shift_y
+            bottom = min(top + (1 << shift_y), height)
+            for row in range(top, bottom):
+                lower, weight = row_lower[row], row_weight[row]
+                upper = min(lower + 1, map_rows - 1)
+                newest = advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
+                low, high = U(lower & 1) * slot, U(upper & 1) * slot
+                _luma_row(
+                    y[row], ring, low, high, weight, knots, U(at), n, c, out_c, out_y[row], work
+                )  # fmt: skip
+            if n & (columns - 1):  # the last pixel of an odd width fills its cell
+                last = U(n - 1)
+                work[_SUM_BEFORE + last + U1] = work[_SUM_BEFORE + last]
+                work[_SUM_AFTER + last + U1] = work[_SUM_AFTER + last]
+                ring[low + U4 * ROW + last + U1] = ring[low + U4 * ROW + last]
+                ring[high + U4 * ROW + last + U1] = ring[high + U4 * ROW + last]
+            share = ONE / np.float32((bottom - top) * columns)
+            _chroma_row(
+                u[chroma_row], v[chroma_row], step, U(at >> shift_x),
+                (n + columns - 1) >> shift_x, c, columns, share, ring, low, high, weight,
+                out_step, out_c, out_u[chroma_row], out_v[chroma_row], work,
+            )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Rows of maps, spread over the pixels of a strip: what all curve kernels begin with.
+
+The maps are interpolated horizontally once for each of their own few rows, as ramps rather than by
+gathering, and vertically as each pixel is computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from zerodce_rt.backends.cpu.arguments import Ramps
+from zerodce_rt.backends.cpu.compiling import U, compiled, inlined
+
+# Cells of a row worked on at once. All buffers are flat, with rows of this constant length: with
+# strides that it does not know, the compiler would check at run time whether rows overlap. Not
+# 1024: CPUs compare the low twelve bits of addresses first, and take rows that lie 4096 bytes apart
+# for one another, which cost 10 % where the buffers happened to lie badly.
+STRIP = 1008
+ROW = U(STRIP)
+
+
+@inlined
+def between(ring: Any, low: Any, high: Any, i: Any, weight: Any) -> Any:
+    """Vertical interpolation of one map value."""
+    return ring[low + i] + (ring[high + i] - ring[low + i]) * weight
+
+
+@compiled
+def _expand(row: Any, ramps: Ramps, columns: int, at: int, n: int, out: Any) -> None:
+    """Interpolate a row of a map horizontally, for the cells of a strip.
+
+    Pixel ``columns * (at + i) + p`` goes to ``out[p * STRIP + i]``.
+    """
+    ramp_start, ramp_weight, one_to_one = ramps
+    last = row.shape[0] - 1
+    first = columns * at
+    stop = first + columns * n
+    if one_to_one:
+        for p in range(columns):
+            source, target = row[first + p :], out[p * STRIP :]
+            for i in range(n):
+                target[i] = source[U(columns) * U(i)]
+        return
+    k = np.searchsorted(ramp_start, first, side="right") - 1
+    x = first
+    while x < stop:  # one ramp, between map columns k and k + 1
+        low = row[k]
+        slope = row[min(k + 1, last)] - low
+        end = min(ramp_start[k + 1], stop)
+        for p in range(columns):
+            # The first cell whose pixel p is on the ramp, and how many there are.
+            start = (x - first - p + columns - 1) // columns
+            count = (end - first - p + columns - 1) // columns - start
+            target, weight = out[p * STRIP + start :], ramp_weight[p, at + start :]
+            for i in range(count):
+                target[i] = low + slope * weight[i]
+        x = end
+        k += 1
+
+
+@compiled
+def advance(
+    maps: Any, newest: int, lower: int, upper: int, ramps: Ramps, columns: int, at: int, n: int,
+    ring: Any,
+) -> int:  # fmt: skip
+    """Expand the maps' rows up to ``upper`` into the ring, which holds the last two.
+
+    Returns the newest row in the ring.
+    """
+    n_maps = maps.shape[0]
+    size = columns * STRIP
+    newest = max(newest, lower - 1)
+    while newest < upper:
+        newest += 1
+        slot = (newest & 1) * n_maps * size
+        for k in range(n_maps):
+            _expand(maps[k, newest], ramps, columns, at, n, ring[slot + k * size :])
+    return newest
