@@ -132,7 +132,7 @@ def iterate(x: ArrayT, maps: ArrayT) -> ArrayT:
     return x
 
 
-_LEVELS = np.linspace(0, 1, 33) ** 1.6  # denser in the dark, where the curve bends
+_LEVELS = np.linspace(0, 1, 65) ** 1.6  # denser in the dark, where the curve bends
 _BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LEAST_SLOPE = 0.02
 
