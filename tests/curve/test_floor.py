@@ -95,7 +95,7 @@ def test_steps_agree_with_the_reference(name: str, size: tuple[int, int]) -> Non
 
 class LiftingEstimator:
     name = "lifting"
-    knots = KNOTS
+    knots: tuple[float, ...] = KNOTS
 
     def estimate(self, thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
         values = np.array([-0.9, -0.8, -0.5, -0.1, 0.7], np.float32)
