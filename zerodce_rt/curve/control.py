@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.curve.maps import CurveMaps, enhance, resized
+from zerodce_rt.curve.maps import CurveMaps, enhance, enhance_by_shares, resized
 from zerodce_rt.errors import check_numbers
 
 CUT_THRESHOLD = 0.4
@@ -169,13 +169,11 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
     probe = thumbnail[:, ::step, ::step]
     curve = resized(maps, *thumbnail.shape[1:])
     curve = replace(curve, values=curve.values[:, ::step, ::step])
-    pictures = np.stack([enhance(probe, curve.scaled(share)) for share in PROBE_SHARES])
-    lit = pictures[-1].max(axis=0) > BLACK_LEVEL
-    if not lit.any():
+    full = enhance(probe, curve)
+    lit = full.max(axis=0) > BLACK_LEVEL
+    if not lit.any() or full[:, lit].mean() <= max_level:
         return maps
-    levels = pictures[:, :, lit].mean(axis=(1, 2))
-    if levels[-1] <= max_level:
-        return maps
+    levels = enhance_by_shares(probe, curve, PROBE_SHARES)[:, :, lit].mean(axis=(1, 2))
     above = int(np.argmax(levels > max_level))
     if above == 0:
         return maps.scaled(0)

@@ -132,9 +132,11 @@ def iterate(x: ArrayT, maps: ArrayT) -> ArrayT:
     return x
 
 
-_LEVELS = np.linspace(0, 1, 65) ** 1.6  # denser in the dark, where the curve bends
-_BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# As pictures of one row, one for each level; denser in the dark, where the curve bends.
+_LEVELS = (np.linspace(0, 1, 65, dtype=np.float32) ** np.float32(1.6))[:, None, None, None]
+_BLENDS = (0.25, 0.5, 0.75, 1.0)
 _LEAST_SLOPE = 0.02
+_LEAST_RISES = _LEAST_SLOPE * np.diff(_LEVELS, axis=0)
 
 
 def monotone(maps: CurveMaps) -> CurveMaps:
@@ -143,23 +145,25 @@ def monotone(maps: CurveMaps) -> CurveMaps:
     Where a curve falls, the values at its knots are moved towards their mean, for which it rises,
     by the least of a few shares.
     """
-    curves = maps.curves.astype(np.float64)
+
+    def falls(curves: NDArray[np.float32]) -> NDArray[np.bool_]:
+        after = light.luma_curve(_LEVELS, curves[None, :, None, :], maps.knots)
+        found: NDArray[np.bool_] = (np.diff(after, axis=0) < _LEAST_RISES).any(axis=(0, 1, 2))
+        return found
+
+    curves = maps.curves.reshape(len(maps.curves), -1)
+    todo = falls(curves)
+    if not todo.any():
+        return maps
+    values = maps.values.reshape(len(maps.values), -1).copy()
     mean = curves.mean(axis=0, keepdims=True)
-    out = maps.values.copy()
-    todo = np.ones(curves.shape[1:], bool)
     for blend in _BLENDS:
-        blended = curves[:, todo] + blend * (mean[:, todo] - curves[:, todo])
-        if blend > 0:
-            out[: len(curves), todo] = blended
-        # As pictures of one row for each level: (levels, K, 1, cells).
-        luma = _LEVELS[:, None, None, None] * np.ones((1, 1, 1, blended.shape[1]))
-        after = light.luma_curve(luma, blended[None, :, None, :], maps.knots)
-        slopes = np.diff(after, axis=0) / np.diff(_LEVELS)[:, None, None, None]
-        falls = (slopes < _LEAST_SLOPE).any(axis=(0, 1, 2))
-        todo[todo] = falls
+        blended = curves[:, todo] + np.float32(blend) * (mean[:, todo] - curves[:, todo])
+        values[: len(curves), todo] = blended
+        todo[todo] = falls(blended)
         if not todo.any():
-            return maps if blend == 0 else replace(maps, values=out)
-    return replace(maps, values=out)
+            break
+    return replace(maps, values=values.reshape(maps.values.shape))
 
 
 def lift_of(maps: CurveMaps) -> float:
@@ -243,15 +247,30 @@ def enhance(x: NDArray[Any], maps: CurveMaps) -> NDArray[Any]:
     """Apply maps that have an image's own resolution.
 
     Args:
-        x: ``(..., 3, H, W)`` float RGB in [0, 1].
+        x: ``(3, H, W)`` float RGB in [0, 1].
 
     Returns:
         RGB in [0, 1], of the shape of ``x``.
     """
+    return enhance_by_shares(x, maps, np.ones(1, x.dtype))[0]
+
+
+def enhance_by_shares(x: NDArray[Any], maps: CurveMaps, shares: NDArray[Any]) -> NDArray[Any]:
+    """Apply maps at several strengths.
+
+    Args:
+        x: ``(3, H, W)`` float RGB in [0, 1].
+        maps: of the image's own resolution.
+        shares: ``(n,)`` in [0, 1]: what ``CurveMaps.scaled`` would be called with.
+
+    Returns:
+        ``(n, 3, H, W)`` RGB in [0, 1].
+    """
+    values = np.repeat(maps.values.astype(x.dtype)[None], len(shares), axis=0)
+    values[:, : len(maps.curves)] *= shares[:, None, None, None]
     if maps.light:
-        weights = luma_weights(PACKED_MATRIX)
-        return light.enhance_rgb(x, maps.values.astype(x.dtype), maps.knots, weights)
-    return iterate(x, maps.values.astype(x.dtype))
+        return light.enhance_rgb(x[None], values, maps.knots, luma_weights(PACKED_MATRIX))
+    return iterate(x[None], values)
 
 
 def apply(image: NDArray[Any], maps: CurveMaps) -> NDArray[Any]:
