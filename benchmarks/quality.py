@@ -154,7 +154,7 @@ class Methods:
     def __init__(self) -> None:
         self._plain = Enhancer.for_video(denoise=0.0)
         self._denoising = Enhancer.for_video(denoise=1.0)
-        self._published = Enhancer(working_size="1/12", max_level=1.0, denoise=0.0)
+        self._published = Enhancer(model="plus", working_size="1/12", max_level=1.0, denoise=0.0)
 
     def run(self, name: str, frames: Frames) -> tuple[Frames, float]:
         """Enhance a clip.

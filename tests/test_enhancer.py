@@ -339,7 +339,7 @@ def test_noise_is_removed_unless_a_published_program_is_reproduced() -> None:
 
 def test_repr_shows_what_it_is() -> None:
     assert repr(enhancer(strength=0.5)) == (
-        "Enhancer(model='plus', backend='torch', working_size='64', strength=0.5, max_level=0.5, "
+        "Enhancer(model='light', backend='torch', working_size='64', strength=0.5, max_level=0.5, "
         "denoise=1.0)"
     )
     assert "smoothing_seconds=0.5, estimate_seconds=0.1, fps=30)" in repr(

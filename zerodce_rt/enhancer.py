@@ -24,7 +24,14 @@ from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError, check_numbers
 from zerodce_rt.frame import Frame
 from zerodce_rt.inputs import enhance_image
-from zerodce_rt.names import DEFAULT_DENOISE, DEFAULT_MAX_LEVEL, DEFAULT_WORKING_SIZE
+from zerodce_rt.names import (
+    DEFAULT_DENOISE,
+    DEFAULT_MAX_LEVEL,
+    DEFAULT_MODEL,
+    DEFAULT_WORKING_SIZE,
+    PAPER_MODELS,
+    PUBLISHED_MODEL,
+)
 from zerodce_rt.network.checkpoint import load_network
 
 log = logging.getLogger(__name__)
@@ -53,8 +60,9 @@ class Enhancer:
     ValueError: `strength` must be between 0 and 1, not 7
 
     Args:
-        model: ``"light"`` (a curve for each place and luma; on the CPU only), ``"plus"`` (3 shared
-            maps, the default) or ``"dcenet"`` (24 maps); with ``weights`` the file decides.
+        model: ``"light"`` (tells light from dark; on the CPU only), ``"plus"`` (3 shared maps) or
+            ``"dcenet"`` (24 maps); with ``weights`` the file decides. Default: ``"light"``, but
+            ``"plus"`` for backends on a GPU and for the working sizes of the published programs.
         weights: a weights file, ours or any published Zero-DCE layout; default: our own.
         backend: ``"auto"``, which falls back to the CPU if a GPU fails, or one of
             ``"tensorrt"``, ``"tensorrt-rtx"``, ``"cuda"``, ``"openvino"``, ``"torch"``.
@@ -136,6 +144,13 @@ class Enhancer:
             raise ValueError(f"`fps` must be above 0, not {fps}")
         self._fps = fps
         self._next_seconds = 0.0
+        if model is None and weights is None:
+            model = _default_model(backend, self._working_size)
+        if model == "light" and published:
+            raise ValueError(
+                f"`working_size={str(working_size)!r}` is for the networks of the papers, "
+                f"{' and '.join(PAPER_MODELS)}; give a long side in pixels for model 'light'"
+            )
         self._checkpoint = load_network(model, weights)
         # What a faster precision does to our own weights is known and small.
         self._exact = weights is not None
@@ -474,6 +489,19 @@ class Enhancer:
             if self._runner is failed:  # no other frame has failed before
                 # Whatever else runs there has the same device.
                 self._runner = self._instead(error, gpu_backends())
+
+
+def _default_model(backend: str, working_size: WorkingSize) -> str:
+    """The model that an enhancer gets that asks for none."""
+    if working_size.published:
+        return PUBLISHED_MODEL
+    if backend in gpu_backends():
+        log.warning(
+            "backend %s does not have model %r yet; model %r is used",
+            backend, DEFAULT_MODEL, PUBLISHED_MODEL,
+        )  # fmt: skip
+        return PUBLISHED_MODEL
+    return DEFAULT_MODEL
 
 
 def _on_host(frame: Frame) -> bool:

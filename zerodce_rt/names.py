@@ -8,10 +8,13 @@ MODELS = ("light", "plus", "dcenet")
 """Networks: ``light`` has a curve of luma that depends on place and on luma (our own), ``plus`` 3
 RGB curve maps shared by all iterations (TPAMI 2021), ``dcenet`` 24 (CVPR 2020)."""
 
-GPU_MODELS = ("plus", "dcenet")
-"""Networks that the backends on a GPU have."""
+PAPER_MODELS = ("plus", "dcenet")
+"""Those of the papers. Backends on a GPU have no other yet."""
 
-DEFAULT_MODEL = "plus"
+DEFAULT_MODEL = "light"
+
+PUBLISHED_MODEL = "plus"
+"""The default where ``DEFAULT_MODEL`` cannot run."""
 
 DEFAULT_WORKING_SIZE = 64
 """Long side in pixels of what the network sees. Larger ones cost more and score no better on

@@ -126,7 +126,7 @@ def test_a_file_whose_frames_never_leave_the_gpu(
     monkeypatch.setattr("zerodce_rt.backends.BACKENDS", BACKENDS | backends)
     monkeypatch.setattr("zerodce_rt.backends.cuda.check.check", lambda *_: None)  # takes its time
     source = make_video(frames=3, size=(64, 32), tags=(1, 1, 1, 1))
-    enhancer = Enhancer(backend="gpu", working_size=16)
+    enhancer = Enhancer(model="plus", backend="gpu", working_size=16)
     encoder = EncoderSettings(codec=codec, crf=1)
     enhance_video(source, tmp_path / "plain.mp4", enhancer=enhancer, encoder=encoder)
     monkeypatch.setattr("zerodce_rt.files.wrap_on_gpu", stand_in)

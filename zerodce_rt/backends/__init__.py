@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.backends.interfaces import BackendUnavailable
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.names import GPU_MODELS
+from zerodce_rt.names import PAPER_MODELS, PUBLISHED_MODEL
 
 if TYPE_CHECKING:
     from zerodce_rt.network.checkpoint import Checkpoint
@@ -44,9 +44,9 @@ class Backend:
         Raises:
             BackendUnavailable: if it cannot be used, with the reason.
         """
-        if self.on_gpu and model is not None and model not in GPU_MODELS:
+        if self.on_gpu and model is not None and model not in PAPER_MODELS:
             raise BackendUnavailable(
-                f"it does not have model {model!r} yet; use `model={GPU_MODELS[0]!r}`, or the CPU"
+                f"it does not have model {model!r} yet; use `model={PUBLISHED_MODEL!r}`, or the CPU"
             )
         found: str = import_module(self.module).probe()
         return found

@@ -28,7 +28,7 @@ class BenchSettings:
     Attributes:
         sizes: keys of ``names.FRAME_SIZES``, or like ``"800x600"`` (width x height).
         formats: keys of ``frame.FORMATS``.
-        models: ``"plus"``, ``"dcenet"``.
+        models: names of ``names.MODELS``; empty: the default of each backend.
         backends: names of backends, ``"auto"``, or ``"all"``: those that work here.
         working_size: see ``WorkingSize.parse``.
         seconds: for each combination, warm-up not counted; above 0 and at most 3600.
@@ -39,7 +39,7 @@ class BenchSettings:
 
     sizes: Sequence[str] = ("480p", "720p", "1080p", "4K")
     formats: Sequence[str] = ("yuv420p",)
-    models: Sequence[str] = ("plus",)
+    models: Sequence[str] = ()
     backends: Sequence[str] = ("auto",)
     working_size: str = str(DEFAULT_WORKING_SIZE)
     seconds: float = 5.0
@@ -80,7 +80,7 @@ def run_frames(settings: BenchSettings) -> Iterator[FrameResult]:
     Raises:
         ZeroDCEError: a backend that is not available.
     """
-    for model in settings.models:
+    for model in settings.models or (None,):
         for backend in usable_backends(settings.backends):
             with Enhancer(
                 model=model, backend=backend, working_size=settings.working_size

@@ -73,7 +73,7 @@ class ClipResult:
 def measure_clip(
     clip: Path,
     *,
-    model: str,
+    model: str | None,
     backend: str,
     working_size: str,
     rounds: int = 3,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.cli.options import number
 from zerodce_rt.errors import UsageError, ZeroDCEError
-from zerodce_rt.names import FRAME_SIZES, MODELS
+from zerodce_rt.names import DEFAULT_MODEL, FRAME_SIZES, MODELS
 
 if TYPE_CHECKING:
     from zerodce_rt.bench import BenchSettings
@@ -32,7 +32,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="pixel formats as FFmpeg names them (default: yuv420p)",
     )  # fmt: skip
     parser.add_argument(
-        "--models", nargs="+", metavar="MODEL", help=f"{', '.join(MODELS)} (default: plus)"
+        "--models",
+        nargs="+",
+        metavar="MODEL",
+        help=f"{', '.join(MODELS)} (default: {DEFAULT_MODEL})",
     )
     parser.add_argument(
         "--backends", nargs="+", metavar="NAME",
@@ -110,7 +113,7 @@ def _bench_file(options: argparse.Namespace, settings: BenchSettings) -> dict[st
         pass  # a bad file is reported before anything else
     processor = _show_machine()
     result = measure_clip(
-        options.file, model=settings.models[0], backend=settings.backends[0],
+        options.file, model=next(iter(settings.models), None), backend=settings.backends[0],
         working_size=settings.working_size, progress=not options.quiet,
     )  # fmt: skip
     print(report.clip_table(result))

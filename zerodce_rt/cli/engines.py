@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zerodce_rt.cli.options import add_network_options, frame_size
 from zerodce_rt.errors import UsageError, ZeroDCEError
-from zerodce_rt.names import GPU_MODELS
+from zerodce_rt.names import PAPER_MODELS, PUBLISHED_MODEL
 
 if TYPE_CHECKING:
     from zerodce_rt.backends.tensorrt.engines import CachedEngine, EngineCache
@@ -87,7 +87,7 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
         raise ZeroDCEError("there is no folder where engines could be kept")
     try:
         working_size = WorkingSize.parse(options.working_size)
-        model = options.model or (None if options.weights else GPU_MODELS[0])
+        model = options.model or (None if options.weights else PUBLISHED_MODEL)
         checkpoint = load_network(model, options.weights)
         if options.target is not None and options.backend != NAME:
             raise ValueError(
@@ -95,10 +95,10 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
             )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if checkpoint.model not in GPU_MODELS:
+    if checkpoint.model not in PAPER_MODELS:
         raise ZeroDCEError(
             f"{checkpoint.source}: model {checkpoint.model!r} does not run on a GPU yet; "
-            f"valid: {', '.join(GPU_MODELS)}"
+            f"valid: {', '.join(PAPER_MODELS)}"
         )
     height, width = working_size.of(options.size[1], options.size[0])
     if options.backend == NAME and options.target is not None:

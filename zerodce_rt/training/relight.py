@@ -132,7 +132,7 @@ def _light(rng: np.random.Generator, kind: str, luma: Array) -> tuple[Array, Arr
     if rng.random() < 0.3:
         lit = np.maximum(lit, _field(rng, luma))
     # Cameras expose for what is lit, more or less.
-    high = rng.normal(-0.4, 0.55) if rng.random() < 0.75 else rng.uniform(-4, -0.5)
+    high = rng.normal(-0.4, 0.55) if rng.random() < 0.88 else rng.uniform(-4, -0.5)
     high = min(max(high, -4), 0.5)
     low = high - (rng.uniform(2, 6) if kind == "mixed" else rng.uniform(6, 10))
     return lit, (low + (high - low) * lit).astype(np.float32)

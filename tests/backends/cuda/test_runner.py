@@ -29,6 +29,7 @@ from tests.support.noise import gap
 from tests.support.published import random_checkpoint
 from zerodce_rt.backends import BACKENDS, Backend
 from zerodce_rt.backends.cuda import check as cuda_check
+from zerodce_rt.backends.cuda import driver
 from zerodce_rt.backends.cuda.fastest import FastestNetwork
 from zerodce_rt.backends.cuda.runner import CUDARunner
 from zerodce_rt.backends.cuda.step import CUDAStep, Slot
@@ -36,7 +37,7 @@ from zerodce_rt.backends.interfaces import DeviceEstimate
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.errors import DeviceError
+from zerodce_rt.errors import DeviceError, ZeroDCEError
 from zerodce_rt.files import enhance_video
 from zerodce_rt.frame import Frame
 
@@ -62,7 +63,8 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def enhancer(backend: str = "gpu", **options: Any) -> Enhancer:
-    return Enhancer(backend=backend, working_size=WORKING_SIZE, threads=1, denoise=0, **options)
+    settings = {"model": "plus", "working_size": WORKING_SIZE, "threads": 1, "denoise": 0}
+    return Enhancer(backend=backend, **(settings | options))
 
 
 def dark(seed: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Frame:
@@ -298,7 +300,7 @@ def test_a_command_that_asked_for_the_gpu_fails_and_leaves_nothing(
 ) -> None:
     source = make_video(frames=4, size=(WIDTH, HEIGHT))
     options = (source, "--working-size", WORKING_SIZE, "--denoise", 0, "--quiet",
-               "-o", tmp_path / "out.mp4")  # fmt: skip
+               "--model", "plus", "-o", tmp_path / "out.mp4")  # fmt: skip
     # The check at the start and the first frame pass.
     failing = [interpreted.succeed, interpreted.succeed, interpreted.run_out_of_memory]
     interpreted.before_estimate += failing
@@ -318,8 +320,28 @@ def test_that_a_gpu_removes_no_noise_is_said(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
         enhancer()
         assert "does not remove noise" not in caplog.text
-        Enhancer(backend="gpu", working_size=WORKING_SIZE, threads=1, denoise=0.5)
+        enhancer(denoise=0.5)
     assert "backend gpu does not remove noise yet" in caplog.text
+
+
+def test_the_default_model_of_a_gpu_is_one_that_it_has(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
+        assert enhancer(model=None).model == "plus"
+    assert "does not have model 'light' yet" in caplog.text
+    with pytest.raises(ZeroDCEError, match=r"does not have model 'light' yet.*`model='plus'`"):
+        enhancer(model="light")
+
+
+def test_auto_uses_the_cpu_for_a_model_that_a_gpu_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(driver, "nvidia_driver_present", lambda: True)
+    with caplog.at_level(logging.INFO, logger="zerodce_rt"):
+        chosen = enhancer("auto", model=None)
+    assert not chosen.on_gpu
+    assert chosen.model == "light"
+    assert "the NVIDIA card is not used" in caplog.text
+    assert "does not have model 'light' yet" in caplog.text
 
 
 # Several networks to choose from
