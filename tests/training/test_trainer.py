@@ -24,11 +24,9 @@ from zerodce_rt.network.checkpoint import load_weights
 from zerodce_rt.network.model import MODELS
 from zerodce_rt.training.losses import LossWeights, illumination_smoothness
 from zerodce_rt.training.photos import Degradation, batch_at, find_photos, read_photo, to_tensor
+from zerodce_rt.training.run import train
 from zerodce_rt.training.settings import TrainingSettings, published_settings
-from zerodce_rt.training.trainer import (
-    initialise,
-    train,
-)
+from zerodce_rt.training.trainer import initialise
 
 EASY = Degradation(probability=1.0, stops=(-3.0, -3.0), white_balance=0.0)
 

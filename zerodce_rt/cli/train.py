@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from zerodce_rt.training import TrainingSettings, published_settings, train
-    from zerodce_rt.training.trainer import check_options
+    from zerodce_rt.training.run import check_options
 
     output: Path = options.output
     if output.suffix != ".safetensors":
