@@ -31,26 +31,6 @@ from zerodce_rt.training.trainer import initialise
 EASY = Degradation(probability=1.0, stops=(-3.0, -3.0), white_balance=0.0)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """Tiny pictures train faster on one core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for seed in range(8):
-        coarse = np.random.default_rng(seed).integers(30, 256, (4, 4, 3)).astype(np.uint8)
-        smooth = cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC)
-        assert cv2.imwrite(str(folder / f"{seed}.png"), smooth)
-    return folder
-
-
 def tiny(**changes: Any) -> TrainingSettings:
     defaults: dict[str, Any] = {"steps": 3, "batch_size": 2, "size": 32, "degradation": EASY}
     return TrainingSettings(**(defaults | changes))

@@ -175,14 +175,13 @@ def monotony(maps: Tensor) -> Tensor:
     Args:
         maps: ``(N, 5, h, w)``.
     """
-    # In float64, where no such power overflows.
-    curves = F.adaptive_avg_pool2d(maps[:, :-1], _GRID).double()[None]
-    levels = torch.linspace(0, 1, _GRID_LEVELS, dtype=torch.float64, device=maps.device)
+    curves = F.adaptive_avg_pool2d(maps[:, :-1], _GRID)[None]
+    levels = torch.linspace(0, 1, _GRID_LEVELS, device=maps.device)
     before = levels.pow(_GRID_POWER).view(-1, 1, 1, 1, 1)  # denser in the dark
     after = light.luma_curve(before.expand(-1, *curves[:, :, :1].shape[1:]), curves, light.KNOTS)
     slopes = after.diff(dim=0) / before.diff(dim=0)
     loss = _excess(LEAST_SLOPE - slopes) + 0.01 * _excess(slopes - MOST_SLOPE)
-    return loss.mean().float()
+    return loss.mean()
 
 
 def _excess(x: Tensor) -> Tensor:

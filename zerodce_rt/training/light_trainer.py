@@ -87,8 +87,6 @@ class LightTrainer(Trainer):
         seen = thumbnails(either())
         raw = self.model.raw(seen)
         maps = limited(raw)
-        if maps.requires_grad:
-            maps.register_hook(_tamed)  # type: ignore[no-untyped-call]
         enhanced = enhance(either(), maps)
         return self.settings.loss.terms(
             enhanced=enhanced, truth=truth, raw=raw, maps=maps, seen=seen
@@ -161,11 +159,3 @@ def enhance(images: Tensor, maps: Tensor) -> Tensor:
     """Apply light maps of any size to pictures ``(N, 3, H, W)`` in [0, 1]."""
     maps = F.interpolate(maps, images.shape[2:], mode="bilinear", align_corners=False)
     return light.enhance_rgb(images, maps, light.KNOTS, luma_weights(PACKED_MATRIX))
-
-
-def _tamed(gradient: Tensor) -> Tensor:
-    """A gradient of maps without what overflowed: there, the curve's powers exceed float32.
-
-    Usual ones are below 0.01.
-    """
-    return gradient.nan_to_num(0, 0, 0).clamp(-1, 1)
