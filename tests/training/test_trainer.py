@@ -350,6 +350,8 @@ def test_settings_are_validated(setting: str, bad: Any) -> None:
 def test_a_published_model_is_validated() -> None:
     with pytest.raises(ValueError, match=r"`model` must be one of dcenet, plus, not 'big'"):
         published_settings("big")
+    with pytest.raises(ValueError, match="not 'light'; its settings are `LightTrainingSettings`"):
+        TrainingSettings(model="light")
 
 
 def test_extreme_settings_train(tmp_path: Path, photos: Path) -> None:

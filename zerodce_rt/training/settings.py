@@ -135,7 +135,8 @@ def published_settings(model: str = "plus", **changes: Any) -> TrainingSettings:
 
 def _check_model(model: str) -> None:
     if model not in MODELS:
-        raise ValueError(f"`model` must be one of {', '.join(MODELS)}, not {model!r}")
+        hint = "; its settings are `LightTrainingSettings`" if model == "light" else ""
+        raise ValueError(f"`model` must be one of {', '.join(MODELS)}, not {model!r}{hint}")
 
 
 def _check(settings: AnySettings, **least: int) -> None:
