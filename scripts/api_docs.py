@@ -40,7 +40,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "FrameRateHold Output",
     },
     "Training": {
-        "zerodce_rt.training": "train TrainingSettings LossWeights Degradation published_settings",
+        "zerodce_rt.training": "train LightTrainingSettings LightLossWeights "
+        "TrainingSettings LossWeights Degradation published_settings",
     },
 }
 """Public names by module, in the order of the page."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from zerodce_rt.names import LOSSES
+from zerodce_rt.names import LIGHT_LOSSES, LOSSES
 
 
 def main() -> None:
@@ -26,7 +26,9 @@ def main() -> None:
         with open(log, newline="") as file:
             rows = list(csv.DictReader(file))
         steps = [int(row["step"]) for row in rows]
-        for name in ("loss", *LOSSES):
+        for name in dict.fromkeys(["loss", *LIGHT_LOSSES, *LOSSES]):
+            if name not in rows[0]:  # a loss of other networks
+                continue
             axis.plot(steps, [float(row[name]) for row in rows], label=name)
         axis.set(title=log.stem, xlabel="step", ylabel="weighted loss", yscale="log")
         axis.grid(visible=True, alpha=0.3)

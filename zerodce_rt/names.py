@@ -43,7 +43,11 @@ CODECS = {
 """Short names of video codecs, with FFmpeg's encoder for each. FFmpeg's own names work as well."""
 
 LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
-"""Terms of the training loss; each has a weight (see ``training.LossWeights``)."""
+"""Terms of the training loss of ``plus`` and ``dcenet``; each has a weight (see
+``training.LossWeights``)."""
+
+LIGHT_LOSSES = ("level", "brightness", "chroma", "structure", "smoothness", "monotony")
+"""Terms of the training loss of ``light`` (see ``training.LightLossWeights``)."""
 
 FRAME_SIZES = {
     "480p": (640, 480),

@@ -19,6 +19,7 @@ from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
 from tests.support.media import Probe, dark_scene
 from zerodce_rt import __version__
 from zerodce_rt.backends.cuda.driver import nvidia_driver_present
+from zerodce_rt.network.checkpoint import load_weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,6 +106,9 @@ def test_folder_without_failures_succeeds(tmp_path: Path) -> None:
     assert (tmp_path / "in_enhanced" / "a.png").exists()
 
 
+TRAIN_LIGHT = ["train", "empty", "-o", "w.safetensors", "--model", "light"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -131,6 +135,21 @@ def test_folder_without_failures_succeeds(tmp_path: Path) -> None:
         (["train", "empty", "-o", "w.pth"], 2, ".safetensors"),
         (["train", "empty", "-o", "w.safetensors", "--steps", "0"], 2, "at least 1"),
         (["train", "empty", "-o", "w.safetensors", "--device", "cuda"], 1, "cuda"),
+        (
+            [*TRAIN_LIGHT, "--exposure-target", "0.5"],
+            2,
+            "--exposure-target has no meaning for --model light",
+        ),
+        ([*TRAIN_LIGHT, "--size", "64"], 2, "--size has no meaning for --model light"),
+        ([*TRAIN_LIGHT, "--colour-weight", "1"], 2, "--colour-weight has no meaning"),
+        ([*TRAIN_LIGHT, "--chroma-weight", "-1"], 2, "chroma loss must be 0 or more"),
+        ([*TRAIN_LIGHT, "--steps", "0"], 2, "--steps must be at least 1"),
+        ([*TRAIN_LIGHT, "--preset", "published"], 2, "--model plus or dcenet"),
+        (
+            [*TRAIN_LIGHT, "--model", "plus", "--chroma-weight", "1"],
+            2,
+            "--chroma-weight has no meaning for --model plus",
+        ),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(
@@ -293,15 +312,19 @@ def test_doctor_lists_backends_and_reasons(capfd: pytest.CaptureFixture[str]) ->
     assert re.search(r"(yes|no) +virtual camera +\S+", text)
 
 
-def test_train_writes_weights_that_enhance(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["plus", "light"])
+def test_train_writes_weights_that_enhance(tmp_path: Path, model: str) -> None:
     photos = tmp_path / "photos"
     for index in range(4):
         bright = (dark_scene(index, 80, 64).astype(np.float32) * 7).clip(0, 255).astype(np.uint8)
         photos.mkdir(exist_ok=True)
         cv2.imwrite(str(photos / f"{index}.png"), bright)
     weights = tmp_path / "mine.safetensors"
-    options = ["--steps", 3, "--size", 32, "--batch-size", 2, "--device", "cpu", "--quiet"]
+    options = ["--steps", 3, "--batch-size", 2, "--device", "cpu", "--quiet"]
+    options += ["--size", 32] if model == "plus" else ["--structure-weight", 0.2]
+    options += ["--model", model, "--smoothness-weight", 0.3]
     assert run("train", photos, "-o", weights, *options) == 0
+    assert load_weights(weights).model == model
     assert run("train", photos, "-o", weights, *options) == 1, "weights are not overwritten"
     source = write_picture(tmp_path / "dark.png")
     assert run("enhance", source, "--weights", weights, "--quiet") == 0

@@ -24,33 +24,11 @@ from zerodce_rt.network.checkpoint import load_weights
 from zerodce_rt.network.model import MODELS
 from zerodce_rt.training.losses import LossWeights, illumination_smoothness
 from zerodce_rt.training.photos import Degradation, batch_at, find_photos, read_photo, to_tensor
+from zerodce_rt.training.run import train
 from zerodce_rt.training.settings import TrainingSettings, published_settings
-from zerodce_rt.training.trainer import (
-    initialise,
-    train,
-)
+from zerodce_rt.training.trainer import initialise
 
 EASY = Degradation(probability=1.0, stops=(-3.0, -3.0), white_balance=0.0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """Tiny pictures train faster on one core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for seed in range(8):
-        coarse = np.random.default_rng(seed).integers(30, 256, (4, 4, 3)).astype(np.uint8)
-        smooth = cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC)
-        assert cv2.imwrite(str(folder / f"{seed}.png"), smooth)
-    return folder
 
 
 def tiny(**changes: Any) -> TrainingSettings:
@@ -372,6 +350,8 @@ def test_settings_are_validated(setting: str, bad: Any) -> None:
 def test_a_published_model_is_validated() -> None:
     with pytest.raises(ValueError, match=r"`model` must be one of dcenet, plus, not 'big'"):
         published_settings("big")
+    with pytest.raises(ValueError, match="not 'light'; its settings are `LightTrainingSettings`"):
+        TrainingSettings(model="light")
 
 
 def test_extreme_settings_train(tmp_path: Path, photos: Path) -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.cli.options import fraction
 from zerodce_rt.errors import UsageError, ZeroDCEError
-from zerodce_rt.names import DEFAULT_MODEL, LOSSES, MODELS
+from zerodce_rt.names import DEFAULT_MODEL, LIGHT_LOSSES, LOSSES, MODELS
+
+if TYPE_CHECKING:
+    from zerodce_rt.training.settings import AnySettings
 
 log = logging.getLogger(__name__)
 
 SUMMARY = "train a network on a folder of photographs"
+
+# Of the settings; each network has some of them.
+_SETTINGS = ("steps", "batch_size", "size", "learning_rate", "seed")
+_LOSSES = tuple(dict.fromkeys([*LIGHT_LOSSES, *LOSSES]))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,15 +35,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--preset", choices=("default", "published"), default="default",
-        help="default: what trained best here; published: the settings of the papers' programs",
+        help="default: what trained best here; published: the settings of the papers' programs "
+        "(plus and dcenet)",
     )  # fmt: skip
-    parser.add_argument("--steps", type=int, help="optimiser steps (default: by preset)")
-    parser.add_argument("--batch-size", type=int, help="samples in each step (default: by preset)")
+    given = "(default: by model and preset)"
+    parser.add_argument("--steps", type=int, help=f"optimiser steps {given}")
+    parser.add_argument("--batch-size", type=int, help=f"samples in each step {given}")
     parser.add_argument(
-        "--size", type=int, help="side of the square samples in pixels (default: by preset)"
+        "--size", type=int, help=f"side of the square samples in pixels; not of light {given}"
     )
     parser.add_argument(
-        "--learning-rate", type=float, help="of Adam; its peak with the one-cycle schedule"
+        "--learning-rate", type=float, help="of the optimiser; its peak, where it changes"
     )
     parser.add_argument("--seed", type=int, help="of everything random")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
@@ -47,42 +57,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--sheet-every", type=int, default=500, metavar="STEPS",
                         help="steps between two before/after sheets (default: 500)")  # fmt: skip
-    losses = parser.add_argument_group("losses (default: by preset)")
-    for name in LOSSES:
+    losses = parser.add_argument_group(f"losses {given}")
+    for name in _LOSSES:
+        models = "light" * (name in LIGHT_LOSSES), "plus and dcenet" * (name in LOSSES)
         losses.add_argument(
-            f"--{name}-weight", type=float, metavar="W", help=f"factor of the {name} loss"
-        )
+            f"--{name}-weight", type=float, metavar="W",
+            help=f"factor of the {name} loss ({', '.join(filter(None, models))})",
+        )  # fmt: skip
     losses.add_argument(
         "--exposure-target", type=fraction, metavar="E",
-        help="brightness that every region should have, 0 to 1",
+        help="brightness that every region should have, 0 to 1 (plus and dcenet)",
     )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     import torch
 
-    from zerodce_rt.training import TrainingSettings, published_settings, train
-    from zerodce_rt.training.trainer import check_options
+    from zerodce_rt.training import train
+    from zerodce_rt.training.run import check_options
 
     output: Path = options.output
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the weights' name must end in .safetensors")
     if output.exists() and not options.overwrite:
         raise ZeroDCEError(f"{output}: exists already; use --overwrite to replace it")
-    names = ("steps", "batch_size", "size", "learning_rate", "seed")
-    changes = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
-    make = published_settings if options.preset == "published" else TrainingSettings
     try:
         check_options(options.hold_out, options.sheet_every)
-        settings = make(model=options.model, **changes)
-        given = {
-            name.removesuffix("_weight"): value
-            for name, value in vars(options).items()
-            if value is not None and name.endswith(("_weight", "exposure_target"))
-        }
-        settings = replace(settings, loss=replace(settings.loss, **given))
+        settings = _settings(options)
     except ValueError as error:
         raise UsageError(str(error)) from error
     device = options.device
@@ -94,3 +95,38 @@ def run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     log.info("%s", output)
     return 0
+
+
+def _settings(options: argparse.Namespace) -> AnySettings:
+    """The settings of a model, with what was given.
+
+    Raises:
+        UsageError: an option that the model has no use for.
+        ValueError: a setting outside its range.
+    """
+    from dataclasses import fields, replace
+
+    from zerodce_rt.training import LightTrainingSettings, TrainingSettings, published_settings
+
+    model, published = options.model, options.preset == "published"
+    settings: AnySettings
+    if model == "light":
+        if published:
+            raise UsageError("--preset published is for --model plus or dcenet, not light")
+        settings = LightTrainingSettings()
+    else:
+        settings = published_settings(model) if published else TrainingSettings(model=model)
+    losses = {f"{name}_weight": name for name in _LOSSES} | {"exposure_target": "exposure_target"}
+
+    def given(what: Any, names: dict[str, str]) -> dict[str, Any]:
+        """The options that were given, as fields of some settings."""
+        known = {field.name for field in fields(what)}
+        values = {o: value for o in names if (value := getattr(options, o)) is not None}
+        for option in values:
+            if names[option] not in known:
+                raise UsageError(f"--{option.replace('_', '-')} has no meaning for --model {model}")
+        return {names[option]: value for option, value in values.items()}
+
+    changes = given(settings, {name: name for name in _SETTINGS})
+    changes["loss"] = replace(settings.loss, **given(settings.loss, losses))
+    return replace(settings, **changes)

@@ -151,17 +151,20 @@ def load_network(model: str | None, weights: Path | str | None) -> Checkpoint:
     return checkpoint
 
 
-def save_weights(path: Path, weights: Weights, *, metadata: dict[str, str]) -> None:
+def save_weights(
+    path: Path, weights: Mapping[str, NDArray[np.floating[Any]]], *, metadata: dict[str, str]
+) -> None:
     """Write weights as safetensors.
 
     Args:
         path: an existing file is replaced, once the new one is complete.
+        weights: arrays by layer name; float16 ones take half the space.
         metadata: strings to keep with the weights.
     """
     from safetensors.numpy import save
 
     with finished_file(path) as partial:
-        partial.write_bytes(save(weights, metadata=metadata))
+        partial.write_bytes(save(dict(weights), metadata=metadata))
 
 
 def _read_tensors(path: Path) -> Any:

@@ -43,12 +43,7 @@ class LossWeights:
     published_form: bool = True
 
     def __post_init__(self) -> None:
-        weights = {name: getattr(self, name) for name in LOSSES}
-        for name, weight in weights.items():
-            if not 0 <= weight < math.inf:
-                raise ValueError(f"the weight of the {name} loss must be 0 or more, not {weight}")
-        if not any(weights.values()):
-            raise ValueError(f"one of the losses needs a weight above 0: {', '.join(LOSSES)}")
+        check_weights({name: getattr(self, name) for name in LOSSES})
         if not 0 < self.exposure_target < 1:
             raise ValueError(
                 f"`exposure_target` must be above 0 and below 1, not {self.exposure_target}"
@@ -65,6 +60,19 @@ class LossWeights:
             "agreement": channel_agreement(maps),
         }
         return {name: getattr(self, name) * loss for name, loss in losses.items()}
+
+
+def check_weights(weights: dict[str, float]) -> None:
+    """Check the weights of losses, given by name.
+
+    Raises:
+        ValueError: one is below 0, or all are 0.
+    """
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"the weight of the {name} loss must be 0 or more, not {weight}")
+    if not any(weights.values()):
+        raise ValueError(f"one of the losses needs a weight above 0: {', '.join(weights)}")
 
 
 def spatial_consistency(

@@ -1,19 +1,20 @@
-"""What decides a training run, with our defaults or the published programs' settings."""
+"""What decides a training run: of the papers' networks, ours or as published; of ``light``."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from zerodce_rt.network.model import MODELS
+from zerodce_rt.training.light_losses import LightLossWeights
 from zerodce_rt.training.losses import LossWeights
 from zerodce_rt.training.photos import Degradation
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """Everything that decides the result of a training run, besides the photographs.
+    """What decides the result of training a network of the papers, besides the photographs.
 
     The defaults are what trained best on our photographs. With the same settings, photographs and
     machine, a run gives the same weights.
@@ -53,17 +54,52 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         _check_model(self.model)
-        for name, least in (("steps", 1), ("batch_size", 1), ("size", 32)):
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"`{name}` must be at least {least}, not {value}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"`learning_rate` must be above 0, not {self.learning_rate}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"`weight_decay` must be 0 or more, not {self.weight_decay}")
-        if not self.gradient_clip > 0:
-            raise ValueError(f"`gradient_clip` must be above 0, not {self.gradient_clip}")
-        if not -(2**63) <= self.seed < 2**64:
-            raise ValueError(f"`seed` must be between -2^63 and 2^64 - 1, not {self.seed}")
+        _check(self, steps=1, batch_size=1, size=32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightTrainingSettings:
+    """What decides the result of training ``light``, besides the photographs.
+
+    With the same settings, photographs and machine, a run gives the same weights.
+
+    Attributes:
+        steps: optimiser steps, 1 or more.
+        batch_size: samples per step, 1 or more.
+        learning_rate: of AdamW, above 0: the highest one, reached after ``warm_up`` steps. From
+            there it falls along half a cosine, to a hundredth.
+        warm_up: steps, 1 or more.
+        weight_decay: of AdamW, 0 or more.
+        gradient_clip: norm that gradients are scaled down to, above 0; ``math.inf`` is off.
+        averaging: the weights that are written are running means of those of the steps; share that
+            an older mean keeps in each step, in [0, 1). It is less in the first steps.
+        seed: of all random numbers, from -2^63 to 2^64 - 1.
+        loss: weights of the losses.
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
+
+    model: ClassVar[str] = "light"
+
+    steps: int = 40_000
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    warm_up: int = 100
+    weight_decay: float = 1e-4
+    gradient_clip: float = 1.0
+    averaging: float = 0.999
+    seed: int = 0
+    loss: LightLossWeights = field(default_factory=LightLossWeights)
+
+    def __post_init__(self) -> None:
+        _check(self, steps=1, batch_size=1, warm_up=1)
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"`averaging` must be 0 or more and below 1, not {self.averaging}")
+
+
+AnySettings: TypeAlias = TrainingSettings | LightTrainingSettings
+"""Their type decides how training is done."""
 
 
 def published_settings(model: str = "plus", **changes: Any) -> TrainingSettings:
@@ -99,4 +135,20 @@ def published_settings(model: str = "plus", **changes: Any) -> TrainingSettings:
 
 def _check_model(model: str) -> None:
     if model not in MODELS:
-        raise ValueError(f"`model` must be one of {', '.join(MODELS)}, not {model!r}")
+        hint = "; its settings are `LightTrainingSettings`" if model == "light" else ""
+        raise ValueError(f"`model` must be one of {', '.join(MODELS)}, not {model!r}{hint}")
+
+
+def _check(settings: AnySettings, **least: int) -> None:
+    """Check the settings that both kinds of training have, and the least values of some."""
+    for name, lowest in least.items():
+        if (value := getattr(settings, name)) < lowest:
+            raise ValueError(f"`{name}` must be at least {lowest}, not {value}")
+    if not 0 < settings.learning_rate < math.inf:
+        raise ValueError(f"`learning_rate` must be above 0, not {settings.learning_rate}")
+    if not 0 <= settings.weight_decay < math.inf:
+        raise ValueError(f"`weight_decay` must be 0 or more, not {settings.weight_decay}")
+    if not settings.gradient_clip > 0:
+        raise ValueError(f"`gradient_clip` must be above 0, not {settings.gradient_clip}")
+    if not -(2**63) <= settings.seed < 2**64:
+        raise ValueError(f"`seed` must be between -2^63 and 2^64 - 1, not {settings.seed}")

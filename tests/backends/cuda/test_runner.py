@@ -63,8 +63,8 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def enhancer(backend: str = "gpu", **options: Any) -> Enhancer:
-    settings = {"model": "plus", "working_size": WORKING_SIZE, "threads": 1, "denoise": 0}
-    return Enhancer(backend=backend, **(settings | options))
+    settings: dict[str, Any] = {"model": "plus", "working_size": WORKING_SIZE, "denoise": 0}
+    return Enhancer(backend=backend, threads=1, **(settings | options))
 
 
 def dark(seed: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Frame:

@@ -1,0 +1,147 @@
+"""A training run: from a folder of photographs to a file of weights."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.network.checkpoint import save_weights
+from zerodce_rt.progress import progress_bar
+from zerodce_rt.training.curve_trainer import CurveTrainer
+from zerodce_rt.training.folder import load_photographs, split_folder
+from zerodce_rt.training.light_trainer import LightTrainer
+from zerodce_rt.training.settings import AnySettings, LightTrainingSettings
+from zerodce_rt.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+RESUME_SUFFIX = ".resume.pt"
+LOG_EVERY = 20  # steps
+
+
+def train(
+    photos: Path | str,
+    output: Path | str,
+    settings: AnySettings,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    hold_out: int = 0,
+    sheet_every: int = 500,
+    progress: bool = True,
+) -> None:
+    """Train a network on photographs and write its weights.
+
+    Beside the weights appear ``<stem>.csv`` (running means of the losses, scores on held-out
+    photographs) and ``<stem>.png`` (pictures before, after, and as they should be), and until
+    training is done ``<stem>.resume.pt``. Existing files are replaced.
+
+    Args:
+        photos: folder of photographs; subfolders are searched, too.
+        output: the weights to write; the name must end in ``.safetensors``.
+        settings: ``LightTrainingSettings()`` trains ``light``; ``TrainingSettings(steps=2000)`` or
+            ``published_settings("dcenet")`` train the networks of the papers.
+        device: a PyTorch device, such as ``"cpu"`` or ``"cuda"``.
+        resume: continue from ``<stem>.resume.pt``, with the settings and photographs of that run.
+        hold_out: leave every n-th photograph (in the order of their paths) out, 2 or more, to
+            score the weights with; 0 leaves none out. ``light`` is scored while it is trained.
+        sheet_every: steps between updates of the picture, of the file to resume from and of the
+            scores, 1 or more.
+        progress: show a progress bar.
+
+    Raises:
+        ZeroDCEError: no photographs to train on, a device that cannot be used, nothing to resume
+            from, or a loss that is not finite.
+        ValueError: another name of ``output``, ``hold_out`` or ``sheet_every`` out of range.
+    """
+    photos, output = Path(photos), Path(output)
+    if output.suffix != ".safetensors":
+        raise ValueError(f"{output}: the name of the weights must end in .safetensors")
+    check_options(hold_out, sheet_every)
+    _check_device(device)
+    paths, held_out = split_folder(photos, hold_out)
+    trainer = _trainer(settings, device)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    state_path = output.with_name(output.stem + RESUME_SUFFIX)
+    if resume:
+        trainer.load_state(state_path, len(paths))
+    scored = bool(held_out and trainer.scores)
+    pictures = load_photographs(
+        photos, paths, held_out if scored else (),
+        short_side=trainer.short_side, progress=progress,
+    )  # fmt: skip
+    log_path = output.with_suffix(".csv")
+    if resume:
+        _drop_rows(log_path, after=trainer.step)
+    columns = ["step", "loss", *trainer.losses, "learning_rate"]
+    columns += trainer.scores if scored else ()
+    with (
+        open(log_path, "a" if resume else "w", newline="") as log_file,
+        progress_bar(
+            f"training {settings.model}", unit="step", total=settings.steps,
+            initial=trainer.step, show=progress, keep=True,
+        ) as bar,
+    ):  # fmt: skip
+        writer = csv.DictWriter(log_file, columns)
+        if not resume:
+            writer.writeheader()
+        shown: dict[str, str] = {}
+        while trainer.step < settings.steps:
+            trainer.train_step(pictures)
+            bar.update()
+            last = trainer.step == settings.steps
+            pausing = trainer.step % sheet_every == 0 or last
+            scores = trainer.score(pictures) if pausing else {}
+            if trainer.step % LOG_EVERY == 0 or last or scores:
+                row = trainer.log_row()
+                writer.writerow(row | {name: f"{score:.2f}" for name, score in scores.items()})
+                log_file.flush()
+                shown["loss"] = row["loss"]
+                if scores:
+                    shown["held_out"] = f"{sum(scores.values()) / len(scores):.2f} dB"
+                bar.set_postfix(shown, refresh=False)
+            if pausing:
+                trainer.write_sheet(output.with_suffix(".png"), pictures)
+                trainer.save_state(state_path, len(paths))
+    metadata = {"settings": str(asdict(settings)), "photos": str(len(paths))}
+    save_weights(output, trainer.weights(), metadata=metadata)
+    state_path.unlink(missing_ok=True)
+
+
+def check_options(hold_out: int, sheet_every: int) -> None:
+    """Check options of ``train`` that are not part of its settings.
+
+    Raises:
+        ValueError: one of them is out of range.
+    """
+    if hold_out < 0 or hold_out == 1:
+        raise ValueError(f"`hold_out` must be 0, or 2 or more, not {hold_out}")
+    if sheet_every < 1:
+        raise ValueError(f"`sheet_every` must be at least 1, not {sheet_every}")
+
+
+def _trainer(settings: AnySettings, device: str) -> Trainer:
+    if isinstance(settings, LightTrainingSettings):
+        return LightTrainer(settings, device)
+    return CurveTrainer(settings, device)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter from builds without CUDA
+        reason = str(error).splitlines()[0]
+        raise ZeroDCEError(
+            f"device {device!r} cannot be used ({reason}); use `device='cpu'`"
+        ) from error
+
+
+def _drop_rows(log_path: Path, *, after: int) -> None:
+    """Remove what was logged after the step of the resume file: those steps are repeated."""
+    header, *rows = log_path.read_text().splitlines(keepends=True)
+    log_path.write_text("".join([header, *(r for r in rows if int(r.split(",")[0]) <= after)]))
