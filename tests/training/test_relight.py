@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.training.conftest import made_up_photo
-from zerodce_rt.training.camera import encoded, shoot
+from zerodce_rt.training.camera import encoded, shoot, signal
 from zerodce_rt.training.lights import lamps, light_field, seated_person
 from zerodce_rt.training.relight import (
     KINDS,
@@ -16,7 +16,6 @@ from zerodce_rt.training.relight import (
     Relit,
     relight,
     relit_batch,
-    signal,
 )
 
 PHOTO = made_up_photo(3, 60, 80)

@@ -58,3 +58,24 @@ def shoot(rng: np.random.Generator, linear: Array, black: float = 0.0) -> tuple[
         _, data = cv2.imencode(".jpg", noisy[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))
         noisy = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
     return noisy, quantised(linear)
+
+
+def signal(dark: Array, black: float = 0.0) -> Array:
+    """Whether 8 bits hold anything: 0 where a neighbourhood has 1.5 codes or less, 1 from 4 codes.
+
+    Args:
+        dark: ``(H, W, 3)`` linear RGB.
+        black: of ``black_level``.
+
+    Returns:
+        ``(H, W)`` in [0, 1].
+    """
+    reach = 1 | dark.shape[1] // 14
+    code = 255 * encoded(cv2.blur(dark.max(2), (reach, reach)), black)
+    return smoothstep((code - 1.5) / 2.5)
+
+
+def smoothstep(x: Array) -> Array:
+    """From 0 to 1 where x is, without a bend at either end."""
+    x = x.clip(0, 1)
+    return x * x * (3 - 2 * x)

@@ -94,12 +94,6 @@ def cast(rng: np.random.Generator) -> Array:
     return np.exp2(rng.normal(0, 0.3, 3) * (1, 0.3, 1)).astype(np.float32)
 
 
-def smoothstep(x: Array) -> Array:
-    """From 0 to 1 where x is, without a bend at either end."""
-    x = x.clip(0, 1)
-    return x * x * (3 - 2 * x)
-
-
 def sigmoid(x: Array) -> Array:
     """From 0 to 1, 1/2 where x is 0."""
     share: Array = 1 / (1 + np.exp(-x.clip(-40, 40)))

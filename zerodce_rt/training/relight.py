@@ -17,12 +17,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.training.camera import Array, Picture, black_level, encoded, shoot
-from zerodce_rt.training.lights import cast, lamps, light_field, seated_person, smoothstep
+from zerodce_rt.training.camera import (
+    Array,
+    Picture,
+    black_level,
+    encoded,
+    shoot,
+    signal,
+    smoothstep,
+)
+from zerodce_rt.training.lights import cast, lamps, light_field, seated_person
 from zerodce_rt.training.night_town import night_town
 from zerodce_rt.training.photos import GAMMA
 
-SHARES = {"keep": 0.09, "even": 0.43, "mixed": 0.34, "night": 0.09, "city": 0.05}
+SHARES = {"keep": 0.08, "even": 0.42, "mixed": 0.34, "night": 0.09, "city": 0.07}
 """How often each kind of light is drawn in training: well-lit; evenly darkened; a lit part in a
 dark room; little light at all; a town at night."""
 
@@ -65,7 +73,7 @@ def relight(rng: np.random.Generator, photo: Picture, kind: str | None = None) -
     Args:
         photo: ``(H, W, 3)`` uint8 RGB.
         kind: of ``KINDS``; by default drawn by ``SHARES``, but a photograph that is meant to be
-            dark mostly stays as it is. A ``city`` takes nothing but the size from the photograph.
+            dark mostly stays as it is. Of a ``city``, the photograph is the street at most.
     """
     image: Array = photo.astype(np.float32) / np.float32(255)
     if kind is None:
@@ -76,11 +84,9 @@ def relight(rng: np.random.Generator, photo: Picture, kind: str | None = None) -
     if kind == "keep":
         return Relit(*shoot(rng, image**GAMMA), image, everywhere)
     if kind == "city":
-        town = night_town(rng, image.shape[:2])
+        town, truth = night_town(rng, image ** np.float32(GAMMA))
         black = black_level(rng)
-        # A little lighter: streets should be readable, and the sky still dark.
-        truth = encoded(town, black) ** np.float32(rng.uniform(0.85, 1))
-        return Relit(*shoot(rng, town, black), truth, everywhere)
+        return Relit(*shoot(rng, town, black), encoded(truth, black), everywhere)
     if kind == "webcam":
         lit = seated_person(rng, image.shape[:2])
         return Relit(*shoot(rng, image**GAMMA * np.exp2(4 * lit - 4.5)[..., None]), image, lit)
@@ -209,18 +215,3 @@ def _exposure_of_lit(stops: float) -> float:
         stops: that of the dark version.
     """
     return float(np.interp(stops, [-3, -1, 0, 0.4], [0, -0.5, 0, 0.2]))
-
-
-def signal(dark: Array, black: float = 0.0) -> Array:
-    """Whether 8 bits hold anything: 0 where a neighbourhood has 1.5 codes or less, 1 from 4 codes.
-
-    Args:
-        dark: ``(H, W, 3)`` linear RGB.
-        black: of ``black_level``.
-
-    Returns:
-        ``(H, W)`` in [0, 1].
-    """
-    reach = 1 | dark.shape[1] // 14
-    code = 255 * encoded(cv2.blur(dark.max(2), (reach, reach)), black)
-    return smoothstep((code - 1.5) / 2.5)
