@@ -57,8 +57,9 @@ ROADS = ("solidWhiteRight.mp4", "car-detection.mp4")
 NIGHT_STOPS = (-7, -8, -9)
 NIGHT_FRAMES, NIGHT_SIZE = 20, (960, 540)
 NIGHT_CODING = Input(options={"preset": "veryfast", "crf": "23"})
-HORIZON = 0.42
-"""No light comes from above this height, but from lamps."""
+HORIZON, UNLIT_LEVEL = 0.42, 4
+"""No light comes from above this height, but from lamps; less than that many 8-bit levels of glow
+are no signal."""
 
 LAMPS = (
     (0.86, 0.12, 0.014, (1.0, 0.62, 0.25)),
@@ -244,22 +245,26 @@ def nights(folder: Path) -> Iterator[Night]:
         if not (folder / name).exists():
             continue
         frames = read_clip(folder / name, NIGHT_FRAMES, NIGHT_SIZE)
-        u, v = _places(frames[0].shape)
-        own, glow = lamps(u, v)
-        # A camera's own noise reduction and an encoder leave flat black where no light is.
-        unlit = (v < HORIZON) & (encoded(glow).max(axis=2) < 0.5 / 255)
         for stops in NIGHT_STOPS:
-            random = np.random.default_rng(0)
+            pictures, unlit = at_night(frames, stops)
+            yield Night(f"{Path(name).stem} {stops:+d}", coded(pictures, NIGHT_CODING), unlit)
 
-            def dark(
-                stops: float = stops, random: np.random.Generator = random
-            ) -> Iterator[Floats]:
-                for frame in frames:
-                    ground = decoded(frame) * np.float32(2.0**stops)
-                    light = np.where((v < HORIZON)[..., None], 0, ground) + own + glow
-                    yield exposed(light, 0, random) * ~unlit[..., None]
 
-            yield Night(f"{Path(name).stem} {stops:+d}", coded(dark(), NIGHT_CODING), unlit)
+def at_night(frames: NDArray[np.uint8], stops: float) -> tuple[Iterator[Floats], Mask]:
+    """Gamma-encoded RGB in [0, 1] of each frame, and where there is no signal, ``(H, W)``."""
+    u, v = _places(frames[0].shape)
+    own, glow = lamps(u, v)
+    sky = v < HORIZON
+    # A camera's own noise reduction, or its black level, leaves flat black where no light is.
+    unlit = sky & (encoded(own + glow).max(axis=2) < UNLIT_LEVEL / 255)
+    random = np.random.default_rng(0)
+
+    def pictures() -> Iterator[Floats]:
+        for frame in frames:
+            ground = decoded(frame) * (np.float32(2.0**stops) * ~sky[..., None])
+            yield exposed(ground + own + glow, 0, random) * ~unlit[..., None]
+
+    return pictures(), unlit
 
 
 def lamps(u: Floats, v: Floats) -> tuple[Floats, Floats]:

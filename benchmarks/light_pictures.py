@@ -15,11 +15,11 @@ from quality_pictures import labelled
 from zerodce_rt.atomic import finished_file
 
 COLUMNS = ["given", "gamma 0.4", "plus", "light", "truth"]
-MOST_ROWS = 6
+MOST_ROWS = 4
 # Height of a picture and of an enlarged detail on a sheet, and how much the latter is enlarged.
-HEIGHT, DETAIL, ENLARGED = 216, 216, 3
+HEIGHT, DETAIL, ENLARGED = 176, 210, 3
 GAP = 4
-JPEG_QUALITY = 88
+JPEG_QUALITY = 76
 COLOURS = {
     "identity": "0.75", "gamma 0.4": "0.55", "CLAHE": "C4", "dcenet": "C2", "plus": "C0",
     "light": "C1", "light, denoised": "C3",
