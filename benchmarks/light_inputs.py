@@ -57,9 +57,9 @@ ROADS = ("solidWhiteRight.mp4", "car-detection.mp4")
 NIGHT_STOPS = (-7, -8, -9)
 NIGHT_FRAMES, NIGHT_SIZE = 20, (960, 540)
 NIGHT_CODING = Input(options={"preset": "veryfast", "crf": "23"})
-HORIZON, UNLIT_LEVEL = 0.42, 4
-"""No light comes from above this height, but from lamps; less than that many 8-bit levels of glow
-are no signal."""
+HORIZON, SIGNAL_LEVEL, UNLIT_LEVEL = 0.42, 16, 0.5
+"""No light comes from above this height, but from lamps. Below so many 8-bit levels of that light
+the camera's black takes over; below the other there is no signal."""
 
 LAMPS = (
     (0.86, 0.12, 0.014, (1.0, 0.62, 0.25)),
@@ -255,16 +255,17 @@ def at_night(frames: NDArray[np.uint8], stops: float) -> tuple[Iterator[Floats],
     u, v = _places(frames[0].shape)
     own, glow = lamps(u, v)
     sky = v < HORIZON
-    # A camera's own noise reduction, or its black level, leaves flat black where no light is.
-    unlit = sky & (encoded(own + glow).max(axis=2) < UNLIT_LEVEL / 255)
+    # A camera's black level and its own noise reduction leave flat black where no light is.
+    level = 255 * encoded(own + glow).max(axis=2)
+    signal = np.where(sky, (level / SIGNAL_LEVEL).clip(0, 1), 1).astype(np.float32)[..., None]
     random = np.random.default_rng(0)
 
     def pictures() -> Iterator[Floats]:
         for frame in frames:
             ground = decoded(frame) * (np.float32(2.0**stops) * ~sky[..., None])
-            yield exposed(ground + own + glow, 0, random) * ~unlit[..., None]
+            yield exposed(ground + own + glow, 0, random) * signal
 
-    return pictures(), unlit
+    return pictures(), sky & (level < UNLIT_LEVEL)
 
 
 def lamps(u: Floats, v: Floats) -> tuple[Floats, Floats]:

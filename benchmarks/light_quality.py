@@ -139,8 +139,8 @@ def methods_to_score(weights: Sequence[Path]) -> dict[str, Method]:
 
 def by_picture(method: Callable[[Picture], Picture]) -> Method:
     def clip(frames: Frames) -> Frames:
-        results = (method(rgb(frame)).astype(np.float32) / 255 for frame in frames)
-        return [to_frame(result, index) for index, result in enumerate(results)]
+        results = (method(rgb(frame)).astype(np.float32) for frame in frames)
+        return [to_frame(result / np.float32(255), i) for i, result in enumerate(results)]
 
     return Method(method, clip)
 
@@ -224,7 +224,8 @@ def score_nights(
             scores = score_night(given, samples(result), night.unlit)
             rows.append(Row(inputs.NIGHT, night.name, name, scores))
             pictures[name] = rgb(result[middle])
-        shown.append(Shown(pictures, NIGHT_DETAILS))
+        if len(shown) < MOST_ROWS:
+            shown.append(Shown(pictures, NIGHT_DETAILS))
     return rows
 
 

@@ -157,6 +157,6 @@ def score_night(given: Planes, result: Planes, unlit: Mask) -> NightScores:
 
 def _lab(picture: Picture) -> NDArray[np.float32]:
     height, width = (max(1, side // HUE_BLOCK) for side in picture.shape[:2])
-    small = picture[: height * HUE_BLOCK, : width * HUE_BLOCK].astype(np.float32) / 255
-    small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
+    whole = picture[: height * HUE_BLOCK, : width * HUE_BLOCK].astype(np.float32) / 255
+    small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2Lab).astype(np.float32, copy=False)
