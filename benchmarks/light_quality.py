@@ -101,7 +101,7 @@ def main() -> None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         results = {
             "light": [finite(m.flat()) for m in means],
-            "pictures": [finite(r.flat()) for r in rows],
+            "psnr": psnr_by_picture(rows),
         }
         write_json(options.json, results, program="python benchmarks/light_quality.py")
     if options.plot:
@@ -253,6 +253,16 @@ def mean_row(rows: Sequence[Row], name: str) -> Row:
     levels = values.get("level", [])
     spread = statistics.pstdev(levels) if len(levels) > 1 else math.nan
     return Row(name, "mean", first.method, scores, spread)
+
+
+def psnr_by_picture(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
+    """PSNR in dB of each method on each picture of each input that has a truth."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in rows:
+        if isinstance(row.scores, LightScores) and not math.isnan(row.scores.psnr):
+            own = found.setdefault(row.input, {}).setdefault(row.picture, {})
+            own[row.method] = round(row.scores.psnr, 2)
+    return found
 
 
 def psnr_by_method(means: Sequence[Row]) -> dict[str, dict[str, tuple[float, float]]]:
