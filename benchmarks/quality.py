@@ -5,6 +5,7 @@ chats do, and decoded again. Each method makes them bright, and is scored agains
 clip after one monotone tone match for each clip (two, where the light or the scene changes in the
 middle). Other filters run on the dark frames, which are then enhanced without denoising. Gains,
 and noise as a ratio, are against the published Zero-DCE++, which enhances each frame by itself.
+How bright a picture should be is no part of it: that is for ``light_quality.py``.
 
     python benchmarks/quality.py FOLDER [--clips NAME ...] [--inputs x264 mjpeg ...]
                                  [--methods none ours ... | --all] [--frames 60]
