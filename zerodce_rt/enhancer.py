@@ -160,6 +160,11 @@ class Enhancer:
         self._process = os.getpid()
         self._closed = False
         self._runner = self._first_that_works()
+        if self._options["model"] is None and self.on_gpu and weights is None:
+            log.warning(
+                "backend %s does not have model %r yet; model %r is used",
+                self.backend, DEFAULT_MODEL, self.model,
+            )  # fmt: skip
         if denoise > 0 and self.on_gpu:
             log.warning(
                 "backend %s does not remove noise yet; `backend='openvino'` does", self.backend
@@ -493,13 +498,7 @@ class Enhancer:
 
 def _default_model(backend: str, working_size: WorkingSize) -> str:
     """The model that an enhancer gets that asks for none."""
-    if working_size.published:
-        return PUBLISHED_MODEL
-    if backend in gpu_backends():
-        log.warning(
-            "backend %s does not have model %r yet; model %r is used",
-            backend, DEFAULT_MODEL, PUBLISHED_MODEL,
-        )  # fmt: skip
+    if working_size.published or backend in gpu_backends():
         return PUBLISHED_MODEL
     return DEFAULT_MODEL
 

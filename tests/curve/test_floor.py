@@ -116,3 +116,26 @@ def test_the_runner_keeps_flat_black_and_lifts_noise(applier: str) -> None:
     assert mean_of(np.full(SIZE, 1.0)) < 12
     assert mean_of(noisy_black()) > 60
     runner.close()
+
+
+def test_the_rest_of_a_video_stays_still_when_a_lamp_moves_through_it() -> None:
+    runner = CPURunner(LiftingEstimator(), create_applier("cpu"), WorkingSize(64))
+    settings = ControlSettings(smoothing_seconds=0.5, estimate_seconds=0.1)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    levels = []
+    for number in range(45):
+        luma = noisy_black(number)
+        luma[:, 200:] = 2
+        luma += 300 * np.exp(-((x - 40 - 2 * number) ** 2 + (y - 40) ** 2) / 100)
+        grey = np.repeat(luma.clip(0, 255).round().astype(np.uint8)[..., None], 3, axis=2)
+        frame = from_array(np.ascontiguousarray(grey))
+        out = frame.empty_like()
+        runner.begin(frame, out, settings, number / 30)()
+        picture = out.planes[0].reshape(*SIZE, 3)
+        levels.append((picture[140:, :160].mean(), picture[140:, 240:].mean()))
+    runner.close()
+    shadow, black = np.array(levels).T
+    assert shadow.min() > 60
+    assert shadow.std() < 1
+    assert black.max() < 20
+    assert black.std() < 0.5
