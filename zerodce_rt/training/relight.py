@@ -30,7 +30,7 @@ from zerodce_rt.training.lights import cast, lamps, light_field, seated_person
 from zerodce_rt.training.night_town import night_town
 from zerodce_rt.training.photos import GAMMA
 
-SHARES = {"keep": 0.08, "even": 0.42, "mixed": 0.34, "night": 0.09, "city": 0.07}
+SHARES = {"keep": 0.11, "even": 0.39, "mixed": 0.35, "night": 0.08, "city": 0.07}
 """How often each kind of light is drawn in training: well-lit; evenly darkened; a lit part in a
 dark room; little light at all; a town at night."""
 
@@ -127,7 +127,7 @@ def _meant_dark(image: Array) -> bool:
 
 def _under_light(rng: np.random.Generator, image: Array, kind: str) -> Relit:
     uneven = kind in ("mixed", "night")
-    if rng.random() < (0.3 if uneven else 0.85):
+    if rng.random() < (0.15 if uneven else 0.85):
         image = _well_exposed(rng, image)
     luma: Array = image @ LUMA
     linear: Array = image ** np.float32(GAMMA)
@@ -178,9 +178,12 @@ def _light(rng: np.random.Generator, kind: str, luma: Array) -> tuple[Array, Arr
         if rng.random() < 0.3:
             stops -= np.float32(rng.uniform(0, 2.5)) * light_field(rng, luma)
         return np.ones(luma.shape, np.float32), stops
-    lit = light_field(rng, luma)
-    if rng.random() < 0.3:
-        lit = np.maximum(lit, light_field(rng, luma))
+    if kind == "mixed" and rng.random() < 0.3:  # the picture that webcams see most
+        lit = seated_person(rng, luma.shape)
+    else:
+        lit = light_field(rng, luma)
+        if rng.random() < 0.3:
+            lit = np.maximum(lit, light_field(rng, luma))
     # Cameras expose for what is lit, more or less.
     high = rng.normal(-0.4, 0.55) if rng.random() < 0.88 else rng.uniform(-4, -0.5)
     high = min(max(high, -4), 0.5)
