@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from zerodce_rt import Enhancer
-from zerodce_rt.names import DEFAULT_WORKING_SIZE, MODELS
+from zerodce_rt.names import DEFAULT_MODEL, DEFAULT_WORKING_SIZE, MODELS
 from zerodce_rt.progress import progress_bar
 from zerodce_rt.training.metrics import psnr, ssim
 from zerodce_rt.training.photos import Degradation, find_photos, read_photo, to_image, to_tensor
@@ -95,7 +95,7 @@ def methods_to_score(weights: list[Path], working_size: str) -> Methods:
     for model in () if weights else MODELS:
         methods[model] = Enhancer(model=model, working_size=working_size, denoise=0)
     if not weights:
-        methods["plus, denoised"] = Enhancer(working_size=working_size, denoise=1)
+        methods[f"{DEFAULT_MODEL}, denoised"] = Enhancer(working_size=working_size, denoise=1)
     return methods
 
 
