@@ -6,6 +6,7 @@ import multiprocessing
 import pickle
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.support.published import dcenet_maps, plus_maps, random_pth, zero_dce, zero_dce_plus
+from zerodce_rt.backends.cpu.reference_frames import from_rgb, to_rgb
 from zerodce_rt.backends.cpu.runner import CPURunner
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import Enhancer
@@ -402,6 +404,62 @@ def test_a_setting_of_a_wrong_type_is_named(name: str) -> None:
 def test_options_of_for_video_may_be_replaced() -> None:
     still = Enhancer.for_video(backend="torch", smoothing_seconds=0.0, estimate_seconds=0.0)
     np.testing.assert_array_equal(still(dark()), enhancer()(dark()))
+
+
+# Light
+
+
+def lit_person(height: int = 90, width: int = 160) -> NDArray[np.float32]:
+    """A smooth picture with a lit ellipse in a dark room, RGB in [0, 1]."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    lit = 1 / (1 + np.exp(12 * (np.hypot((x / width - 0.5) / 0.2, (y / height - 0.5) / 0.4) - 1)))
+    colour = np.dstack([0.5 + 0.2 * x / width, 0.45 + 0.1 * y / height, 0.4 + 0 * x])
+    return (colour * (0.12 + 0.75 * lit[..., None])).astype(np.float32)
+
+
+def test_a_lit_person_stays_as_lit_while_the_room_is_lifted() -> None:
+    given = lit_person()
+    result = enhancer(denoise=0)(given)
+    old = enhancer(model="plus", denoise=0)(given)
+    person, room = np.s_[35:55, 70:90], np.s_[:15, :30]
+    assert result[room].mean() > 2 * given[room].mean()
+    assert abs(result[person].mean() - given[person].mean()) < 0.15
+    assert old[person].mean() - given[person].mean() > 0.2
+
+
+@pytest.mark.parametrize("name", ["yuv444p", "yuv420p", "nv12", "yuyv422", "yuv420p10le", "bgr24"])
+def test_every_format_shows_the_same_light(name: str) -> None:
+    rgb = lit_person()
+    expected = enhancer(denoise=0)(rgb)
+    frame = blank_frame(name, rgb.shape[1], rgb.shape[0])
+    from_rgb(rgb.transpose(2, 0, 1).astype(np.float64), frame)
+    out = frame.empty_like()
+    enhancer(denoise=0).enhance(frame, out)
+    got = to_rgb(out).transpose(1, 2, 0)
+    assert np.abs(got - expected).mean() < 0.01
+    assert np.quantile(np.abs(got - expected), 0.99) < 0.04
+
+
+def blank_frame(name: str, width: int, height: int) -> Frame:
+    format = FORMATS[name]
+    planes = tuple(np.zeros(s, format.dtype) for s in plane_shapes(format, width, height))
+    return Frame(format, planes, width, height)
+
+
+def test_strength_is_smooth() -> None:
+    given = lit_person()
+    pictures = [enhancer(denoise=0, strength=s)(given) for s in np.linspace(0, 1, 11)]
+    assert (pictures[0] == given).all()
+    assert max(float(np.abs(b - a).max()) for a, b in pairwise(pictures)) < 0.12
+    means = [float(p.mean()) for p in pictures]
+    assert means == sorted(means)
+
+
+def test_the_published_working_sizes_are_for_the_networks_of_the_papers() -> None:
+    assert enhancer(working_size="full").model == "plus"
+    assert enhancer(working_size="1/12").model == "plus"
+    with pytest.raises(ValueError, match=r"`working_size='full'`.*plus and dcenet"):
+        enhancer(model="light", working_size="full")
 
 
 @pytest.mark.parametrize("model", ["plus", "dcenet"])
