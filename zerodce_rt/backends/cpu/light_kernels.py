@@ -77,8 +77,8 @@ def enhance_rgb(
 
 # Rows of the one buffer that the loops below write to: the compiler vectorises a loop only if it
 # can tell that what is written is not read again, which it checks for few arrays.
-_BEFORE, _AFTER = U(0), ROW  # luma of a row, in [0, 1]
-_SUM_BEFORE, _SUM_AFTER = U2 * ROW, U3 * ROW  # the same, summed over the rows of a cell
+_BEFORE, _AFTER = U(0), ROW  # luma of a cell's first row, in [0, 1]
+_NEXT = U2 * ROW  # how far on the same of its second row lie
 _CB, _CR = U4 * ROW, U(5) * ROW
 _FACTOR = U(6) * ROW  # the chroma gain's map
 _ROWS = 7
@@ -87,34 +87,30 @@ _ROWS = 7
 @compiled
 def _luma_row(
     y: Any, ring: Any, low: Any, high: Any, weight: Any, knots: Any, at: Any, n: int, c: Any,
-    out_c: Any, out: Any, work: Any,
+    out_c: Any, out: Any, row: Any, work: Any,
 ) -> None:  # fmt: skip
-    """A row of luma; its values before and after are added to the sums."""
+    """A row of luma; its values before and after are left in ``work``, from ``row`` on."""
     t1, t2 = knots[1], knots[2]
     offset, scale = c[LUMA_OFFSET], c[LUMA_SCALE]
     span, out_offset, top = out_c[LUMA_SPAN], out_c[LUMA_OFFSET_ROUNDED], out_c[LARGEST_CODE]
     for i in range(n):
         j = U(i)
-        work[_BEFORE + j] = clamp((np.float32(y[at + j]) - offset) * scale, ZERO, ONE)
+        work[row + j] = clamp((np.float32(y[at + j]) - offset) * scale, ZERO, ONE)
     for i in range(n):
         j = U(i)
-        work[_AFTER + j] = _curve(work[_BEFORE + j], ring, low, high, j, weight, t1, t2)
+        work[row + _AFTER + j] = _curve(work[row + j], ring, low, high, j, weight, t1, t2)
     for i in range(n):
         j = U(i)
-        out[at + j] = clamp(work[_AFTER + j] * span + out_offset, ZERO, top)
-    for i in range(n):
-        j = U(i)
-        work[_SUM_BEFORE + j] += work[_BEFORE + j]
-        work[_SUM_AFTER + j] += work[_AFTER + j]
+        out[at + j] = clamp(work[row + _AFTER + j] * span + out_offset, ZERO, top)
 
 
 @compiled
 def _chroma_row(
-    u: Any, v: Any, step: int, at: Any, n: int, c: Any, columns: int, share: Any, ring: Any,
+    u: Any, v: Any, step: int, at: Any, n: int, c: Any, columns: int, rows: int, ring: Any,
     low: Any, high: Any, weight: Any, out_step: int, out_c: Any, out_u: Any, out_v: Any,
     work: Any,
 ) -> None:  # fmt: skip
-    """A row of chroma; ``share`` makes means of the sums of luma."""
+    """A row of chroma, for cells of so many columns and rows of luma, which are in ``work``."""
     offset, to_red, to_blue = c[CHROMA_OFFSET], c[CR_TO_RED], c[CB_TO_BLUE]
     cb_to_green, cr_to_green = c[CB_TO_GREEN], c[CR_TO_GREEN]
     out_offset, top = out_c[CHROMA_OFFSET_ROUNDED], out_c[LARGEST_CODE]
@@ -128,11 +124,17 @@ def _chroma_row(
         else:
             work[_CB + j] = np.float32(u[U2 * (at + j)]) - offset
             work[_CR + j] = np.float32(u[U2 * (at + j) + U1]) - offset
+    share = ONE / np.float32(columns * rows)
+    if rows == 2:
+        for i in range(columns * n):
+            j = U(i)
+            work[_BEFORE + j] += work[_NEXT + _BEFORE + j]
+            work[_AFTER + j] += work[_NEXT + _AFTER + j]
     if columns == 2:
         for i in range(n):
             j, k = U(i), U2 * U(i)
-            work[_SUM_BEFORE + j] = work[_SUM_BEFORE + k] + work[_SUM_BEFORE + k + U1]
-            work[_SUM_AFTER + j] = work[_SUM_AFTER + k] + work[_SUM_AFTER + k + U1]
+            work[_BEFORE + j] = work[_BEFORE + k] + work[_BEFORE + k + U1]
+            work[_AFTER + j] = work[_AFTER + k] + work[_AFTER + k + U1]
         for i in range(n):
             j, k = U(i), U2 * U(i)
             left = between(ring, low, high, k, weight)
@@ -144,7 +146,7 @@ def _chroma_row(
     for i in range(n):
         j = U(i)
         cb, cr = work[_CB + j], work[_CR + j]
-        luma, enhanced = work[_SUM_BEFORE + j] * share, work[_SUM_AFTER + j] * share
+        luma, enhanced = work[_BEFORE + j] * share, work[_AFTER + j] * share
         deviation = max(max(cr * to_red, cb * to_blue), cb * cb_to_green + cr * cr_to_green)
         gain = span * _gain(luma, enhanced, deviation, work[_FACTOR + j])
         work[_CB + j], work[_CR + j] = cb * gain, cr * gain
@@ -183,7 +185,6 @@ def enhance_light_yuv(
         newest = -1
         low, high, weight = U(0), U(0), ZERO
         for chroma_row in range(first, last):
-            work[_SUM_BEFORE:_CB] = ZERO
             top = chroma_row << shift_y
             bottom = min(top + (1 << shift_y), height)
             for row in range(top, bottom):
@@ -192,17 +193,17 @@ def enhance_light_yuv(
                 newest = advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
                 low, high = U(lower & 1) * slot, U(upper & 1) * slot
                 _luma_row(
-                    y[row], ring, low, high, weight, knots, U(at), n, c, out_c, out_y[row], work
+                    y[row], ring, low, high, weight, knots, U(at), n, c, out_c, out_y[row],
+                    U(row - top) * _NEXT, work,
                 )  # fmt: skip
             if n & (columns - 1):  # the last pixel of an odd width fills its cell
                 last = U(n - 1)
-                work[_SUM_BEFORE + last + U1] = work[_SUM_BEFORE + last]
-                work[_SUM_AFTER + last + U1] = work[_SUM_AFTER + last]
+                for k in range(4):
+                    work[U(k) * ROW + last + U1] = work[U(k) * ROW + last]
                 ring[low + U4 * ROW + last + U1] = ring[low + U4 * ROW + last]
                 ring[high + U4 * ROW + last + U1] = ring[high + U4 * ROW + last]
-            share = ONE / np.float32((bottom - top) * columns)
             _chroma_row(
                 u[chroma_row], v[chroma_row], step, U(at >> shift_x),
-                (n + columns - 1) >> shift_x, c, columns, share, ring, low, high, weight,
+                (n + columns - 1) >> shift_x, c, columns, bottom - top, ring, low, high, weight,
                 out_step, out_c, out_u[chroma_row], out_v[chroma_row], work,
             )  # fmt: skip
