@@ -101,7 +101,11 @@ class Applier(Protocol):
         ...
 
     def dark_steps(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
-        """What ``floor.with_floor`` needs to know of a frame, for a grid of so many cells."""
+        """What ``floor.floor_gate`` needs to know of a frame, for a grid of so many cells."""
+        ...
+
+    def finished(self, frame: Frame, maps: CurveMaps) -> CurveMaps:
+        """Light maps as they are applied: with the frame's floor, and curves that rise."""
         ...
 
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:

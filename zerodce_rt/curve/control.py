@@ -167,8 +167,10 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
         return maps
     step = -(-max(thumbnail.shape) // PROBE_SIZE)
     probe = thumbnail[:, ::step, ::step]
-    curve = resized(maps, *thumbnail.shape[1:])
-    curve = replace(curve, values=curve.values[:, ::step, ::step])
+    if maps.values.shape[1:] == thumbnail.shape[1:]:
+        curve = replace(maps, values=maps.values[:, ::step, ::step])
+    else:
+        curve = resized(maps, *probe.shape[1:])
     full = enhance(probe, curve)
     lit = full.max(axis=0) > BLACK_LEVEL
     if not lit.any() or full[:, lit].mean() <= max_level:

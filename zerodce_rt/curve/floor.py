@@ -25,8 +25,11 @@ NEAR_BLACK = 9 / 255
 ROWS_PER_CELL = 6
 """How many of a cell's rows are looked at, at most."""
 
-_FLAT, _ALIVE = 0.15, 0.45  # mean step, in 8-bit codes, of flat black and of black with signal
-_FEW, _ENOUGH = 0.005, 0.02  # share of near-black pairs from which they are believed
+FLAT, ALIVE = 0.15, 0.45
+"""Mean steps, in 8-bit codes, of flat black and of black with a signal."""
+
+FEW, ENOUGH = 0.005, 0.02
+"""Share of near-black pairs from which they begin to count, and fully do."""
 
 
 def grid_of(height: int, width: int) -> tuple[int, int]:
@@ -46,8 +49,26 @@ def sampled_rows(height: int, cells: int) -> NDArray[np.intp]:
     return rows.astype(np.intp).reshape(cells, count)
 
 
-def with_floor(maps: CurveMaps, steps: NDArray[np.float32]) -> CurveMaps:
+def with_floor(maps: CurveMaps, gate: NDArray[np.float32]) -> CurveMaps:
     """Light maps whose curve at black is taken back where there is no signal.
+
+    Args:
+        gate: of ``floor_gate``.
+
+    Returns:
+        New maps. Only the values at the first knot, which is black, differ: gating all of them
+        would show the cells as blotches.
+    """
+    size = maps.values.shape[1:]
+    if gate.shape != size:
+        gate = resize_bilinear(gate, *size)
+    values = maps.values.copy()
+    values[0] *= gate
+    return replace(maps, values=values)
+
+
+def floor_gate(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where there is a signal: 0 for flat black, 1 for anything else.
 
     Args:
         steps: ``(2, h, w)`` for the cells of a grid: the sum, over pairs of horizontal neighbours
@@ -55,21 +76,11 @@ def with_floor(maps: CurveMaps, steps: NDArray[np.float32]) -> CurveMaps:
             pairs; both divided by the number of all pairs.
 
     Returns:
-        New maps. Only the values at the first knot, which is black, differ: gating all of them
-        would show the cells as blotches.
+        ``(h, w)`` in [0, 1], from the mean step of each cell and its eight neighbours.
     """
-    height, width = maps.values.shape[1:]
-    gate = resize_bilinear(floor_gate(steps), height, width)
-    values = maps.values.copy()
-    values[0] *= gate
-    return replace(maps, values=values)
-
-
-def floor_gate(steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(h, w)`` in [0, 1] for the cells of a grid: 0 for flat black, 1 for anything else."""
     total, share = (_neighbourhood(s) for s in steps)
-    alive = _smoothstep((total / np.maximum(share, 1e-6) - _FLAT) / (_ALIVE - _FLAT))
-    believed = _smoothstep((share - _FEW) / (_ENOUGH - _FEW))
+    alive = _smoothstep((total / np.maximum(share, 1e-6) - FLAT) / (ALIVE - FLAT))
+    believed = _smoothstep((share - FEW) / (ENOUGH - FEW))
     return (1 - believed * (1 - alive)).astype(np.float32)
 
 

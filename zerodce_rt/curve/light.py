@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ WHITE = 0.98
 """Level that no channel is raised above by the gain, unless it is above it already."""
 
 ITERATIONS = 8
+
+RISE_LEVELS = np.linspace(0, 1, 49, dtype=np.float32) ** np.float32(1.6)
+"""Luma at which it is checked that a curve rises; denser in the dark, where it bends."""
+
+LEAST_SLOPE = 0.05
+"""By how much it should, between two of them; with less, it might fall in between."""
+
+BLENDS = (0.25, 0.5, 0.75, 1.0)
+"""Shares by which the values at the knots are moved towards their mean until it does."""
 
 
 def knot_terms(curves: ArrayT, knots: Sequence[float]) -> list[ArrayT]:

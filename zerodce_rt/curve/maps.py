@@ -132,13 +132,6 @@ def iterate(x: ArrayT, maps: ArrayT) -> ArrayT:
     return x
 
 
-# As pictures of one row, one for each level; denser in the dark, where the curve bends.
-_LEVELS = (np.linspace(0, 1, 65, dtype=np.float32) ** np.float32(1.6))[:, None, None, None]
-_BLENDS = (0.25, 0.5, 0.75, 1.0)
-_LEAST_SLOPE = 0.02
-_LEAST_RISES = _LEAST_SLOPE * np.diff(_LEVELS, axis=0)
-
-
 def monotone(maps: CurveMaps) -> CurveMaps:
     """Light maps whose curves rise everywhere: no tone becomes darker than a darker one.
 
@@ -146,9 +139,13 @@ def monotone(maps: CurveMaps) -> CurveMaps:
     by the least of a few shares.
     """
 
+    # As pictures of one row, one for each level.
+    levels = light.RISE_LEVELS[:, None, None, None]
+    least_rises = np.float32(light.LEAST_SLOPE) * np.diff(levels, axis=0)
+
     def falls(curves: NDArray[np.float32]) -> NDArray[np.bool_]:
-        after = light.luma_curve(_LEVELS, curves[None, :, None, :], maps.knots)
-        found: NDArray[np.bool_] = (np.diff(after, axis=0) < _LEAST_RISES).any(axis=(0, 1, 2))
+        after = light.luma_curve(levels, curves[None, :, None, :], maps.knots)
+        found: NDArray[np.bool_] = (np.diff(after, axis=0) < least_rises).any(axis=(0, 1, 2))
         return found
 
     curves = maps.curves.reshape(len(maps.curves), -1)
@@ -157,7 +154,7 @@ def monotone(maps: CurveMaps) -> CurveMaps:
         return maps
     values = maps.values.reshape(len(maps.values), -1).copy()
     mean = curves.mean(axis=0, keepdims=True)
-    for blend in _BLENDS:
+    for blend in light.BLENDS:
         blended = curves[:, todo] + np.float32(blend) * (mean[:, todo] - curves[:, todo])
         values[: len(curves), todo] = blended
         todo[todo] = falls(blended)

@@ -14,6 +14,7 @@ from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.cells import FilteredPixels
 from zerodce_rt.backends.cpu.curve_kernels import enhance_packed, enhance_yuv
 from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
+from zerodce_rt.backends.cpu.finishing_kernels import gate_of, raise_curves
 from zerodce_rt.backends.cpu.floor_kernels import steps_of_luma, steps_of_packed
 from zerodce_rt.backends.cpu.light_kernels import enhance_light_yuv
 from zerodce_rt.backends.cpu.refined_kernels import enhance_refined
@@ -66,6 +67,14 @@ class CPUApplier:
                 apart = 2 if format.layout == "yuyv" else 1
                 steps_of_luma(frame.planes[0], apart, frame.width, rows, offset, scale, out)
         return out
+
+    def finished(self, frame: Frame, maps: CurveMaps) -> CurveMaps:
+        cells = floor.grid_of(frame.height, frame.width)
+        gate = np.empty(cells, np.float32)
+        gate_of(self.dark_steps(frame, *cells), gate)
+        finished = floor.with_floor(maps, gate)
+        raise_curves(finished.values, np.array(maps.knots, np.float32))
+        return finished
 
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
         format, width, height = frame.format, frame.width, frame.height

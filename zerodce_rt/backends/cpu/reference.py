@@ -47,6 +47,10 @@ class ReferenceApplier:
                 out[:, cell, k] = steps.sum() / pairs, near.sum() / pairs
         return out
 
+    def finished(self, frame: Frame, maps: CurveMaps) -> CurveMaps:
+        steps = self.dark_steps(frame, *floor.grid_of(frame.height, frame.width))
+        return curve.monotone(floor.with_floor(maps, floor.floor_gate(steps)))
+
     def apply(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
         if maps.light and frame.format.layout != "packed":
             _apply_to_yuv(frame, maps, out)

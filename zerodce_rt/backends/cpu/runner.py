@@ -9,8 +9,7 @@ import numpy as np
 
 from zerodce_rt.backends.interfaces import Applier, Estimator
 from zerodce_rt.curve.control import ControlSettings, CurveControl
-from zerodce_rt.curve.floor import grid_of, with_floor
-from zerodce_rt.curve.maps import CurveMaps, lift_of, monotone, resize_bilinear
+from zerodce_rt.curve.maps import CurveMaps, lift_of, resize_bilinear
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import Frame
 
@@ -84,15 +83,8 @@ class CPURunner:
 
         def estimate() -> CurveMaps:
             values = self.estimator.estimate(np.ascontiguousarray(thumbnail))
-            if not self.estimator.knots:
-                return CurveMaps(values, align_corners=divisor is not None)
-            # The mean of a picture's maps and those of its mirror image is nearer to the truth, by
-            # 0.2 dB, and trembles less.
-            mirrored = self.estimator.estimate(thumbnail[:, :, ::-1].copy())[:, :, ::-1]
-            mean = np.float32(0.5) * (values + mirrored)
-            maps = CurveMaps(mean, knots=self.estimator.knots)
-            cells = grid_of(frame.height, frame.width)
-            return monotone(with_floor(maps, self.applier.dark_steps(frame, *cells)))
+            maps = CurveMaps(values, divisor is not None, self.estimator.knots)
+            return self.applier.finished(frame, maps) if maps.light else maps
 
         return self.control.update(estimate, thumbnail, seconds)
 
