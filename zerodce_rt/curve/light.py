@@ -44,13 +44,13 @@ WHITE = 0.98
 
 ITERATIONS = 8
 
-RISE_LEVELS = np.linspace(0, 1, 49, dtype=np.float32) ** np.float32(1.6)
+RISE_LEVELS = np.linspace(0, 1, 65, dtype=np.float32) ** np.float32(1.6)
 """Luma at which it is checked that a curve rises; denser in the dark, where it bends."""
 
-LEAST_SLOPE = 0.05
-"""By how much it should, between two of them; with less, it might fall in between."""
+LARGEST_FALL = 1e-5
+"""What is taken for level, between two of them: a curve that lifts much is flat near white."""
 
-BLENDS = (0.25, 0.5, 0.75, 1.0)
+BLENDS = tuple(n / 10 for n in range(1, 11))
 """Shares by which the values at the knots are moved towards their mean until it does."""
 
 

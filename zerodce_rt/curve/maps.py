@@ -141,11 +141,12 @@ def monotone(maps: CurveMaps) -> CurveMaps:
 
     # As pictures of one row, one for each level.
     levels = light.RISE_LEVELS[:, None, None, None]
-    least_rises = np.float32(light.LEAST_SLOPE) * np.diff(levels, axis=0)
 
     def falls(curves: NDArray[np.float32]) -> NDArray[np.bool_]:
         after = light.luma_curve(levels, curves[None, :, None, :], maps.knots)
-        found: NDArray[np.bool_] = (np.diff(after, axis=0) < least_rises).any(axis=(0, 1, 2))
+        found: NDArray[np.bool_] = (np.diff(after, axis=0) < -light.LARGEST_FALL).any(
+            axis=(0, 1, 2)
+        )
         return found
 
     curves = maps.curves.reshape(len(maps.curves), -1)

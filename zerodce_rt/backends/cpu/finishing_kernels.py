@@ -17,7 +17,7 @@ _FEW, _ENOUGH = np.float32(floor.FEW), np.float32(floor.ENOUGH)
 _TINY = np.float32(1e-6)
 _THREE, _TWO = np.float32(3), np.float32(2)
 _LEVELS = light.RISE_LEVELS
-_LEAST_RISES = np.float32(light.LEAST_SLOPE) * np.diff(light.RISE_LEVELS)
+_LARGEST_FALL = np.float32(light.LARGEST_FALL)
 _BLENDS = np.array(light.BLENDS, np.float32)
 
 
@@ -60,8 +60,8 @@ def _falls(a: Any, knots: Any, after: Any) -> Any:
         after[i] = luma
     least = ONE
     for i in range(_LEVELS.size - 1):
-        least = min(least, after[i + 1] - after[i] - _LEAST_RISES[i])
-    return least < ZERO
+        least = min(least, after[i + 1] - after[i])
+    return least < -_LARGEST_FALL
 
 
 @compiled
