@@ -113,15 +113,16 @@ def test_the_seed_decides() -> None:
         assert not np.array_equal(one.noisy, other.noisy)
 
 
-def test_a_photograph_that_is_meant_to_be_dark_mostly_stays() -> None:
+def test_a_photograph_that_is_meant_to_be_dark_mostly_gets_a_little_lighter_only() -> None:
     night = np.full((60, 80, 3), 15, np.uint8)
     night[10:20, 10:20] = 255
-    kept = [
-        np.array_equal(relight(rng(seed), night).truth, (night / 255).astype(np.float32))
-        for seed in range(100)
+    truths = [relight(rng(seed), night).truth for seed in range(100)]
+    level = 15 / 255
+    a_little = [
+        level**0.8 <= truth[30, 40, 0] <= level**0.55 and truth.max() == 1 for truth in truths
     ]
-    # 70 %, and 9 % of the others.
-    assert 0.6 < np.mean(kept) < 0.85
+    # 70 %, and a few of the others.
+    assert 0.6 < np.mean(a_little) < 0.95
 
 
 def test_shares_are_whole() -> None:

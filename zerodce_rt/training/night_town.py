@@ -9,7 +9,7 @@ from zerodce_rt.training.camera import Array, signal
 from zerodce_rt.training.lights import cast, lamps
 from zerodce_rt.training.photos import GAMMA
 
-MOST_LIFT = 4.0
+MOST_LIFT = 5.0
 """Stops by which the truth lifts the darkest part of a street against its lit part, at most."""
 
 
@@ -41,7 +41,7 @@ def night_town(rng: np.random.Generator, photo: Array) -> tuple[Array, Array]:
             _light_windows(rng, scene[top:, left:right])
         left = right + int(rng.uniform(0, 0.1) * width)
     scene[int(horizon * height) :] = ground
-    truth: Array = scene ** np.float32(rng.uniform(0.85, 1))
+    truth: Array = scene ** np.float32(rng.uniform(0.75, 0.95))
     if rng.random() < 0.7:
         street = slice(int(horizon * height), None)
         scene[street], truth[street] = _street(rng, photo[street])
@@ -61,7 +61,7 @@ def _street(rng: np.random.Generator, photo: Array) -> tuple[Array, Array]:
     dv = (v / height - rng.uniform(0.1, 0.9)) / rng.uniform(0.2, 0.8)
     high = rng.uniform(-4, -0.5)
     below = rng.uniform(3, 7) * (1 - np.exp(-(du**2) - dv**2)).astype(np.float32)
-    dusk = np.float32(rng.uniform(-1.5, -0.5))
+    dusk = np.float32(rng.uniform(-1, 0))
     dark = photo * np.exp2(np.float32(high) - below)[..., None]
     lifted = photo * np.exp2(dusk - np.maximum(0, below - MOST_LIFT))[..., None]
     return dark, lifted * (signal(dark) ** GAMMA)[..., None]

@@ -73,7 +73,7 @@ def relight(rng: np.random.Generator, photo: Picture, kind: str | None = None) -
     Args:
         photo: ``(H, W, 3)`` uint8 RGB.
         kind: of ``KINDS``; by default drawn by ``SHARES``, but a photograph that is meant to be
-            dark mostly stays as it is. Of a ``city``, the photograph is the street at most.
+            dark mostly gets a little lighter only. Of a ``city``, the photograph is the street at most.
     """
     image: Array = photo.astype(np.float32) / np.float32(255)
     if kind is None:
@@ -82,7 +82,10 @@ def relight(rng: np.random.Generator, photo: Picture, kind: str | None = None) -
             kind = "keep"
     everywhere = np.ones(image.shape[:2], np.float32)
     if kind == "keep":
-        return Relit(*shoot(rng, image**GAMMA), image, everywhere)
+        truth = image
+        if _meant_dark(image):  # but those who brighten it want to see more of it
+            truth = image ** np.float32(rng.uniform(0.55, 0.8))
+        return Relit(*shoot(rng, image**GAMMA), truth, everywhere)
     if kind == "city":
         town, truth = night_town(rng, image ** np.float32(GAMMA))
         black = black_level(rng)
