@@ -73,7 +73,7 @@ def relight(rng: np.random.Generator, photo: Picture, kind: str | None = None) -
     Args:
         photo: ``(H, W, 3)`` uint8 RGB.
         kind: of ``KINDS``; by default drawn by ``SHARES``, but a photograph that is meant to be
-            dark mostly gets a little lighter only. Of a ``city``, the photograph is the street at most.
+            dark mostly gets a little lighter only. Of a ``city``, the photograph is the street.
     """
     image: Array = photo.astype(np.float32) / np.float32(255)
     if kind is None:
