@@ -119,7 +119,7 @@ def test_a_photograph_that_is_meant_to_be_dark_mostly_gets_a_little_lighter_only
     truths = [relight(rng(seed), night).truth for seed in range(100)]
     level = 15 / 255
     a_little = [
-        level**0.8 <= truth[30, 40, 0] <= level**0.55 and truth.max() == 1 for truth in truths
+        level**0.75 <= truth[30, 40, 0] <= level**0.5 and truth.max() == 1 for truth in truths
     ]
     # 70 %, and a few of the others.
     assert 0.6 < np.mean(a_little) < 0.95

@@ -84,7 +84,7 @@ def relight(rng: np.random.Generator, photo: Picture, kind: str | None = None) -
     if kind == "keep":
         truth = image
         if _meant_dark(image):  # but those who brighten it want to see more of it
-            truth = image ** np.float32(rng.uniform(0.55, 0.8))
+            truth = image ** np.float32(rng.uniform(0.5, 0.75))
         return Relit(*shoot(rng, image**GAMMA), truth, everywhere)
     if kind == "city":
         town, truth = night_town(rng, image ** np.float32(GAMMA))
