@@ -12,7 +12,8 @@ luma goes through the curve. Chroma follows by a gain, so that hues stay::
 
     C' = C * gain        gain = 1 + s * (Y' - Y) / (Y + DAMPING)
 
-with s a map of its own, and ``gain`` no larger than what leaves every channel within white.
+with s a map of its own, and ``gain`` 0 or more, and no larger than what leaves every channel
+within white.
 
 The functions here take NumPy arrays and torch tensors alike.
 """
@@ -99,7 +100,7 @@ def chroma_gain(luma: ArrayT, enhanced: ArrayT, deviation: ArrayT, saturation: A
     gain = 1 + saturation * (enhanced - luma) / (luma + DAMPING)
     top = (luma + deviation - WHITE).clip(0, None) + WHITE
     most = (top - enhanced).clip(0, None) / deviation.clip(1e-4, None)
-    return gain - (gain - most).clip(0, None)
+    return (gain - (gain - most).clip(0, None)).clip(0, None)
 
 
 def enhance_rgb(

@@ -53,7 +53,7 @@ def _gain(luma: Any, enhanced: Any, deviation: Any, saturation: Any) -> Any:
     """See ``light.chroma_gain``."""
     gain = ONE + saturation * (enhanced - luma) / (luma + _DAMPING)
     room = max(max(luma + deviation, _WHITE) - enhanced, ZERO)
-    return min(gain, room / max(deviation, _LEAST))
+    return max(min(gain, room / max(deviation, _LEAST)), ZERO)
 
 
 @compiled
