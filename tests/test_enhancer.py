@@ -427,12 +427,6 @@ def test_a_lit_person_stays_as_lit_while_the_room_is_lifted() -> None:
     assert old[person].mean() - given[person].mean() > 0.2
 
 
-def test_a_mirrored_picture_gets_mirrored_light() -> None:
-    given = np.ascontiguousarray(lit_person()[:, 32:])
-    mirrored = enhancer(denoise=0)(np.ascontiguousarray(given[:, ::-1]))
-    assert np.abs(mirrored[:, ::-1] - enhancer(denoise=0)(given)).max() < 1e-3
-
-
 @pytest.mark.parametrize("name", ["yuv444p", "yuv420p", "nv12", "yuyv422", "yuv420p10le", "bgr24"])
 def test_every_format_shows_the_same_light(name: str) -> None:
     rgb = lit_person()

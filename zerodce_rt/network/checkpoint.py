@@ -67,7 +67,7 @@ class Checkpoint:
     def multiplications(self, height: int, width: int) -> int:
         """Of the network, about, for a thumbnail of this size."""
         if self.model == "light":
-            return 2 * light_wiring.multiplications(height, width)  # of ``LightNet.both_ways``
+            return light_wiring.multiplications(height, width)
         return self.parameters * height * width
 
 

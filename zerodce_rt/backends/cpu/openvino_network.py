@@ -75,9 +75,9 @@ def create(checkpoint: Checkpoint, *, exact: bool) -> OpenVINOEstimator:
 
 # A folder of pictures may need many thumbnail sizes; each compiled one takes some megabytes.
 MOST_SIZES = 8
-# Multiplications from which a second thread pays, and more than two do. With fewer, they mostly
-# wait for each other, and take CPU time from the encoder.
-_ONE_THREAD_MULTIPLICATIONS, _TWO_THREADS_MULTIPLICATIONS = 40e6, 100e6
+# Multiplications from which a second thread pays. With fewer, the two mostly wait for each other,
+# and take CPU time from the encoder.
+_ONE_THREAD_MULTIPLICATIONS = 100e6
 
 
 class OpenVINOEstimator:
@@ -114,9 +114,8 @@ class OpenVINOEstimator:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision}
         build = build_light_graph if self.knots else build_graph
         graph = build(self._checkpoint.weights, height, width)
-        work = self._checkpoint.multiplications(height, width)
-        if work < _TWO_THREADS_MULTIPLICATIONS:
-            options["INFERENCE_NUM_THREADS"] = "1" if work < _ONE_THREAD_MULTIPLICATIONS else "2"
+        if self._checkpoint.multiplications(height, width) < _ONE_THREAD_MULTIPLICATIONS:
+            options["INFERENCE_NUM_THREADS"] = "1"
         request = self._core.compile_model(graph, _DEVICE, options).create_infer_request()
         image = np.zeros((1, 3, height, width), np.float32)
         request.set_input_tensor(_openvino().Tensor(image, shared_memory=True))
@@ -135,19 +134,11 @@ class _Request(NamedTuple):
 
 
 def build_light_graph(weights: Weights, height: int, width: int) -> Any:
-    """``LightNet.both_ways`` as an ``openvino.Model`` for one thumbnail size."""
+    """The network of ``network/light_model.py`` as an ``openvino.Model`` for one thumbnail size."""
     openvino = _openvino()
     ops = openvino.opset11
     image = ops.parameter([1, 3, height, width], np.float32, name="image")
-
-    def mirrored(x: Any, width: int) -> Any:
-        backwards = np.arange(width - 1, -1, -1, dtype=np.int64)
-        return ops.gather(x, backwards, np.int64(3))
-
-    both = ops.concat([image, mirrored(image, width)], axis=0)
-    raw = light_wiring.connect(_LightLayers(ops, weights), both)
-    one, other = ops.split(ops.tanh(raw), np.int64(0), 2).outputs()
-    maps = ops.add(one, mirrored(other, -(-width // 4))) * np.array([0.5], np.float32)
+    maps = ops.tanh(light_wiring.connect(_LightLayers(ops, weights), image))
     scale = np.ones((1, light_wiring.MAP_COUNT, 1, 1), np.float32)
     scale[:, -1], offset = light_wiring.GAIN_CENTRE, np.zeros_like(scale)
     offset[:, -1] = light_wiring.GAIN_CENTRE

@@ -30,19 +30,17 @@ class TorchEstimator:
     def __init__(self, checkpoint: Checkpoint) -> None:
         import torch
 
-        from zerodce_rt.network.light_model import LightNet
         from zerodce_rt.network.model import make_network
 
         self._torch = torch
         self.knots = checkpoint.knots
         model = make_network(checkpoint.model)
         model.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
-        model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._maps_of = model.both_ways if isinstance(model, LightNet) else model
+        self._model = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def estimate(self, thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
         torch = self._torch
         with torch.inference_mode():
             image = torch.from_numpy(thumbnail)[None].to(memory_format=torch.channels_last)
-            maps: NDArray[np.float32] = self._maps_of(image)[0].contiguous().numpy()
+            maps: NDArray[np.float32] = self._model(image)[0].contiguous().numpy()
         return maps
