@@ -160,7 +160,7 @@ class Enhancer:
         self._process = os.getpid()
         self._closed = False
         self._runner = self._first_that_works()
-        if self._options["model"] is None and self.on_gpu and weights is None:
+        if self._options["model"] is None and weights is None and self.on_gpu and not published:
             log.warning(
                 "backend %s does not have model %r yet; model %r is used",
                 self.backend, DEFAULT_MODEL, self.model,

@@ -79,8 +79,8 @@ def floor_gate(steps: NDArray[np.float32]) -> NDArray[np.float32]:
         ``(h, w)`` in [0, 1], from the mean step of each cell and its eight neighbours.
     """
     total, share = (_neighbourhood(s) for s in steps)
-    alive = _smoothstep((total / np.maximum(share, 1e-6) - FLAT) / (ALIVE - FLAT))
-    believed = _smoothstep((share - FEW) / (ENOUGH - FEW))
+    alive = smoothstep((total / np.maximum(share, 1e-6) - FLAT) / (ALIVE - FLAT))
+    believed = smoothstep((share - FEW) / (ENOUGH - FEW))
     return (1 - believed * (1 - alive)).astype(np.float32)
 
 
@@ -96,6 +96,7 @@ def _neighbourhood(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return sums(padded) / sums(ones)
 
 
-def _smoothstep(x: NDArray[Any]) -> NDArray[Any]:
+def smoothstep(x: NDArray[Any]) -> NDArray[Any]:
+    """From 0 to 1 where x is, without a bend at either end."""
     x = x.clip(0, 1)
     return x * x * (3 - 2 * x)

@@ -44,6 +44,7 @@ WHITE = 0.98
 """Level that no channel is raised above by the gain, unless it is above it already."""
 
 ITERATIONS = 8
+"""How often the curve is applied with shared maps (Guo et al., CVPR 2020, section 3.1)."""
 
 RISE_LEVELS = np.linspace(0, 1, 65, dtype=np.float32) ** np.float32(1.6)
 """Luma at which it is checked that a curve rises; denser in the dark, where it bends."""

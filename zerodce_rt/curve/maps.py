@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.curve import light
+from zerodce_rt.curve.light import ITERATIONS
 from zerodce_rt.frame import PACKED_MATRIX, luma_weights
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     ArrayT = TypeVar("ArrayT", NDArray[Any], Tensor)
 else:
     ArrayT = TypeVar("ArrayT")
-
-ITERATIONS = 8
-"""How often the curve is applied with shared maps (Guo et al., CVPR 2020, section 3.1)."""
 
 DARK_TONE = 0.1
 """Level in [0, 1] at which it is measured how much maps lift the dark."""

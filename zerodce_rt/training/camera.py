@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zerodce_rt.curve.floor import smoothstep
 from zerodce_rt.training.photos import GAMMA
 
 Array = NDArray[np.float32]
@@ -73,9 +74,3 @@ def signal(dark: Array, black: float = 0.0) -> Array:
     reach = 1 | dark.shape[1] // 14
     code = 255 * encoded(cv2.blur(dark.max(2), (reach, reach)), black)
     return smoothstep((code - 1.5) / 2.5)
-
-
-def smoothstep(x: Array) -> Array:
-    """From 0 to 1 where x is, without a bend at either end."""
-    x = x.clip(0, 1)
-    return x * x * (3 - 2 * x)

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zerodce_rt.curve.floor import smoothstep
 from zerodce_rt.training.camera import (
     Array,
     Picture,
@@ -24,7 +25,6 @@ from zerodce_rt.training.camera import (
     encoded,
     shoot,
     signal,
-    smoothstep,
 )
 from zerodce_rt.training.lights import cast, lamps, light_field, seated_person
 from zerodce_rt.training.night_town import night_town

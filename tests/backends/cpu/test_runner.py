@@ -10,8 +10,8 @@ from tests.support.noise import gap, random_frame
 from zerodce_rt.backends.cpu.applier import CPUApplier
 from zerodce_rt.backends.cpu.reference import ReferenceApplier
 from zerodce_rt.backends.cpu.runner import CPURunner
-from zerodce_rt.curve import maps as curve
 from zerodce_rt.curve.control import ControlSettings
+from zerodce_rt.curve.light import ITERATIONS
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import FORMATS, Colour, Frame
 
@@ -33,7 +33,7 @@ def test_a_frame_is_done_when_begin_returns() -> None:
     runner = CPURunner(ConstantEstimator(-0.5), ReferenceApplier(), WorkingSize(16))
     finish = runner.begin(frame, target, ControlSettings(), None)
     x = frame.planes[0][:, :120].astype(np.float64)
-    for _ in range(curve.ITERATIONS):
+    for _ in range(ITERATIONS):
         x = x - 0.5 * (x * x - x)
     assert np.abs(target.planes[0][:, :120] - x).max() < 1e-6
     finish()

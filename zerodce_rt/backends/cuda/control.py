@@ -17,7 +17,8 @@ from zerodce_rt.curve.control import (
     PROBE_SIZE,
     ControlSettings,
 )
-from zerodce_rt.curve.maps import ITERATIONS, iterate
+from zerodce_rt.curve.light import ITERATIONS
+from zerodce_rt.curve.maps import iterate
 
 LARGEST = 4096
 """Pixels of maps that ``control_kernel``, which runs in one block of threads, can take."""
