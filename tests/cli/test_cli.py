@@ -326,6 +326,9 @@ def test_train_writes_weights_that_enhance(tmp_path: Path, model: str) -> None:
     assert run("train", photos, "-o", weights, *options) == 0
     assert load_weights(weights).model == model
     assert run("train", photos, "-o", weights, *options) == 1, "weights are not overwritten"
+    further = tmp_path / "further.safetensors"
+    assert run("train", photos, "-o", further, "--start-from", weights, *options) == 0
+    assert load_weights(further).model == model
     source = write_picture(tmp_path / "dark.png")
     assert run("enhance", source, "--weights", weights, "--quiet") == 0
     assert (tmp_path / "dark_enhanced.png").exists()

@@ -20,7 +20,7 @@ from tests.training.conftest import made_up_photo
 from zerodce_rt import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.names import LIGHT_LOSSES
-from zerodce_rt.network.checkpoint import load_weights
+from zerodce_rt.network.checkpoint import BUNDLED, load_weights
 from zerodce_rt.network.light_model import LightNet
 from zerodce_rt.training.folder import Photographs
 from zerodce_rt.training.light_losses import LightLossWeights
@@ -157,6 +157,26 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path, photos: Path) -
     run_until(3, photos, output, tiny(), sheet_every=2)
     with pytest.raises(ZeroDCEError, match="another run"):
         run(photos, output, replace(tiny(), averaging=0.9), resume=True)
+
+
+def test_a_run_can_start_from_weights(tmp_path: Path, photos: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    run(photos, first, tiny())
+    # So small a learning rate changes none of the 16 bits of the weights that are written.
+    run(photos, second, tiny(learning_rate=1e-9, seed=1), start_from=first)
+    begun, ended = load_file(first), load_file(second)
+    assert [n for n in begun if (begun[n] != ended[n]).any()] == []
+    with safe_open(second, "np") as file:
+        assert file.metadata()["start_from"] == "first.safetensors"
+
+
+def test_the_first_weights_must_be_of_the_same_network(tmp_path: Path, photos: Path) -> None:
+    output = tmp_path / "x.safetensors"
+    with pytest.raises(ZeroDCEError, match="weights of model 'plus', not 'light'"):
+        run(photos, output, tiny(), start_from=BUNDLED / "plus.safetensors")
+    with pytest.raises(ZeroDCEError, match="no such weights file"):
+        run(photos, output, tiny(), start_from=tmp_path / "none.safetensors")
+    assert not output.with_suffix(".csv").exists()
 
 
 def test_held_out_photographs_are_scored(tmp_path: Path, photos: Path) -> None:

@@ -62,6 +62,13 @@ def test_a_town_at_night_stays_night() -> None:
     assert max(s.truth.max() for s in samples("city")) == 1, "lamps are white"
 
 
+def test_in_a_town_at_night_streets_are_lifted_and_the_sky_is_not() -> None:
+    lifts = [s.truth.mean(axis=(1, 2)) - s.clean.mean(axis=(1, 2)) / 255 for s in samples("city")]
+    sky, street = np.mean([lift[:12].mean() for lift in lifts]), np.mean([x[-6:] for x in lifts])
+    assert sky < 0.05
+    assert street > 0.15
+
+
 def test_light_before_a_webcam() -> None:
     # Half a stop down, and four and a half, in linear light: 0.85 and 0.24 of the level.
     grey = np.full((60, 80, 3), 200, np.uint8)
@@ -113,16 +120,20 @@ def test_the_seed_decides() -> None:
         assert not np.array_equal(one.noisy, other.noisy)
 
 
-def test_a_photograph_that_is_meant_to_be_dark_mostly_gets_a_little_lighter_only() -> None:
-    night = np.full((60, 80, 3), 15, np.uint8)
+def test_a_photograph_that_is_meant_to_be_dark_mostly_gets_lighter_but_for_its_blacks() -> None:
+    night = np.full((60, 80, 3), 42, np.uint8)
     night[10:20, 10:20] = 255
+    night[40:] = 2
     truths = [relight(rng(seed), night).truth for seed in range(100)]
-    level = 15 / 255
-    a_little = [
-        level**0.75 <= truth[30, 40, 0] <= level**0.5 and truth.max() == 1 for truth in truths
+    level, black = 42 / 255, 2 / 255
+    lighter = [
+        level**0.65 <= truth[30, 40, 0] <= level**0.4
+        and black <= truth[50, 40, 0] <= 2 * black
+        and truth.max() == 1
+        for truth in truths
     ]
     # 70 %, and a few of the others.
-    assert 0.6 < np.mean(a_little) < 0.95
+    assert 0.6 < np.mean(lighter) < 0.95
 
 
 def test_shares_are_whole() -> None:

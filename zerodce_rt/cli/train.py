@@ -49,6 +49,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, help="of everything random")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="WEIGHTS",
+        help="first weights: a file of the same network (default: random ones)",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="continue where a run was stopped")
     parser.add_argument("--overwrite", action="store_true", help="replace existing weights")
     parser.add_argument(
@@ -90,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     train(
-        options.photos, output, settings, device=device, resume=options.resume,
+        options.photos, output, settings, device=device,
+        start_from=options.start_from, resume=options.resume,
         hold_out=options.hold_out, sheet_every=options.sheet_every, progress=not options.quiet,
     )  # fmt: skip
     log.info("%s", output)

@@ -84,7 +84,7 @@ def relight(rng: np.random.Generator, photo: Picture, kind: str | None = None) -
     if kind == "keep":
         truth = image
         if _meant_dark(image):  # but those who brighten it want to see more of it
-            truth = image ** np.float32(rng.uniform(0.5, 0.75))
+            truth = _lighter(rng, image)
         return Relit(*shoot(rng, image**GAMMA), truth, everywhere)
     if kind == "city":
         town, truth = night_town(rng, image ** np.float32(GAMMA))
@@ -126,6 +126,14 @@ def relit_batch(
 
 def _meant_dark(image: Array) -> bool:
     return float(image.mean()) < _MEANT_DARK and float(np.quantile(image.max(2), 0.995)) > 0.7
+
+
+def _lighter(rng: np.random.Generator, image: Array) -> Array:
+    """A dark photograph with more light in all but its blacks."""
+    share = smoothstep((image @ LUMA) / np.float32(rng.uniform(0.05, 0.15)))
+    exponent = 1 - np.float32(rng.uniform(0.35, 0.6)) * share
+    lighter: Array = image ** exponent[..., None]
+    return lighter
 
 
 def _under_light(rng: np.random.Generator, image: Array, kind: str) -> Relit:

@@ -30,6 +30,7 @@ def train(
     settings: AnySettings,
     *,
     device: str = "cpu",
+    start_from: Path | str | None = None,
     resume: bool = False,
     hold_out: int = 0,
     sheet_every: int = 500,
@@ -47,6 +48,8 @@ def train(
         settings: ``LightTrainingSettings()`` trains ``light``; ``TrainingSettings(steps=2000)`` or
             ``published_settings("dcenet")`` train the networks of the papers.
         device: a PyTorch device, such as ``"cpu"`` or ``"cuda"``.
+        start_from: weights of the same network to go on from, such as your last ones or ours
+            (``zerodce_rt/network/weights/``); by default the first weights are random.
         resume: continue from ``<stem>.resume.pt``, with the settings and photographs of that run.
         hold_out: leave every n-th photograph (in the order of their paths) out, 2 or more, to
             score the weights with; 0 leaves none out. ``light`` is scored while it is trained.
@@ -66,6 +69,8 @@ def train(
     _check_device(device)
     paths, held_out = split_folder(photos, hold_out)
     trainer = _trainer(settings, device)
+    if start_from is not None:
+        trainer.start_from(Path(start_from))
     output.parent.mkdir(parents=True, exist_ok=True)
     state_path = output.with_name(output.stem + RESUME_SUFFIX)
     if resume:
@@ -109,6 +114,8 @@ def train(
                 trainer.write_sheet(output.with_suffix(".png"), pictures)
                 trainer.save_state(state_path, len(paths))
     metadata = {"settings": str(asdict(settings)), "photos": str(len(paths))}
+    if start_from is not None:
+        metadata["start_from"] = Path(start_from).name
     save_weights(output, trainer.weights(), metadata=metadata)
     state_path.unlink(missing_ok=True)
 

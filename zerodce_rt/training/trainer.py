@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.network.checkpoint import load_network
 from zerodce_rt.training.folder import Photographs
 from zerodce_rt.training.photos import to_image
 from zerodce_rt.training.settings import AnySettings
@@ -31,7 +32,7 @@ class Trainer(ABC):
         short_side: of photographs in pixels; more would be wasted.
         model: the network.
         optimiser, schedule: of its weights, and of the learning rate.
-        kept: what else has a state that a resumed run needs, by name.
+        kept: copies of the network that a resumed run needs, too, by name.
         step: steps done so far.
         averages: running means of ``"loss"`` and its terms.
     """
@@ -64,6 +65,17 @@ class Trainer(ABC):
     def score(self, photos: Photographs) -> dict[str, float]:
         """Scores on held-out photographs; none unless a subclass has some."""
         return {}
+
+    def start_from(self, weights: Path) -> None:
+        """Take the network's first weights from a file.
+
+        Raises:
+            ZeroDCEError: a file that cannot be read, or weights of another model.
+        """
+        found = load_network(self.settings.model, weights).weights
+        state = {name: torch.from_numpy(array) for name, array in found.items()}
+        for network in (self.model, *self.kept.values()):
+            network.load_state_dict(state)
 
     def log_row(self) -> dict[str, str]:
         """The state of the run as a row of the log."""

@@ -77,7 +77,7 @@ def _curve(x: Any, a: Any) -> Any:
 
 @compiled
 def iterate(
-    x: Any, ring: Any, low: Any, high: Any, weight: Any, n_maps: int, columns: int, n: int,
+    x: Any, ring: Any, low: Any, rise: Any, weight: Any, n_maps: int, columns: int, n: int,
     bgr: bool,
 ) -> None:  # fmt: skip
     """The iterations for the three channels of a strip, in place (see ``curve.maps.iterate``)."""
@@ -89,7 +89,7 @@ def iterate(
             first = channel * size + U(p) * ROW
             if n_maps == 3:
                 for j in range(n):
-                    a = between(ring, low + first, high + first, U(j), weight)
+                    a = between(ring, low + first, rise + first, U(j), weight)
                     x[values + U(j)] = _curve(x[values + U(j)], a)
             else:
                 # Two iterations at a time: x goes to memory and back half as often.
@@ -97,13 +97,13 @@ def iterate(
                     one = first + U(3 * k) * size
                     two = one + U3 * size
                     for j in range(n):
-                        a = between(ring, low + one, high + one, U(j), weight)
-                        b = between(ring, low + two, high + two, U(j), weight)
+                        a = between(ring, low + one, rise + one, U(j), weight)
+                        b = between(ring, low + two, rise + two, U(j), weight)
                         x[values + U(j)] = _step(_step(x[values + U(j)], a), b)
                 if n_maps // 3 & 1:
                     one = first + U(n_maps - 3) * size
                     for j in range(n):
-                        a = between(ring, low + one, high + one, U(j), weight)
+                        a = between(ring, low + one, rise + one, U(j), weight)
                         x[values + U(j)] = _step(x[values + U(j)], a)
 
 
@@ -219,7 +219,7 @@ def enhance_yuv(
     cells = (width + columns - 1) >> shift_x
     n_maps, map_rows = maps.shape[0], maps.shape[1]
     slot = U(n_maps * columns) * ROW
-    ring = np.empty(2 * n_maps * columns * STRIP, np.float32)
+    ring = np.empty(3 * n_maps * columns * STRIP, np.float32)
     rgb = np.empty(3 * columns * STRIP, np.float32)
     chroma = np.empty(3 * STRIP, np.float32)
     sums = np.empty(2 * STRIP, np.float32)
@@ -238,14 +238,14 @@ def enhance_yuv(
                 lower, weight = row_lower[row], row_weight[row]
                 upper = min(lower + 1, map_rows - 1)
                 newest = advance(maps, newest, lower, upper, ramps, columns, at, n, ring)
-                low, high = U(lower & 1) * slot, U(upper & 1) * slot
+                low, rise = U(lower & 1) * slot, U2 * slot
                 y_row, out_row = y[row], out_y[row]
                 if odd:
                     odd_y[:width] = y_row[:width]
                     odd_y[width] = y_row[width - 1]
                     y_row, out_row = odd_y, odd_out
                 load_row(y_row, chroma, columns, U(at), n, c, rgb)
-                iterate(rgb, ring, low, high, weight, n_maps, columns, n, False)
+                iterate(rgb, ring, low, rise, weight, n_maps, columns, n, False)
                 _store_row(rgb, columns, U(at), n, out_c, out_row, sums)
                 if odd:
                     out_y[row, columns * at : width] = odd_out[columns * at : width]
@@ -289,7 +289,7 @@ def enhance_packed(
     maps, row_lower, row_weight, ramps, knots = grid
     weights = (_BLUE, _GREEN, _RED) if bgr else (_RED, _GREEN, _BLUE)
     n_maps, map_rows = maps.shape[0], maps.shape[1]
-    ring = np.empty(2 * n_maps * STRIP, np.float32)
+    ring = np.empty(3 * n_maps * STRIP, np.float32)
     x = np.empty(3 * STRIP, np.float32)
     slot = U(n_maps) * ROW
     for at in range(0, width, STRIP):
@@ -300,9 +300,9 @@ def enhance_packed(
             upper = min(lower + 1, map_rows - 1)
             newest = advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
             _load_packed(source[row], U(at), n, ONE / white, x)
-            low, high = U(lower & 1) * slot, U(upper & 1) * slot
+            low, rise = U(lower & 1) * slot, U2 * slot
             if knots.shape[0]:
-                enhance_rgb(x, ring, low, high, weight, knots, n, weights)
+                enhance_rgb(x, ring, low, rise, weight, knots, n, weights)
             else:
-                iterate(x, ring, low, high, weight, n_maps, 1, n, bgr)
+                iterate(x, ring, low, rise, weight, n_maps, 1, n, bgr)
             _store_packed(x, U(at), n, white, rounding, target[row])

@@ -37,12 +37,12 @@ _HALF = np.float32(0.5)
 
 
 @inlined
-def _curve(luma: Any, ring: Any, low: Any, high: Any, j: Any, weight: Any, t1: Any, t2: Any) -> Any:
+def _curve(luma: Any, ring: Any, low: Any, rise: Any, j: Any, weight: Any, t1: Any, t2: Any) -> Any:
     """Eight iterations whose strength depends on luma (see ``light.luma_curve``)."""
-    a = between(ring, low, high, j, weight)
-    a += between(ring, low + ROW, high + ROW, j, weight) * luma
-    a += between(ring, low + U2 * ROW, high + U2 * ROW, j, weight) * max(luma - t1, ZERO)
-    a += between(ring, low + U3 * ROW, high + U3 * ROW, j, weight) * max(luma - t2, ZERO)
+    a = between(ring, low, rise, j, weight)
+    a += between(ring, low + ROW, rise + ROW, j, weight) * luma
+    a += between(ring, low + U2 * ROW, rise + U2 * ROW, j, weight) * max(luma - t1, ZERO)
+    a += between(ring, low + U3 * ROW, rise + U3 * ROW, j, weight) * max(luma - t2, ZERO)
     for _ in range(8):
         luma = luma + a * (luma * luma - luma)
     return luma
@@ -50,15 +50,16 @@ def _curve(luma: Any, ring: Any, low: Any, high: Any, j: Any, weight: Any, t1: A
 
 @inlined
 def _gain(luma: Any, enhanced: Any, deviation: Any, saturation: Any) -> Any:
-    """See ``light.chroma_gain``."""
-    gain = ONE + saturation * (enhanced - luma) / (luma + _DAMPING)
+    """See ``light.chroma_gain``; both quotients as one, for divisions are slow."""
+    damped, deviated = luma + _DAMPING, max(deviation, _LEAST)
     room = max(max(luma + deviation, _WHITE) - enhanced, ZERO)
-    return max(min(gain, room / max(deviation, _LEAST)), ZERO)
+    least = min((damped + saturation * (enhanced - luma)) * deviated, room * damped)
+    return max(least, ZERO) / (damped * deviated)
 
 
 @compiled
 def enhance_rgb(
-    x: Any, ring: Any, low: Any, high: Any, weight: Any, knots: Any, n: int, weights: Any
+    x: Any, ring: Any, low: Any, rise: Any, weight: Any, knots: Any, n: int, weights: Any
 ) -> None:
     """Three rows of colour in [0, 1], in place; ``weights`` are those of each row in luma."""
     t1, t2 = knots[1], knots[2]
@@ -67,8 +68,8 @@ def enhance_rgb(
         j = U(i)
         a, b, c = x[j], x[ROW + j], x[U2 * ROW + j]
         luma = w0 * a + w1 * b + w2 * c
-        enhanced = _curve(luma, ring, low, high, j, weight, t1, t2)
-        saturation = between(ring, low + U4 * ROW, high + U4 * ROW, j, weight)
+        enhanced = _curve(luma, ring, low, rise, j, weight, t1, t2)
+        saturation = between(ring, low + U4 * ROW, rise + U4 * ROW, j, weight)
         gain = _gain(luma, enhanced, max(max(a, b), c) - luma, saturation)
         x[j] = clamp(enhanced + (a - luma) * gain, ZERO, ONE)
         x[ROW + j] = clamp(enhanced + (b - luma) * gain, ZERO, ONE)
@@ -86,7 +87,7 @@ _ROWS = 7
 
 @compiled
 def _luma_row(
-    y: Any, ring: Any, low: Any, high: Any, weight: Any, knots: Any, at: Any, n: int, c: Any,
+    y: Any, ring: Any, low: Any, rise: Any, weight: Any, knots: Any, at: Any, n: int, c: Any,
     out_c: Any, out: Any, row: Any, work: Any,
 ) -> None:  # fmt: skip
     """A row of luma; its values before and after are left in ``work``, from ``row`` on."""
@@ -98,7 +99,7 @@ def _luma_row(
         work[row + j] = clamp((np.float32(y[at + j]) - offset) * scale, ZERO, ONE)
     for i in range(n):
         j = U(i)
-        work[row + _AFTER + j] = _curve(work[row + j], ring, low, high, j, weight, t1, t2)
+        work[row + _AFTER + j] = _curve(work[row + j], ring, low, rise, j, weight, t1, t2)
     for i in range(n):
         j = U(i)
         out[at + j] = clamp(work[row + _AFTER + j] * span + out_offset, ZERO, top)
@@ -107,7 +108,7 @@ def _luma_row(
 @compiled
 def _chroma_row(
     u: Any, v: Any, step: int, at: Any, n: int, c: Any, columns: int, rows: int, ring: Any,
-    low: Any, high: Any, weight: Any, out_step: int, out_c: Any, out_u: Any, out_v: Any,
+    low: Any, rise: Any, weight: Any, out_step: int, out_c: Any, out_u: Any, out_v: Any,
     work: Any,
 ) -> None:  # fmt: skip
     """A row of chroma, for cells of so many columns and rows of luma, which are in ``work``."""
@@ -115,7 +116,7 @@ def _chroma_row(
     cb_to_green, cr_to_green = c[CB_TO_GREEN], c[CR_TO_GREEN]
     out_offset, top = out_c[CHROMA_OFFSET_ROUNDED], out_c[LARGEST_CODE]
     span = to_blue / out_c[CB_TO_BLUE]
-    low, high = low + U4 * ROW, high + U4 * ROW
+    low, rise = low + U4 * ROW, rise + U4 * ROW
     for i in range(n):
         j = U(i)
         if step == 1:
@@ -137,12 +138,12 @@ def _chroma_row(
             work[_AFTER + j] = work[_AFTER + k] + work[_AFTER + k + U1]
         for i in range(n):
             j, k = U(i), U2 * U(i)
-            left = between(ring, low, high, k, weight)
-            right = between(ring, low, high, k + U1, weight)
+            left = between(ring, low, rise, k, weight)
+            right = between(ring, low, rise, k + U1, weight)
             work[_FACTOR + j] = (left + right) * _HALF
     else:
         for i in range(n):
-            work[_FACTOR + U(i)] = between(ring, low, high, U(i), weight)
+            work[_FACTOR + U(i)] = between(ring, low, rise, U(i), weight)
     for i in range(n):
         j = U(i)
         cb, cr = work[_CB + j], work[_CR + j]
@@ -178,12 +179,12 @@ def enhance_light_yuv(
     columns = 1 << shift_x
     n_maps, map_rows = maps.shape[0], maps.shape[1]
     slot = U(n_maps) * ROW
-    ring = np.empty(2 * n_maps * STRIP, np.float32)
+    ring = np.empty(3 * n_maps * STRIP, np.float32)
     work = np.empty(_ROWS * STRIP, np.float32)
     for at in range(0, width, STRIP):
         n = min(STRIP, width - at)
         newest = -1
-        low, high, weight = U(0), U(0), ZERO
+        low, rise, weight = U(0), U(0), ZERO
         for chroma_row in range(first, last):
             top = chroma_row << shift_y
             bottom = min(top + (1 << shift_y), height)
@@ -191,9 +192,9 @@ def enhance_light_yuv(
                 lower, weight = row_lower[row], row_weight[row]
                 upper = min(lower + 1, map_rows - 1)
                 newest = advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
-                low, high = U(lower & 1) * slot, U(upper & 1) * slot
+                low, rise = U(lower & 1) * slot, U2 * slot
                 _luma_row(
-                    y[row], ring, low, high, weight, knots, U(at), n, c, out_c, out_y[row],
+                    y[row], ring, low, rise, weight, knots, U(at), n, c, out_c, out_y[row],
                     U(row - top) * _NEXT, work,
                 )  # fmt: skip
             if n & (columns - 1):  # the last pixel of an odd width fills its cell
@@ -201,9 +202,9 @@ def enhance_light_yuv(
                 for k in range(4):
                     work[U(k) * ROW + last + U1] = work[U(k) * ROW + last]
                 ring[low + U4 * ROW + last + U1] = ring[low + U4 * ROW + last]
-                ring[high + U4 * ROW + last + U1] = ring[high + U4 * ROW + last]
+                ring[rise + U4 * ROW + last + U1] = ring[rise + U4 * ROW + last]
             _chroma_row(
                 u[chroma_row], v[chroma_row], step, U(at >> shift_x),
-                (n + columns - 1) >> shift_x, c, columns, bottom - top, ring, low, high, weight,
+                (n + columns - 1) >> shift_x, c, columns, bottom - top, ring, low, rise, weight,
                 out_step, out_c, out_u[chroma_row], out_v[chroma_row], work,
             )  # fmt: skip

@@ -22,9 +22,9 @@ ROW = U(STRIP)
 
 
 @inlined
-def between(ring: Any, low: Any, high: Any, i: Any, weight: Any) -> Any:
-    """Vertical interpolation of one map value."""
-    return ring[low + i] + (ring[high + i] - ring[low + i]) * weight
+def between(ring: Any, low: Any, rise: Any, i: Any, weight: Any) -> Any:
+    """Vertical interpolation of one map value; see ``advance`` for what the ring holds."""
+    return ring[low + i] + ring[rise + i] * weight
 
 
 @compiled
@@ -65,16 +65,26 @@ def advance(
     maps: Any, newest: int, lower: int, upper: int, ramps: Ramps, columns: int, at: int, n: int,
     ring: Any,
 ) -> int:  # fmt: skip
-    """Expand the maps' rows up to ``upper`` into the ring, which holds the last two.
+    """Expand the maps' rows up to ``upper`` into the ring.
+
+    The ring has three slots for all maps: the last two rows, the even one first, and by how much
+    the newer is above the older. The subtraction is done here, once for many rows of pixels.
 
     Returns the newest row in the ring.
     """
     n_maps = maps.shape[0]
     size = columns * STRIP
     newest = max(newest, lower - 1)
+    if newest == upper:
+        return newest
     while newest < upper:
         newest += 1
         slot = (newest & 1) * n_maps * size
         for k in range(n_maps):
             _expand(maps[k, newest], ramps, columns, at, n, ring[slot + k * size :])
+    older, newer = (lower & 1) * n_maps * size, (upper & 1) * n_maps * size
+    for row in range(0, n_maps * size, STRIP):
+        rise, low, high = ring[2 * n_maps * size + row :], ring[older + row :], ring[newer + row :]
+        for i in range(n):
+            rise[i] = high[i] - low[i]
     return newest

@@ -58,7 +58,7 @@ def enhance_refined(
     weights = c[RED_WEIGHT], c[GREEN_WEIGHT], c[BLUE_WEIGHT]
     n_maps, map_rows = maps.shape[0], maps.shape[1]
     slot = U(n_maps) * ROW
-    ring = np.empty(2 * n_maps * STRIP, F)
+    ring = np.empty(3 * n_maps * STRIP, F)
     x, chroma = np.empty(3 * STRIP, F), np.empty(3 * STRIP, F)
     rows, yuv = np.empty(2 * PHASES * LENGTH, F), np.empty(6 * LENGTH, F)
     means, energies = np.empty(2 * LENGTH, F), np.empty(2 * LENGTH, F)
@@ -84,9 +84,9 @@ def enhance_refined(
                 newest = advance(maps, newest, lower, upper, ramps, 1, x0, pixels, ring)
                 load_chroma(cb[t], cr[t], 1, U(x0), pixels, c, chroma)
                 load_row(luma[row], chroma, 1, U(x0), pixels, c, x)
-                low, high = U(lower & 1) * slot, U(upper & 1) * slot
+                low, rise = U(lower & 1) * slot, U2 * slot
                 if knots.shape[0]:
-                    enhance_rgb(x, ring, low, high, weight, knots, pixels, weights)
+                    enhance_rgb(x, ring, low, rise, weight, knots, pixels, weights)
                 else:
-                    iterate(x, ring, low, high, weight, n_maps, 1, pixels, False)
+                    iterate(x, ring, low, rise, weight, n_maps, 1, pixels, False)
                 _store(x, bgr, U(x0), pixels, white, rounding, target[row])
