@@ -81,8 +81,12 @@ def enhance_rgb(
 _BEFORE, _AFTER = U(0), ROW  # luma of a cell's first row, in [0, 1]
 _NEXT = U2 * ROW  # how far on the same of its second row lie
 _CB, _CR = U4 * ROW, U(5) * ROW
-_FACTOR = U(6) * ROW  # the chroma gain's map
-_ROWS = 7
+_ROWS = 6
+
+# Rows of another buffer, of cells that share a chroma sample.
+_LUMA, _ENHANCED = U(0), ROW
+_SATURATION, _SATURATION_RISE = U2 * ROW, U3 * ROW
+_MEANS = 4
 
 
 @compiled
@@ -106,17 +110,51 @@ def _luma_row(
 
 
 @compiled
+def _luma_of_cells(luma: Any, columns: int, rows: int, n: int, means: Any) -> None:
+    """Means of luma over cells of so many columns and rows, before and after the curve."""
+    share = ONE / np.float32(columns * rows)
+    if rows == 2:
+        for i in range(columns * n):
+            j = U(i)
+            luma[_BEFORE + j] += luma[_NEXT + _BEFORE + j]
+            luma[_AFTER + j] += luma[_NEXT + _AFTER + j]
+    if columns == 2:
+        for i in range(n):
+            j, k = U(i), U2 * U(i)
+            means[_LUMA + j] = (luma[_BEFORE + k] + luma[_BEFORE + k + U1]) * share
+        for i in range(n):
+            j, k = U(i), U2 * U(i)
+            means[_ENHANCED + j] = (luma[_AFTER + k] + luma[_AFTER + k + U1]) * share
+    else:
+        for i in range(n):
+            j = U(i)
+            means[_LUMA + j] = luma[_BEFORE + j] * share
+            means[_ENHANCED + j] = luma[_AFTER + j] * share
+
+
+@compiled
+def _saturation_of_cells(
+    ring: Any, low: Any, rise: Any, columns: int, pixels: int, means: Any
+) -> None:
+    """The chroma gain's map for cells: one row of maps, and what the next one adds."""
+    end = U(pixels - 1)
+    for i in range((pixels + columns - 1) // columns):
+        j, left = U(i), U(i * columns)
+        right = min(left + U(columns - 1), end)
+        means[_SATURATION + j] = (ring[low + left] + ring[low + right]) * _HALF
+        means[_SATURATION_RISE + j] = (ring[rise + left] + ring[rise + right]) * _HALF
+
+
+@compiled
 def _chroma_row(
-    u: Any, v: Any, step: int, at: Any, n: int, c: Any, columns: int, rows: int, ring: Any,
-    low: Any, rise: Any, weight: Any, out_step: int, out_c: Any, out_u: Any, out_v: Any,
-    work: Any,
+    u: Any, v: Any, step: int, at: Any, n: int, c: Any, columns: int, rows: int, weight: Any,
+    out_step: int, out_c: Any, out_u: Any, out_v: Any, work: Any, means: Any,
 ) -> None:  # fmt: skip
     """A row of chroma, for cells of so many columns and rows of luma, which are in ``work``."""
     offset, to_red, to_blue = c[CHROMA_OFFSET], c[CR_TO_RED], c[CB_TO_BLUE]
     cb_to_green, cr_to_green = c[CB_TO_GREEN], c[CR_TO_GREEN]
     out_offset, top = out_c[CHROMA_OFFSET_ROUNDED], out_c[LARGEST_CODE]
     span = to_blue / out_c[CB_TO_BLUE]
-    low, rise = low + U4 * ROW, rise + U4 * ROW
     for i in range(n):
         j = U(i)
         if step == 1:
@@ -125,31 +163,14 @@ def _chroma_row(
         else:
             work[_CB + j] = np.float32(u[U2 * (at + j)]) - offset
             work[_CR + j] = np.float32(u[U2 * (at + j) + U1]) - offset
-    share = ONE / np.float32(columns * rows)
-    if rows == 2:
-        for i in range(columns * n):
-            j = U(i)
-            work[_BEFORE + j] += work[_NEXT + _BEFORE + j]
-            work[_AFTER + j] += work[_NEXT + _AFTER + j]
-    if columns == 2:
-        for i in range(n):
-            j, k = U(i), U2 * U(i)
-            work[_BEFORE + j] = work[_BEFORE + k] + work[_BEFORE + k + U1]
-            work[_AFTER + j] = work[_AFTER + k] + work[_AFTER + k + U1]
-        for i in range(n):
-            j, k = U(i), U2 * U(i)
-            left = between(ring, low, rise, k, weight)
-            right = between(ring, low, rise, k + U1, weight)
-            work[_FACTOR + j] = (left + right) * _HALF
-    else:
-        for i in range(n):
-            work[_FACTOR + U(i)] = between(ring, low, rise, U(i), weight)
+    _luma_of_cells(work, columns, rows, n, means)
     for i in range(n):
         j = U(i)
         cb, cr = work[_CB + j], work[_CR + j]
-        luma, enhanced = work[_BEFORE + j] * share, work[_AFTER + j] * share
+        luma, enhanced = means[_LUMA + j], means[_ENHANCED + j]
         deviation = max(max(cr * to_red, cb * to_blue), cb * cb_to_green + cr * cr_to_green)
-        gain = span * _gain(luma, enhanced, deviation, work[_FACTOR + j])
+        saturation = between(means, _SATURATION, _SATURATION_RISE, j, weight)
+        gain = span * _gain(luma, enhanced, deviation, saturation)
         work[_CB + j], work[_CR + j] = cb * gain, cr * gain
     if out_step == 1:
         for i in range(n):
@@ -180,11 +201,12 @@ def enhance_light_yuv(
     n_maps, map_rows = maps.shape[0], maps.shape[1]
     slot = U(n_maps) * ROW
     ring = np.empty(3 * n_maps * STRIP, np.float32)
-    work = np.empty(_ROWS * STRIP, np.float32)
+    work, means = np.empty(_ROWS * STRIP, np.float32), np.empty(_MEANS * STRIP, np.float32)
     for at in range(0, width, STRIP):
         n = min(STRIP, width - at)
-        newest = -1
-        low, rise, weight = U(0), U(0), ZERO
+        cells = (n + columns - 1) >> shift_x
+        newest, averaged = -1, -1
+        low, rise, weight = U(0), U2 * slot, ZERO
         for chroma_row in range(first, last):
             top = chroma_row << shift_y
             bottom = min(top + (1 << shift_y), height)
@@ -192,19 +214,19 @@ def enhance_light_yuv(
                 lower, weight = row_lower[row], row_weight[row]
                 upper = min(lower + 1, map_rows - 1)
                 newest = advance(maps, newest, lower, upper, ramps, 1, at, n, ring)
-                low, rise = U(lower & 1) * slot, U2 * slot
+                low = U(lower & 1) * slot
                 _luma_row(
                     y[row], ring, low, rise, weight, knots, U(at), n, c, out_c, out_y[row],
                     U(row - top) * _NEXT, work,
                 )  # fmt: skip
             if n & (columns - 1):  # the last pixel of an odd width fills its cell
-                last = U(n - 1)
                 for k in range(4):
-                    work[U(k) * ROW + last + U1] = work[U(k) * ROW + last]
-                ring[low + U4 * ROW + last + U1] = ring[low + U4 * ROW + last]
-                ring[rise + U4 * ROW + last + U1] = ring[rise + U4 * ROW + last]
+                    work[U(k) * ROW + U(n)] = work[U(k) * ROW + U(n - 1)]
+            if newest != averaged:
+                averaged = newest
+                _saturation_of_cells(ring, low + U4 * ROW, rise + U4 * ROW, columns, n, means)
             _chroma_row(
-                u[chroma_row], v[chroma_row], step, U(at >> shift_x),
-                (n + columns - 1) >> shift_x, c, columns, bottom - top, ring, low, rise, weight,
-                out_step, out_c, out_u[chroma_row], out_v[chroma_row], work,
+                u[chroma_row], v[chroma_row], step, U(at >> shift_x), cells, c, columns,
+                bottom - top, weight, out_step, out_c, out_u[chroma_row], out_v[chroma_row],
+                work, means,
             )  # fmt: skip
