@@ -50,11 +50,24 @@ def test_a_kept_photograph_is_the_photograph() -> None:
     assert max(np.abs(s.clean.astype(int) - PHOTO).max() for s in samples("keep")) <= 1
 
 
-@pytest.mark.parametrize("kind", ["even", "mixed", "night", "city", "webcam"])
+@pytest.mark.parametrize("kind", ["even", "mixed", "contrast", "night", "city", "webcam"])
 def test_what_is_given_is_darker_than_the_truth(kind: str) -> None:
     given = [s.clean.mean() / 255 for s in samples(kind)]
     truth = [float(s.truth.mean()) for s in samples(kind)]
     assert np.mean(given) < np.mean(truth)
+
+
+def test_whites_stay_white_where_all_else_is_in_deep_shadow() -> None:
+    photo = np.full((60, 80, 3), 90, np.uint8)
+    photo[10:20, 10:20] = 255
+    for sample in samples("contrast", 10, photo):
+        assert sample.clean[15, 15].tolist() == [255] * 3
+        assert sample.clean[50, 50].max() < 60
+        np.testing.assert_allclose(sample.truth, photo / 255, atol=1e-6)
+    photo[20:] = 255  # dark things on white are not in the dark
+    assert all(
+        np.abs(s.clean.astype(int) - photo).max() <= 1 for s in samples("contrast", 10, photo)
+    )
 
 
 def test_a_town_at_night_stays_night() -> None:

@@ -30,9 +30,9 @@ from zerodce_rt.training.lights import cast, lamps, light_field, seated_person
 from zerodce_rt.training.night_town import night_town
 from zerodce_rt.training.photos import GAMMA
 
-SHARES = {"keep": 0.11, "even": 0.39, "mixed": 0.35, "night": 0.08, "city": 0.07}
+SHARES = {"keep": 0.11, "even": 0.37, "mixed": 0.33, "contrast": 0.05, "night": 0.08, "city": 0.06}
 """How often each kind of light is drawn in training: well-lit; evenly darkened; a lit part in a
-dark room; little light at all; a town at night."""
+dark room; whites, and all else in deep shadow; little light at all; a town at night."""
 
 KINDS = (*SHARES, "webcam")
 """All kinds. ``webcam`` is for scores only: a person half a stop down, in a room 4.5 stops down."""
@@ -48,6 +48,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in what is held constant when light is given a colour."""
 
 _MEANT_DARK = 0.25  # mean level of a photograph with whites below which it is meant to be dark
+_DARK = 0.3  # mean level below which a photograph is one in deep shadow
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ def relight(rng: np.random.Generator, photo: Picture, kind: str | None = None) -
         if _meant_dark(image) and rng.random() < 0.7:
             kind = "keep"
     everywhere = np.ones(image.shape[:2], np.float32)
+    if kind == "contrast":
+        darker = _deep_shadows(rng, image)
+        if darker.mean() < _DARK:
+            dark = darker ** np.float32(GAMMA)
+            return Relit(*shoot(rng, dark), image * (signal(dark) ** GAMMA)[..., None], everywhere)
+        kind = "keep"  # most of it is white: the rest may well be dark things in good light
     if kind == "keep":
         truth = image
         if _meant_dark(image):  # but those who brighten it want to see more of it
@@ -134,6 +141,14 @@ def _lighter(rng: np.random.Generator, image: Array) -> Array:
     exponent = 1 - np.float32(rng.uniform(0.35, 0.6)) * share
     lighter: Array = image ** exponent[..., None]
     return lighter
+
+
+def _deep_shadows(rng: np.random.Generator, image: Array) -> Array:
+    """A photograph exposed for its whites by a camera with much contrast; hues stay."""
+    luma: Array = image @ LUMA
+    gain = luma.clip(1e-3) ** np.float32(rng.uniform(0.6, 1.8))
+    darker: Array = image * gain[..., None]
+    return darker
 
 
 def _under_light(rng: np.random.Generator, image: Array, kind: str) -> Relit:
