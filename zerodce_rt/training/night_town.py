@@ -14,7 +14,7 @@ MOST_LIFT = 5.0
 
 
 def night_town(rng: np.random.Generator, photo: Array) -> tuple[Array, Array]:
-    """A hazy sky, dark houses with windows, a street, lamps and their reflections.
+    """A black or hazy sky, dark houses with windows, a street, lamps and their reflections.
 
     Args:
         photo: ``(H, W, 3)`` linear RGB; what lies below the horizon in half of the towns, where
@@ -26,7 +26,7 @@ def night_town(rng: np.random.Generator, photo: Array) -> tuple[Array, Array]:
     """
     height, width = photo.shape[:2]
     v = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
-    haze = np.float32(rng.uniform(4, 60) / 255) ** GAMMA * cast(rng) * cast(rng)
+    haze = np.float32(max(0, rng.uniform(-20, 60)) / 255) ** GAMMA * cast(rng) * cast(rng)
     zenith = np.float32(rng.uniform(0.1, 0.8))
     horizon = np.float32(rng.uniform(0.3, 0.9))
     sky = zenith + (1 - zenith) * (v / horizon).clip(0, 1) ** np.float32(rng.uniform(1, 3))
@@ -34,7 +34,7 @@ def night_town(rng: np.random.Generator, photo: Array) -> tuple[Array, Array]:
     truth: Array = scene ** np.float32(rng.uniform(0.8, 1))
     ground = np.float32(rng.uniform(1, 25) / 255) ** GAMMA * cast(rng)
     lighter = np.float32(rng.uniform(0.65, 0.9))
-    left = 0
+    left = 0 if rng.random() < 0.75 else width  # no houses by a country road
     while left < width:
         right = left + int(rng.uniform(0.05, 0.3) * width) + 1
         top = int((horizon - rng.uniform(-0.05, 0.45)) * height)

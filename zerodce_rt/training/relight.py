@@ -30,7 +30,7 @@ from zerodce_rt.training.lights import cast, lamps, light_field, seated_person
 from zerodce_rt.training.night_town import night_town
 from zerodce_rt.training.photos import GAMMA
 
-SHARES = {"keep": 0.11, "even": 0.37, "mixed": 0.33, "contrast": 0.05, "night": 0.08, "city": 0.06}
+SHARES = {"keep": 0.11, "even": 0.36, "mixed": 0.32, "contrast": 0.05, "night": 0.08, "city": 0.08}
 """How often each kind of light is drawn in training: well-lit; evenly darkened; a lit part in a
 dark room; whites, and all else in deep shadow; little light at all; a town at night."""
 
