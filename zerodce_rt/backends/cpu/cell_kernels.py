@@ -23,11 +23,11 @@ from zerodce_rt.backends.coefficients import (
     RED_WEIGHT,
 )
 from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, U3, ZERO, U, clamp, compiled
+from zerodce_rt.backends.cpu.map_kernels import STRIP
 from zerodce_rt.backends.cpu.temporal_kernels import (
     HALF,
     LENGTH,
     ROW,
-    STRIP,
     TO_CODE,
     F,
     hinged,

@@ -25,9 +25,6 @@ from zerodce_rt.backends.cpu.light_kernels import enhance_rgb
 from zerodce_rt.backends.cpu.map_kernels import ROW, STRIP, advance
 from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, F
 
-# Cells at once: they fit the buffers of the filter, and their pixels those of the curve.
-_CELLS = min(HALF_STRIP, STRIP // 2)
-
 
 @compiled
 def _store(x: Any, bgr: bool, at: Any, n: int, white: Any, rounding: Any, out: Any) -> None:
@@ -68,8 +65,8 @@ def enhance_refined(
     limits = np.empty(2 * LENGTH, F)
     cells = filtered.shape[2]
     cb, cr = np.empty((2, 2 * cells), np.uint16), np.empty((2, 2 * cells), np.uint16)
-    for at in range(0, (width + 1) // 2, _CELLS):
-        n = min(_CELLS, cells - at)
+    for at in range(0, (width + 1) // 2, HALF_STRIP):
+        n = min(HALF_STRIP, cells - at)
         lo, hi = max(at - 1, 0), min(at + n + 1, cells)
         skip = 1 - (at - lo)
         x0, pixels = 2 * at, min(2 * n, width - 2 * at)

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, ZERO, U, clamp, compiled, inlined
+from zerodce_rt.backends.cpu.map_kernels import STRIP
 from zerodce_rt.backends.cpu.temporal_kernels import (
     HALF,
     LENGTH,
     ROW,
     SHARE,
-    STRIP,
     TO_CODE,
     F,
     hinged,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, ZERO, U, compiled, inlined
+from zerodce_rt.backends.cpu.map_kernels import STRIP
 from zerodce_rt.denoise.rules import (
     CHROMA_LIMIT,
     CHROMA_WEIGHT,
@@ -27,10 +28,7 @@ from zerodce_rt.denoise.rules import (
 
 F = np.float32
 
-# Cells of a row worked on at once (see ``curve_kernels``); a row of scratch also holds one more
-# cell on each side.
-STRIP = 1000
-LENGTH = STRIP + 8
+LENGTH = STRIP + 8  # a row of scratch also holds one more cell on each side
 ROW = U(LENGTH)
 
 # Rows of scratch for a row of cells: sum and energy of the luma innovations, mean Cb and Cr

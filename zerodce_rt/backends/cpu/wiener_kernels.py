@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zerodce_rt.backends.cpu.compiling import ONE, U1, U2, ZERO, U, compiled
+from zerodce_rt.backends.cpu.map_kernels import STRIP
 from zerodce_rt.backends.cpu.spatial_kernels import (
     FAR,
     MIDDLE,
@@ -20,7 +21,7 @@ from zerodce_rt.backends.cpu.spatial_kernels import (
     load_noise,
     state_of,
 )
-from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, ROW, STRIP, TO_CODE, F
+from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, ROW, TO_CODE, F
 
 # Rows of scratch for a row of cells: sums of samples and of their squares, and their noise.
 SUM, SQUARES, NOISE = U(0), ROW, U(2) * ROW
