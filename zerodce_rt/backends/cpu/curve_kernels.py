@@ -267,14 +267,17 @@ def _load_packed(plane: Any, at: Any, n: int, scale: Any, x: Any) -> None:
 
 
 @compiled
-def _store_packed(x: Any, at: Any, n: int, white: Any, rounding: Any, out: Any) -> None:
-    """The inverse of ``_load_packed``."""
+def store_packed(
+    x: Any, swapped: bool, at: Any, n: int, white: Any, rounding: Any, out: Any
+) -> None:
+    """Three rows in [0, 1] as samples of a row; ``swapped``, the third row comes first."""
+    first, third = (U2 * ROW, U(0)) if swapped else (U(0), U2 * ROW)
     for i in range(n):
         j = U(i)
         at_j = U3 * (at + j)
-        out[at_j] = x[j] * white + rounding
+        out[at_j] = x[first + j] * white + rounding
         out[at_j + U1] = x[ROW + j] * white + rounding
-        out[at_j + U2] = x[U2 * ROW + j] * white + rounding
+        out[at_j + U2] = x[third + j] * white + rounding
 
 
 @compiled
@@ -305,4 +308,4 @@ def enhance_packed(
                 enhance_rgb(x, ring, low, rise, weight, knots, n, weights)
             else:
                 iterate(x, ring, low, rise, weight, n_maps, 1, n, bgr)
-            _store_packed(x, U(at), n, white, rounding, target[row])
+            store_packed(x, False, U(at), n, white, rounding, target[row])

@@ -19,23 +19,11 @@ from zerodce_rt.backends.cpu.cell_kernels import (
     limits_of,
     refine_cells,
 )
-from zerodce_rt.backends.cpu.compiling import U1, U2, U3, U, compiled
-from zerodce_rt.backends.cpu.curve_kernels import iterate, load_chroma, load_row
+from zerodce_rt.backends.cpu.compiling import U2, U, compiled
+from zerodce_rt.backends.cpu.curve_kernels import iterate, load_chroma, load_row, store_packed
 from zerodce_rt.backends.cpu.light_kernels import enhance_rgb
 from zerodce_rt.backends.cpu.map_kernels import ROW, STRIP, advance
 from zerodce_rt.backends.cpu.temporal_kernels import LENGTH, F
-
-
-@compiled
-def _store(x: Any, bgr: bool, at: Any, n: int, white: Any, rounding: Any, out: Any) -> None:
-    """Three rows in [0, 1] as packed samples."""
-    first, third = (U2 * ROW, U(0)) if bgr else (U(0), U2 * ROW)
-    for i in range(n):
-        j = U(i)
-        k = U3 * (at + j)
-        out[k] = x[first + j] * white + rounding
-        out[k + U1] = x[ROW + j] * white + rounding
-        out[k + U2] = x[third + j] * white + rounding
 
 
 @compiled
@@ -89,4 +77,4 @@ def enhance_refined(
                     enhance_rgb(x, ring, low, rise, weight, knots, pixels, weights)
                 else:
                     iterate(x, ring, low, rise, weight, n_maps, 1, pixels, False)
-                _store(x, bgr, U(x0), pixels, white, rounding, target[row])
+                store_packed(x, bgr, U(x0), pixels, white, rounding, target[row])
