@@ -9,7 +9,7 @@ from zerodce_rt.training.camera import Array, signal
 from zerodce_rt.training.lights import cast, lamps
 from zerodce_rt.training.photos import GAMMA
 
-MOST_LIFT = 5.0
+MOST_LIFT = 5.5
 """Stops by which the truth lifts the darkest part of a street against its lit part, at most."""
 
 
@@ -62,9 +62,9 @@ def _street(rng: np.random.Generator, photo: Array) -> tuple[Array, Array]:
     v, u = np.mgrid[:height, :width].astype(np.float32)
     du = (u / width - rng.uniform(0.2, 0.8)) / rng.uniform(0.15, 0.6)
     dv = (v / height - rng.uniform(0.1, 0.9)) / rng.uniform(0.2, 0.8)
-    high = rng.uniform(-4, -0.5)
+    high = rng.uniform(-5, -0.5)
     below = rng.uniform(3, 7) * (1 - np.exp(-(du**2) - dv**2)).astype(np.float32)
-    dusk = np.float32(rng.uniform(-2.5, -0.3))
+    dusk = np.float32(rng.uniform(-2, -0.2))
     dark = photo * np.exp2(np.float32(high) - below)[..., None]
     lifted = photo * np.exp2(dusk - np.maximum(0, below - MOST_LIFT))[..., None]
     return dark, lifted * (signal(dark) ** GAMMA)[..., None]

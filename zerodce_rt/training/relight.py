@@ -30,7 +30,7 @@ from zerodce_rt.training.lights import cast, lamps, light_field, seated_person
 from zerodce_rt.training.night_town import night_town
 from zerodce_rt.training.photos import GAMMA
 
-SHARES = {"keep": 0.11, "even": 0.36, "mixed": 0.32, "contrast": 0.05, "night": 0.08, "city": 0.08}
+SHARES = {"keep": 0.1, "even": 0.36, "mixed": 0.31, "contrast": 0.05, "night": 0.1, "city": 0.08}
 """How often each kind of light is drawn in training: well-lit; evenly darkened; a lit part in a
 dark room; whites, and all else in deep shadow; little light at all; a town at night."""
 
@@ -157,7 +157,7 @@ def _under_light(rng: np.random.Generator, image: Array, kind: str) -> Relit:
         image = _well_exposed(rng, image)
     luma: Array = image @ LUMA
     linear: Array = image ** np.float32(GAMMA)
-    if rng.random() < (0.5 if kind == "night" else 0.12):
+    if rng.random() < (0.2 if kind == "night" else 0.12):
         linear = linear * (1 - _unlit(rng, luma))[..., None]
     lit, stops = _light(rng, kind, luma)
     linear = _coloured(rng, linear, lit if uneven else None)
