@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.network.checkpoint import load_network
+from zerodce_rt.network.checkpoint import load_weights
 from zerodce_rt.training.folder import Photographs
 from zerodce_rt.training.photos import to_image
 from zerodce_rt.training.settings import AnySettings
@@ -72,8 +72,13 @@ class Trainer(ABC):
         Raises:
             ZeroDCEError: a file that cannot be read, or weights of another model.
         """
-        found = load_network(self.settings.model, weights).weights
-        state = {name: torch.from_numpy(array) for name, array in found.items()}
+        found, model = load_weights(weights), self.settings.model
+        if found.model != model:
+            raise ZeroDCEError(
+                f"{weights}: holds weights of model {found.model!r}, not {model!r}; "
+                "start from others, or train that model"
+            )
+        state = {name: torch.from_numpy(array) for name, array in found.weights.items()}
         for network in (self.model, *self.kept.values()):
             network.load_state_dict(state)
 
