@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -51,7 +52,7 @@ class CPUApplier:
     def thumbnail(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
         out = np.empty((3, height, width), np.float32)
         with self._start.reported("thumbnail", frame.format):
-            _fill_thumbnail(frame, out)
+            self._bands.run(_thumbnail_band(frame, out), self._bands.bounds(height))
         return out
 
     def dark_steps(self, frame: Frame, height: int, width: int) -> NDArray[np.float32]:
@@ -132,15 +133,16 @@ def _readable_for(frame: Frame, out: Frame) -> bool:
     return planes and frame.format.chroma_shift == out.format.chroma_shift
 
 
-def _fill_thumbnail(frame: Frame, out: NDArray[np.float32]) -> None:
+def _thumbnail_band(frame: Frame, out: NDArray[np.float32]) -> Callable[[int, int], None]:
+    """What fills rows of a thumbnail."""
     if frame.format.layout == "yuyv":
         frame = _planar(frame)
     format, width, height = frame.format, frame.width, frame.height
     if format.layout == "packed":
-        thumbnail_packed(frame.planes[0], width, height, format.bgr, white_code(format), out)
-    else:
-        layout, coefficients = chroma_layout(format), _coefficients(frame)
-        thumbnail_yuv(yuv_planes(frame), width, height, layout, coefficients, out)
+        white = white_code(format)
+        return partial(thumbnail_packed, frame.planes[0], width, height, format.bgr, white, out)
+    layout, coefficients = chroma_layout(format), _coefficients(frame)
+    return partial(thumbnail_yuv, yuv_planes(frame), width, height, layout, coefficients, out)
 
 
 def _empty_planar(frame: Frame) -> Frame:

@@ -31,9 +31,10 @@ def _sum_rows(plane: Any, top: int, bottom: int, samples: int, sums: Any) -> Non
 
 @compiled
 def thumbnail_yuv(
-    planes: Planes, width: int, height: int, layout: ChromaLayout, c: Any, out: Any
-) -> None:
-    """Box-average a YUV frame to ``(3, h, w)`` float32 RGB in [0, 1].
+    planes: Planes, width: int, height: int, layout: ChromaLayout, c: Any, out: Any, first: int,
+    last: int,
+) -> None:  # fmt: skip
+    """Box-average a YUV frame to rows ``first .. last`` of ``(3, h, w)`` float32 RGB in [0, 1].
 
     ``c`` are the numbers of ``yuv_coefficients``. A chroma sample over the border of two boxes
     counts in both.
@@ -45,7 +46,7 @@ def thumbnail_yuv(
     u_sums = np.empty(chroma_width * step, np.float32)
     v_sums = np.empty(chroma_width, np.float32)
     h, w = out.shape[1], out.shape[2]
-    for i in range(h):
+    for i in range(first, last):
         top, bottom = i * height // h, (i + 1) * height // h
         c_top = top >> shift_y
         c_bottom = max(((bottom - 1) >> shift_y) + 1, c_top + 1)
@@ -77,14 +78,16 @@ def thumbnail_yuv(
 
 
 @compiled
-def thumbnail_packed(plane: Any, width: int, height: int, bgr: bool, white: Any, out: Any) -> None:
-    """Box-average packed RGB or BGR to ``(3, h, w)`` float32 RGB in [0, 1].
+def thumbnail_packed(
+    plane: Any, width: int, height: int, bgr: bool, white: Any, out: Any, first: int, last: int
+) -> None:
+    """Box-average packed RGB or BGR to rows ``first .. last`` of what ``thumbnail_yuv`` fills.
 
     ``white`` is the code of 1.0.
     """
     sums = np.empty(3 * width, np.float32)
     h, w = out.shape[1], out.shape[2]
-    for i in range(h):
+    for i in range(first, last):
         top, bottom = i * height // h, (i + 1) * height // h
         _sum_rows(plane, top, bottom, 3 * width, sums)
         for j in range(w):
