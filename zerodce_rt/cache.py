@@ -1,9 +1,14 @@
-"""Where to keep what can be made again, such as compiled kernels."""
+"""Where to keep what can be made again, such as compiled kernels.
+
+What is kept there is run as a program later: kernels, engines. So a folder is used only if nobody
+but the user can have put something into it.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+from functools import cache
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -13,10 +18,31 @@ def cache_folder(name: str) -> str:
     """Path of a private folder in the user's cache; ``""`` where none can be made."""
     from platformdirs import user_cache_path
 
-    folder = Path(user_cache_path("zerodce-rt", appauthor=False), name)
+    return private_folder(Path(user_cache_path("zerodce-rt", appauthor=False), name))
+
+
+@cache  # reports a folder once
+def private_folder(folder: Path) -> str:
+    """The path of a folder, made if it is missing, that nobody but the user may write to.
+
+    Returns:
+        ``""`` where there can be none; a warning says why.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
     except OSError as error:
-        log.debug("no cache: %s", error)
-        return ""
-    return str(folder) if os.access(folder, os.W_OK) else ""
+        return _unusable(folder, error.strerror or str(error), "make room for it")
+    if os.name == "posix" and (status.st_mode & 0o022 or status.st_uid != os.geteuid()):
+        return _unusable(folder, "others may write there", "delete it, and it is made anew")
+    if not os.access(folder, os.W_OK):
+        return _unusable(folder, "it cannot be written to", "see whose it is")
+    return str(folder)
+
+
+def _unusable(folder: Path, reason: str, advice: str) -> str:
+    log.warning(
+        "%s: not used as a cache (%s), so every run takes long to start; %s",
+        folder, reason, advice,
+    )  # fmt: skip
+    return ""

@@ -12,6 +12,7 @@ import numpy as np
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.errors import check_numbers
 from zerodce_rt.frame import Frame, from_array, same_samples
 from zerodce_rt.media import compare as comparing
 from zerodce_rt.media import pictures
@@ -67,6 +68,7 @@ def enhance_video(
     compare: str | None = None,
     hwaccel: bool = False,
     overwrite: bool = False,
+    max_pixels: float | None = None,
     progress: Progress | None = None,
 ) -> VideoResult:
     """Enhance a video file; all its other streams, tags and times are kept.
@@ -90,6 +92,7 @@ def enhance_video(
         hwaccel: decode with NVDEC and encode with NVENC where the GPU can; what it cannot is
             reported in the log, and done on the CPU.
         overwrite: replace an existing output.
+        max_pixels: larger frames are refused, which would take all memory; default: 70 million.
         progress: called from a worker thread after each frame, with the frames done and the
             frames expected (None if the file does not say).
 
@@ -105,10 +108,11 @@ def enhance_video(
         comparing.check_mode(compare)
     encoder = _encoder_settings(encoder, codec, crf, preset, hwaccel=hwaccel)
     span = _span(span, start, end)
+    check_numbers(max_pixels=max_pixels)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
     enhancer = _enhancer(enhancer, strength, Enhancer.for_video)
     decoding = nvdec(source, shared=enhancer.on_gpu) if hwaccel else None
-    with VideoReader(source, span, decoding) as reader:
+    with VideoReader(source, span, decoding, max_pixels=max_pixels) as reader:
         width = reader.stream.codec_context.width
         if compare is not None:
             width = comparing.width_of(compare, width)
@@ -142,6 +146,7 @@ def enhance_picture(
     strength: float | None = None,
     compare: str | None = None,
     overwrite: bool = False,
+    max_pixels: float | None = None,
 ) -> None:
     """Enhance a JPEG, PNG, WebP or TIFF; depth, alpha, EXIF and ICC profile are kept.
 
@@ -154,6 +159,7 @@ def enhance_picture(
         strength: 0 (unchanged) to 1 (default) of the default enhancer.
         compare: ``"split"`` or ``"side"`` puts before and after in one picture.
         overwrite: replace an existing output.
+        max_pixels: a larger picture is refused, which would take all memory; default: 300 million.
 
     Raises:
         ZeroDCEError: a problem with the files that the user can fix; no output is left.
@@ -162,8 +168,9 @@ def enhance_picture(
     source, output = Path(source), Path(output)
     if compare is not None:
         comparing.check_mode(compare)
+    check_numbers(max_pixels=max_pixels)
     check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
-    picture = pictures.read_picture(source)
+    picture = pictures.read_picture(source, max_pixels)
     before = from_array(picture.rgb)
     after = before.empty_like()
     # A picture has no time, whatever the enhancer follows.

@@ -27,6 +27,12 @@ slightly dark ones and worse for very dark ones; 0.55 the other way round."""
 DEFAULT_DENOISE = 1.0
 """Share of the measured noise that is filtered for, 0 to 1."""
 
+MAX_PICTURE_PIXELS = 300_000_000
+"""Larger pictures are refused unless they are allowed: each pixel takes some nine bytes."""
+
+MAX_VIDEO_PIXELS = 70_000_000
+"""The same for the frames of videos, of which dozens are in memory at once."""
+
 COMPARE_MODES = ("split", "side")
 """Before and after in one picture: ``split`` shows half of each, ``side`` both side by side."""
 

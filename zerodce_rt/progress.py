@@ -11,6 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from zerodce_rt.streams import Lasting
+
 log = logging.getLogger(__name__)
 
 # Seconds between two updates: a terminal redraws its line, a log file gets a new one each time.
@@ -41,8 +43,11 @@ def progress_bar(
         keep: leave the finished bar on the screen.
         delay_seconds: show nothing before that time.
     """
+    # tqdm does not survive an error of its stream: it would wait for its own lock for ever.
+    stream = Lasting(sys.stderr)
     return tqdm(
         items,
+        file=stream,
         desc=what,
         unit=unit,
         total=total,
@@ -51,7 +56,7 @@ def progress_bar(
         leave=keep,
         delay=delay_seconds,
         dynamic_ncols=True,
-        mininterval=_TERMINAL_INTERVAL if sys.stderr.isatty() else _LOG_INTERVAL,
+        mininterval=_TERMINAL_INTERVAL if stream.isatty() else _LOG_INTERVAL,
     )
 
 
@@ -93,7 +98,7 @@ def working(what: str, *, usually_seconds: float, show: bool = True) -> Iterator
     """
     text, done = f"{what} (usually {usually_seconds:.0f} s)", threading.Event()
     with progress_bar(
-        text, unit="s", total=round(usually_seconds), show=show and sys.stderr.isatty(),
+        text, unit="s", total=round(usually_seconds), show=show and Lasting(sys.stderr).isatty(),
         delay_seconds=_PATIENCE_SECONDS,
     ) as bar:  # fmt: skip
         bar.bar_format = "{desc}: {bar} {elapsed}"

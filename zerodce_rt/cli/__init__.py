@@ -6,7 +6,6 @@ heavy modules, so that ``--help`` is immediate.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -14,9 +13,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from zerodce_rt.cli.options import as_options
+from zerodce_rt.cli.messages import as_options, in_one_line, printable, said_by
 from zerodce_rt.cli.parser import build_parser
 from zerodce_rt.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, UsageError, ZeroDCEError
+from zerodce_rt.streams import Lasting, make_lasting
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,39 +31,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("zerodce_rt").setLevel(level)
-    # A polite kill cleans up as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _clean_up_when_told_to_stop()
     try:
         code: int = options.run(options)
         return code
     except KeyboardInterrupt:
         print("stopped; nothing was left half-written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, such as head, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILURE
     except (ZeroDCEError, ValueError, OSError, MemoryError) as error:
         if options.debug:
             raise
-        text = " ".join(str(error).split()) or type(error).__name__
-        print(f"zerodce-rt: {as_options(text)}", file=sys.stderr)
+        _complain(said_by(error))
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE
     except Exception as error:
         if options.debug:
             raise
-        print(
-            f"zerodce-rt: unexpected {type(error).__name__}: {' '.join(str(error).split())}; "
-            "run again with --debug and report what it shows",
-            file=sys.stderr,
-        )
+        _complain(f"{said_by(error)}; run again with --debug and report what it shows")
         return EXIT_FAILURE
 
 
+def _complain(text: str) -> None:
+    print(f"zerodce-rt: {in_one_line(text)}", file=sys.stderr)
+
+
+def _clean_up_when_told_to_stop() -> None:
+    """Let a polite kill and a closed terminal clean up, as Ctrl-C does.
+
+    Both may send several signals; those that follow must not disturb the cleaning.
+    """
+    wanted = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    # ``nohup`` has a hang-up ignored.
+    signals = [s for s in wanted if s is not None and signal.getsignal(s) != signal.SIG_IGN]
+
+    def stop(*_: object) -> NoReturn:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in signals:
+        signal.signal(number, stop)
+
+
 class _Formatter(logging.Formatter):
-    """Log lines name options as the command line does."""
+    """Log lines name options as the command line does, and cannot change the terminal."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        return as_options(super().formatMessage(record))
+        return printable(as_options(super().formatMessage(record)))
 
 
 def console() -> NoReturn:
@@ -71,12 +84,14 @@ def console() -> NoReturn:
 
     Unloading Numba and OpenVINO takes a third of a second, and there is nothing left to do.
     """
+    make_lasting()
     try:
         code = main()
     except SystemExit as stop:  # argparse
         code = int(stop.code or 0)
     for stream in (sys.stdout, sys.stderr):
-        # The reading end of the pipe may be closed.
-        with contextlib.suppress(OSError):
-            stream.flush()
+        stream.flush()
+    if code == 0 and isinstance(sys.stdout, Lasting) and sys.stdout.failure is not None:
+        _complain(f"standard output cannot be written ({sys.stdout.failure.strerror})")
+        code = EXIT_FAILURE
     os._exit(code)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zerodce_rt import __version__
-from zerodce_rt.cli.options import as_options
+from zerodce_rt.cli.messages import as_options
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.names import CODECS, DEFAULT_WORKING_SIZE, MODELS, PUBLISHED_MODEL
 

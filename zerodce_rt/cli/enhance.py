@@ -8,7 +8,8 @@ import math
 from pathlib import Path
 
 from zerodce_rt.cli.enhancers import make_enhancer
-from zerodce_rt.cli.options import add_model_options, seconds
+from zerodce_rt.cli.messages import said_by
+from zerodce_rt.cli.options import add_model_options, number, seconds
 from zerodce_rt.errors import EXIT_FAILURE, UsageError, ZeroDCEError
 from zerodce_rt.media import paths
 from zerodce_rt.names import CODECS, COMPARE_MODES
@@ -28,6 +29,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare", choices=COMPARE_MODES,
         help="show before and after in one picture: two halves, or side by side",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-pixels", type=number, metavar="N",
+        help="refuse larger pictures (default: 300e6) and video frames (default: 70e6), which "
+        "would take all memory",
     )  # fmt: skip
     add_model_options(parser)
     video = parser.add_argument_group("video")
@@ -91,8 +97,8 @@ class _Job:
         from zerodce_rt import files
         from zerodce_rt.progress import frame_progress
 
-        common = {"enhancer": self.enhancer, "compare": self.options.compare,
-                  "overwrite": self.options.overwrite}  # fmt: skip
+        names = "compare", "overwrite", "max_pixels"
+        common = {"enhancer": self.enhancer} | {n: getattr(self.options, n) for n in names}
         if paths.is_picture(source):
             files.enhance_picture(source, output, **common)
             return
@@ -112,17 +118,17 @@ def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:
         raise ZeroDCEError(f"{output}: is a file; the output of a folder is a folder")
     sources = [p for p in paths.find_media(folder) if output.resolve() not in p.resolve().parents]
     failed = []
-    for number, source in enumerate(sources, start=1):
+    for index, source in enumerate(sources, start=1):
         target = paths.output_in_folder(source, folder, output)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             job.run(source, target)
-            log.info("[%d/%d] %s", number, len(sources), target)
-        except (ZeroDCEError, OSError) as error:
+            log.info("[%d/%d] %s", index, len(sources), target)
+        except Exception as error:  # whatever is wrong with one file, the others are done
             if job.options.debug:
                 log.exception("%s", source)
             failed.append(source)
-            log.error("[%d/%d] failed: %s", number, len(sources), error)
+            log.error("[%d/%d] failed: %s", index, len(sources), said_by(error))
     done = len(sources) - len(failed)
     log.warning("%d of %d files enhanced to %s%s", done, len(sources), output,
                 f"; {len(failed)} failed" if failed else "")  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -100,21 +99,3 @@ def number(text: str) -> float:
 
 def _invalid(message: str) -> NoReturn:
     raise argparse.ArgumentTypeError(message)
-
-
-def as_options(text: str) -> str:
-    """A message as the command line says it: settings in backquotes become options.
-
-    >>> as_options("exists already; use `overwrite=True` to replace it")
-    'exists already; use --overwrite to replace it'
-    >>> as_options("try a smaller `working_size`, or `backend='openvino'`")
-    'try a smaller --working-size, or --backend openvino'
-    """
-
-    def option(match: re.Match[str]) -> str:
-        name, value = match[1].replace("_", "-"), (match[2] or "").strip("'\"")
-        if value == "False":
-            return f"--no-{name}"
-        return f"--{name}" if value in ("", "True") else f"--{name} {value}"
-
-    return re.sub(r"`(\w+)(?:=([^`]*))?`", option, text)

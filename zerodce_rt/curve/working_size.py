@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Sides of thumbnails are multiples of it, so that a folder of pictures has few shapes of them: a
+# backend spends time and memory on each shape. Sides below the second number are left as they are.
+_STEP, _SMALL = 4, 16
+
 
 @dataclass(frozen=True)
 class WorkingSize:
@@ -13,7 +17,7 @@ class WorkingSize:
 
     Attributes:
         long_side: longest side of the thumbnail in pixels, 16 or more. Smaller frames are not
-            enlarged, larger ones are averaged over areas.
+            enlarged, larger ones are averaged over areas. Sides are rounded to multiples of 4.
         divisor: the thumbnail is exactly ``1 / divisor`` of the frame, 2 or more. It is sampled
             bilinearly, and its maps are enlarged with aligned corners, as in the published
             Zero-DCE++ program (whose default is 12).
@@ -80,8 +84,15 @@ class WorkingSize:
             # Rounded as PyTorch's interpolate(scale_factor=1 / divisor) does.
             scale = 1 / self.divisor
             return max(1, int(height * scale)), max(1, int(width * scale))
-        long_side = max(height, width)
-        if self.long_side is None or self.long_side >= long_side:
+        if self.long_side is None:
             return height, width
-        scale = self.long_side / long_side
-        return max(1, round(height * scale)), max(1, round(width * scale))
+        scale = min(1.0, self.long_side / max(height, width))
+        return _rounded(height * scale, height), _rounded(width * scale, width)
+
+
+def _rounded(side: float, most: int) -> int:
+    """A side of a thumbnail, not above that of the frame."""
+    if side < _SMALL:
+        return max(1, round(side))
+    nearest = _STEP * round(side / _STEP)
+    return nearest if nearest <= most else nearest - _STEP

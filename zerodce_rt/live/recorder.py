@@ -18,6 +18,7 @@ from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS
 from zerodce_rt.media.encoders import EncoderSettings, describe_picture
 from zerodce_rt.media.frames import convert
+from zerodce_rt.media.output_file import OutputFile
 from zerodce_rt.media.reader import reason_of
 
 # Half a second of images at 30 frames a second may wait for the encoder.
@@ -61,10 +62,8 @@ class Recorder:
         if suffix not in SUFFIXES:
             raise ValueError(f"{path}: its name must end in one of {', '.join(SUFFIXES)}")
         try:
-            path.touch()  # FFmpeg would report a bad place with the first image only
-            self._container: Any = av.open(
-                str(path.absolute()), "w", options=_CONTAINER_OPTIONS[suffix]
-            )
+            self._file = OutputFile(path)
+            self._container: Any = av.open(self._file, "w", options=_CONTAINER_OPTIONS[suffix])
         except (av.FFmpegError, OSError) as error:
             raise ZeroDCEError(f"{path}: cannot be written ({reason_of(error)})") from error
         self._encoder = self._settings.encoder_for(suffix, 8)
@@ -114,7 +113,7 @@ class Recorder:
         with self._noting_failure():
             if self._stream is not None and self._failure is None:
                 self._container.mux(self._stream.encode(None))
-        with self._noting_failure():
+        with self._noting_failure(), self._file:
             self._container.close()
         if self.frames == 0:
             self.path.unlink(missing_ok=True)
@@ -125,7 +124,7 @@ class Recorder:
             yield
         except Exception as error:
             known = isinstance(error, (av.FFmpegError, OSError))
-            reason = reason_of(error) if known else f"{type(error).__name__}: {error}"
+            reason = reason_of(self._file.failure or error) if known else f"{type(error).__name__}: {error}"
             self._failure = self._failure or ZeroDCEError(
                 f"{self.path}: recording broke off ({reason}); what came before can be played"
             )

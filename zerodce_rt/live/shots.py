@@ -52,7 +52,7 @@ class Brightener:
         # A frozen image may be enhanced again while live ones go on.
         self._lock = threading.Lock()
         # The first image takes longer, since kernels and network are loaded with it, and live
-        # ones cannot wait. The network is compiled for an aspect ratio; most cameras have this.
+        # ones cannot wait. The network is prepared for an aspect ratio; most cameras have this.
         self._enhanced(np.zeros((72, 128, 3), np.uint8))
 
     @property

@@ -19,16 +19,18 @@ from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS
 from zerodce_rt.live.sources import CapturedImage, SourceLost
 from zerodce_rt.media.frames import convert, refuse_hdr
-from zerodce_rt.media.reader import VideoReader, reason_of
+from zerodce_rt.media.opening import check_pixels, stream_options
+from zerodce_rt.media.reader import VideoReader, demuxed, reason_of
+from zerodce_rt.names import MAX_VIDEO_PIXELS
 
 log = logging.getLogger(__name__)
 
 # How long a sender may be silent while connecting, and later.
 _TIMEOUT_SECONDS = (10.0, 5.0)
-# By default FFmpeg analyses a stream for up to five seconds first, and holds frames back in case
-# they come out of order.
+# By default FFmpeg analyses a stream for up to five seconds first. What came meanwhile is decoded
+# at once, and costs no delay; without it (``fflags nobuffer``), a sender of short bursts would
+# never be seen.
 _OPTIONS = {
-    "fflags": "nobuffer",
     "flags": "low_delay",
     "analyzeduration": "1000000",
     "probesize": "1000000",
@@ -59,16 +61,21 @@ class Stream:
     def __init__(self, url: str, name: str) -> None:
         self._name = name
         options = _OPTIONS | _SCHEME_OPTIONS.get(url.partition("://")[0].lower(), {})
+        options |= stream_options()
         try:
             self._container = av.open(
                 url, options=options, timeout=_TIMEOUT_SECONDS, metadata_errors="replace"
             )
         except (av.FFmpegError, OSError) as error:
-            raise SourceLost(f"{name} cannot be opened ({reason_of(error)})") from error
+            raise SourceLost(
+                f"{name} cannot be opened ({_reason(error, _TIMEOUT_SECONDS[0])})"
+            ) from error
         try:
             stream: Any = self._container.streams.best("video")
             if stream is None or stream.codec_context is None:
                 raise ZeroDCEError(f"{name}: has no video that can be decoded")
+            check_pixels(name, stream.width, stream.height, None, video=True)
+            stream.codec_context.options["max_pixels"] = str(MAX_VIDEO_PIXELS)
             refuse_hdr(int(stream.codec_context.color_trc or 0), name)
         except BaseException:
             self._container.close()
@@ -82,7 +89,8 @@ class Stream:
         try:
             item = self._player.next()
         except (av.FFmpegError, OSError) as error:
-            raise SourceLost(f"{self._name} broke off ({reason_of(error)})") from error
+            reason = _reason(error, _TIMEOUT_SECONDS[1])
+            raise SourceLost(f"{self._name} broke off ({reason})") from error
         if item is None and not self._ends:
             raise SourceLost(f"{self._name} was closed by its sender")
         return item
@@ -148,9 +156,16 @@ class _Player:
 
 def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
     """All frames that can be decoded; damaged packets are passed over."""
-    for packet in container.demux(stream):
+    for packet in demuxed(container, [stream]):
         with suppress(av.InvalidDataError):
             yield from packet.decode()
+
+
+def _reason(error: Exception, timeout_seconds: float) -> str:
+    """FFmpeg's description of an error; it has a strange one for a timeout."""
+    if isinstance(error, av.ExitError):
+        return f"nothing has come for {timeout_seconds:g} s"
+    return reason_of(error)
 
 
 def _upright_bgr(frame: av.VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:

@@ -229,9 +229,9 @@ class Viewer:
                     partial.write_bytes(cv2.imencode(".png", image)[1].tobytes())
                 log.info("%s", path)
             self._say(f"saved {base.name}_before.png and _after.png")
-        except OSError as error:
+        except ZeroDCEError as error:
             log.error("no snapshot: %s", error)
-            self._say(f"no snapshot: {error.strerror or error}", _ALARM_SECONDS)
+            self._say(f"no snapshot: {error}", _ALARM_SECONDS)
 
     def key_record(self, _: str) -> None:
         if self._recordings.seconds is None:

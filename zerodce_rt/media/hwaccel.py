@@ -16,6 +16,7 @@ from av.codec.hwaccel import HWAccel
 
 from zerodce_rt.frame import PixelFormat
 from zerodce_rt.media.encoders import NVENC
+from zerodce_rt.media.opening import file_options
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,10 @@ def nvdec(path: Path, *, shared: bool) -> Decoding | None:
     try:
         if not hasattr(av.VideoFrame, "sw_format"):
             raise NoHardware("it needs PyAV 18, and so Python 3.11")
-        with _ffmpeg_reasons(), av.open(str(path.absolute()), hwaccel=accel) as container:
+        with (
+            _ffmpeg_reasons(),
+            av.open(str(path.absolute()), options=file_options(path), hwaccel=accel) as container,
+        ):
             stream = container.streams.best("video")
             if stream is None or not stream.codec_context.is_hwaccel:
                 raise NoHardware("its codec is not one of NVDEC's")

@@ -48,6 +48,20 @@ def check_output(
     """
     if source is not None and not source.exists():
         raise ZeroDCEError(f"{source}: no such file")
+    try:
+        _check_place(source, output, overwrite=overwrite)
+    except OSError as error:  # a name that is too long, a part of the path that is a file
+        raise ZeroDCEError(
+            f"{output}: cannot be written ({error.strerror}); choose another `output`"
+        ) from error
+    if output.suffix.lower() not in suffixes:
+        valid = ", ".join(sorted(suffixes))
+        raise ZeroDCEError(f"{output}: unknown kind of output; the name may end in {valid}")
+
+
+def _check_place(source: Path | None, output: Path, *, overwrite: bool) -> None:
+    if output.is_symlink() and not output.exists():
+        raise ZeroDCEError(f"{output}: is a link that leads nowhere; choose another `output`")
     if output.exists():
         if output.is_dir():
             raise ZeroDCEError(f"{output}: is a folder; give a file name")
@@ -55,9 +69,6 @@ def check_output(
             raise ZeroDCEError(f"{output}: is the input itself; choose another `output`")
         if not overwrite:
             raise ZeroDCEError(f"{output}: exists already; use `overwrite=True` to replace it")
-    if output.suffix.lower() not in suffixes:
-        valid = ", ".join(sorted(suffixes))
-        raise ZeroDCEError(f"{output}: unknown kind of output; the name may end in {valid}")
     if not output.parent.is_dir():
         raise ZeroDCEError(f"{output.parent}: no such folder")
     if not os.access(output.parent, os.W_OK):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.media.opening import check_file, check_pixels, pixel_limit
 from zerodce_rt.media.paths import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,10 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 _JPEG = (".jpg", ".jpeg")
 _TIFF = (".tif", ".tiff")
+# Of JPEG, PNG, WebP and TIFF; "+" is the version of BigTIFF.
+_SIGNATURES = (rb"\xff\xd8\xff", rb"\x89PNG\r\n", rb"RIFF....WEBP", rb"II[*+]\0", rb"MM\0[*+]")
+# Of a pixel with four samples of 16 bits; and beside all pixels.
+_MOST_BYTES, _MOST_METADATA = 8, 64_000_000
 _EIGHT_BIT = (*_JPEG, ".webp")
 
 # Header fields that describe the samples or the file that they were in, not the picture.
@@ -74,28 +81,28 @@ class Picture:
             )
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path, max_pixels: float | None = None) -> Picture:
     """Decode one picture of 8 or 16 bits; it is neither rotated nor colour managed.
 
     Palettes, bilevel and grey become RGB; CMYK and Lab become 8-bit sRGB without a profile.
     libvips does not read the EXIF tags of a TIFF (except orientation and resolution), nor any
     but the first frame of an animated PNG.
 
+    Args:
+        max_pixels: a larger picture is refused; default: ``names.MAX_PICTURE_PIXELS``.
+
     Raises:
         ZeroDCEError: for another suffix, a file that is missing, damaged, cut short or no
-            picture, several pages or frames, and samples other than 8 or 16 unsigned bits.
+            picture, several pages or frames, too many pixels, and samples other than 8 or 16
+            unsigned bits.
     """
     _suffix(path)
     vips = _pyvips()
-    try:
-        # From memory: libvips would parse a name for options, might return its cached image of a
-        # file that has changed since, and keeps files open, which Windows then cannot replace.
-        data = path.read_bytes()
-    except OSError as error:
-        raise ZeroDCEError(f"{path}: cannot be read ({error.strerror})") from error
+    data = _content(path, pixel_limit(max_pixels, video=False))
     try:
         # A laxer level accepts TIFFs that are cut short; a stricter one refuses good photos.
         image = vips.Image.new_from_buffer(data, "", access="sequential", fail_on="error")
+        check_pixels(path, image.width, image.height, max_pixels, video=False)
         if image.get_n_pages() > 1:
             raise ZeroDCEError(
                 f"{path}: holds {image.get_n_pages()} pages or frames, and only single pictures "
@@ -112,7 +119,7 @@ def read_picture(path: Path) -> Picture:
                 "RGB pictures of 8 or 16 bits can be enhanced; save it as 16-bit PNG or TIFF"
             )
         samples = image.numpy().reshape(image.height, image.width, image.bands)
-    except vips.Error as error:
+    except (vips.Error, UnicodeError) as error:  # a reason that quotes damaged bytes
         raise ZeroDCEError(
             f"{path}: not a picture, damaged or cut short ({_reason(error)}); "
             "see whether another program opens it"
@@ -164,23 +171,45 @@ def write_picture(path: Path, picture: Picture) -> None:
             f"{path}: cannot hold this picture ({_reason(error)}); try another of {_valid()}"
         ) from error
 
+    with finished_file(path) as partial:
+        partial.write_bytes(data)
+
+
+def _content(path: Path, max_pixels: float) -> bytes:
+    """All bytes of a file that may hold a picture of a kind that is supported.
+
+    From memory, since libvips would parse a name for options, might return its cached image of a
+    file that has changed since, and keeps files open, which Windows then cannot replace.
+    """
     try:
-        with finished_file(path) as partial:
-            partial.write_bytes(data)
+        if path.exists():
+            check_file(path)
+        if path.stat().st_size > max_pixels * _MOST_BYTES + _MOST_METADATA:
+            raise ZeroDCEError(
+                f"{path}: has {path.stat().st_size / 1e6:.0f} MB, more than a picture of "
+                f"{max_pixels / 1e6:g} million pixels needs; `max_pixels` allows more"
+            )
+        with path.open("rb") as file:
+            start = file.read(12)
+            # libvips would try programs for documents and the like, too.
+            if not any(re.match(signature, start, re.DOTALL) for signature in _SIGNATURES):
+                raise ZeroDCEError(f"{path}: not a picture: it holds no JPEG, PNG, WebP or TIFF")
+            return start + file.read()
     except OSError as error:
-        raise ZeroDCEError(
-            f"{path}: cannot be written ({error.strerror}); give a file name ending in "
-            f"one of {_valid()}, in a folder that exists and can be written to"
-        ) from error
+        raise ZeroDCEError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _pyvips() -> Any:
+    # libvips warns of each oddity of a damaged file; what matters is in its errors.
+    os.environ.setdefault("VIPS_WARNING", "1")
     try:
         import pyvips
     except (ImportError, OSError) as error:  # OSError: pyvips is there, libvips is not
         raise ZeroDCEError(
             "still pictures need pyvips and libvips; pip install 'pyvips[binary]'"
         ) from error
+    # Its handler for such warnings fails where they quote damaged bytes. It may be called twice.
+    pyvips._remove_log_handler()
     return pyvips
 
 
@@ -196,6 +225,8 @@ def _valid() -> str:
 
 
 def _reason(error: Any) -> str:
+    if isinstance(error, UnicodeError):
+        return "damaged"
     # libvips collects messages of all threads and earlier calls; the last one is this call's.
     lines = error.detail.split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")

@@ -5,19 +5,25 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import av
+import av.logging
 from av.stream import Disposition
 
 from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.media.frames import refuse_hdr
+from zerodce_rt.media.opening import check_file, check_pixels, file_options, pixel_limit
+from zerodce_rt.media.timeline import Timeline
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.stream import Stream
     from av.video.stream import VideoStream
 
@@ -27,6 +33,8 @@ log = logging.getLogger(__name__)
 
 # Streams are interleaved loosely: so long after the end, no packet from before it can follow.
 _INTERLEAVE_SLACK_SECONDS = 10.0
+# Without a list of their streams at the start.
+_LATE_FORMATS = ("flv", "mpeg", "mpegts")
 _COPIED_TYPES = ("audio", "subtitle", "video", "data", "attachment")
 
 
@@ -64,22 +72,23 @@ class VideoReader:
     Args:
         span: the part to read; default: all of it.
         decoding: decode on the GPU; default: on the CPU.
+        max_pixels: of a frame; default: ``names.MAX_VIDEO_PIXELS``.
 
     Raises:
-        ZeroDCEError: no such file, not a video, no video stream, HDR.
+        ZeroDCEError: no such file, not a video, no video stream, HDR, frames that are too large.
     """
 
     def __init__(
-        self, path: Path, span: Span | None = None, decoding: Decoding | None = None
-    ) -> None:
+        self, path: Path, span: Span | None = None, decoding: Decoding | None = None,
+        *, max_pixels: float | None = None,
+    ) -> None:  # fmt: skip
         self.path = path
         self.span = span or Span()
-        if not path.is_file():
-            raise ZeroDCEError(f"{path}: no such file")
+        check_file(path)
         try:
             # A relative name like "-x.mp4" or "a:b.mp4" would be taken for an option or a URL.
             self.container = av.open(
-                str(path.absolute()), metadata_errors="replace",
+                str(path.absolute()), metadata_errors="replace", options=file_options(path),
                 hwaccel=decoding.accel if decoding else None,
             )  # fmt: skip
         except (av.FFmpegError, OSError) as error:
@@ -88,12 +97,16 @@ class VideoReader:
             ) from error
         try:
             self.stream = self._main_stream()
+            context = self.stream.codec_context
+            check_pixels(path, context.width, context.height, max_pixels, video=True)
+            # The header may promise less than what comes.
+            context.options["max_pixels"] = f"{pixel_limit(max_pixels, video=True):.0f}"
             if decoding is None:
                 self.stream.thread_type = "AUTO"
-                self.format = self.stream.codec_context.format
+                self.format = context.format
             else:
                 self.format = decoding.format
-            refuse_hdr(int(self.stream.codec_context.color_trc or 0), str(path))
+            refuse_hdr(int(context.color_trc or 0), str(path))
         except BaseException:
             self.container.close()
             raise
@@ -102,7 +115,7 @@ class VideoReader:
         ]
         if self.container.chapters():
             # MP4 keeps its chapters' titles in a track that the writer makes anew.
-            self.copied = [s for s in self.copied if (s.type, s.name) != ("data", "bin_data")]
+            self.copied = [s for s in self.copied if (s.type, codec_of(s)) != ("data", "bin_data")]
 
     def __enter__(self) -> VideoReader:
         return self
@@ -201,7 +214,10 @@ class VideoReader:
                     frame.pts = heapq.heappop(stored)
                 yield frame
 
-        for packet in self.container.demux([self.stream, *self._demuxed()]):
+        timeline = Timeline(self.path)
+        wanted = [self.stream, *(s for s in self.copied if s.type != "attachment")]
+        for packet in demuxed(self.container, wanted):
+            timeline.place(packet)
             at = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
             if at is not None and at >= end:
                 if at >= end + _INTERLEAVE_SLACK_SECONDS:
@@ -214,6 +230,7 @@ class VideoReader:
                 yield from stamped(self.stream.decode(packet))
         if not self._whole:
             yield from stamped(self._remaining())
+        self._warn_of_late_streams()
 
     @property
     def _whole(self) -> bool:
@@ -228,9 +245,6 @@ class VideoReader:
         decoding times in rising order are right.
         """
         return self.container.format.name == "avi"
-
-    def _demuxed(self) -> list[Stream]:
-        return [s for s in self.copied if s.type != "attachment"]
 
     def _wanted(self, packet: av.Packet, begin: float, end: float) -> bool:
         if packet.size == 0:  # the flush packet that ends each stream
@@ -252,9 +266,21 @@ class VideoReader:
             frame.time_base = self.stream.time_base
         return frames
 
+    def _warn_of_late_streams(self) -> None:
+        known = len(self.container.streams)
+        if self.container.format.name not in _LATE_FORMATS:
+            return
+        if more := _count_streams(self.container) - known:
+            log.warning(
+                "%s: streams that begin in the middle of the file are left out: %d",
+                self.path, more,
+            )  # fmt: skip
+
     def _warn_if_short(self, last_seconds: float) -> None:
         expected = self.duration_seconds
-        got = last_seconds - self.start_seconds - self.span.start
+        # Some containers count their length from 0, and not from where they begin.
+        start = min(0.0, self.start_seconds) if self._whole else self.start_seconds
+        got = last_seconds - start - self.span.start + (1 / float(self.rate) if self.rate else 0.0)
         if expected and math.isfinite(expected) and got < 0.9 * expected - 2:
             log.warning(
                 "%s: ends at %.1f s although it says %.1f s; it may have been cut short",
@@ -262,9 +288,35 @@ class VideoReader:
             )  # fmt: skip
 
 
+def demuxed(container: InputContainer, streams: Sequence[Stream]) -> Iterator[av.Packet]:
+    """The packets of some of a container's streams, in file order.
+
+    PyAV does not give those of a stream that has begun in the middle.
+    """
+    with suppress(IndexError):  # PyAV's, when it comes to the end of such a stream
+        yield from container.demux(streams)
+
+
+def _count_streams(container: Any) -> int:
+    """All that FFmpeg has found by now; PyAV itself lists those that it found at the start."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)  # below, ``dumps_format`` gives an empty text
+    try:
+        text = container.dumps_format()
+    finally:
+        av.logging.set_level(level)
+    return len(re.findall(r"^  Stream #", text, re.MULTILINE))
+
+
 def _is_cover(stream: Stream) -> bool:
     """Whether a video stream is a still picture, such as an album's cover."""
     return bool(stream.disposition & Disposition.attached_pic)
+
+
+def codec_of(stream: Stream) -> str | None:
+    """FFmpeg's name of a stream's codec; None if FFmpeg does not know it."""
+    # PyAV raises AttributeError without a codec context.
+    return getattr(stream, "name", None)
 
 
 def _seconds(ticks: int | None, packet: av.Packet) -> float | None:

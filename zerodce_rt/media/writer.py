@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 
+from zerodce_rt.atomic import is_of_the_place
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS, PixelFormat
 from zerodce_rt.media.encoders import NVENC, EncoderSettings, describe_picture, find_encoder
 from zerodce_rt.media.frames import nearest_format
 from zerodce_rt.media.hwaccel import gpu_encoder
-from zerodce_rt.media.reader import VideoReader, reason_of
+from zerodce_rt.media.output_file import OutputFile
+from zerodce_rt.media.reader import VideoReader, codec_of, reason_of
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
     from av.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -31,6 +35,9 @@ _MP4_KEYS = frozenset(
     "title artist album_artist album comment composer copyright date description genre grouping "
     "synopsis track disc lyrics creation_time show network episode_id".split()
 )
+# Of containers in which two packets of a stream may have the same time.
+_NONSTRICT = av.format.Flags.ts_nonstrict.value
+_MATROSKA = "matroska"
 _MOV_SUFFIXES = {".mp4", ".m4v", ".mov"}
 
 
@@ -77,7 +84,10 @@ class VideoWriter:
         # SVT-AV1 writes a page about itself to stderr unless it is to report errors only.
         os.environ.setdefault("SVT_LOG", "1")
         self._container: Any = None
+        self._file: OutputFile | None = None
         self._streams: dict[int, Stream] = {}
+        self._last_dts: dict[int, int] = {}
+        self._complaints: set[str] = set()
         self._waiting: list[av.Packet] = []
         self._last_pts: int | None = None
         self.display_matrix: list[int] | None = None
@@ -119,30 +129,30 @@ class VideoWriter:
 
     def close(self) -> None:
         """Write the frames that are still in the encoder, and the end of the file."""
-        if self._container is not None:
+        if self._container is not None and self._file is not None:
             try:
                 self._mux(self._video.encode(None))
                 self._container.close()
+                self._file.close()
             except (av.FFmpegError, OSError) as error:
-                raise ZeroDCEError(
-                    f"{self._output}: cannot be finished ({reason_of(error)})"
-                ) from error
+                raise self._not_written(error) from error
 
     def abort(self) -> None:
         """Close the file without finishing it."""
-        if self._container is not None:
-            try:
+        try:
+            if self._container is not None:
                 self._container.close()
-            except (av.FFmpegError, OSError) as error:
-                log.debug("closing %s: %s", self._path, error)
+        except (av.FFmpegError, OSError) as error:
+            log.debug("closing %s: %s", self._path, error)
+        finally:
+            if self._file is not None:
+                self._file.close()
 
     def _open(self, frame: av.VideoFrame) -> None:
         reader = self._reader
-        options = self._container_options()
         try:
-            # FFmpeg would notice late that it cannot write here, and blame the encoder.
-            self._path.touch()
-            self._container = av.open(str(self._path.absolute()), "w", options=options)
+            self._file = OutputFile(self._path)
+            self._container = av.open(self._file, "w", options=self._container_options())
         except (av.FFmpegError, OSError, ValueError) as error:
             raise ZeroDCEError(
                 f"{self._output}: cannot be written ({reason_of(error)}); choose another `output`"
@@ -160,6 +170,8 @@ class VideoWriter:
         try:
             container.start_encoding()
         except (av.FFmpegError, OSError, ValueError) as error:
+            if is_of_the_place(error) or (self._file is not None and self._file.failure):
+                raise self._not_written(error) from error
             advice = "check `codec`, `crf` and `preset`, or choose another container"
             if frame.width % 2 or frame.height % 2:
                 advice = (
@@ -203,28 +215,18 @@ class VideoWriter:
         return stream
 
     def _add_copy(self, stream: Stream) -> None:
-        if (reason := self._refusal(stream)) is not None:
-            what = f"stream {stream.index} ({stream.type}, {stream.name or 'unknown codec'})"
-            if stream.type in ("audio", "subtitle"):
+        format = self._container.format.name
+        if (reason := _refusal(stream, format)) is not None:
+            what = f"stream {stream.index} ({stream.type}, {codec_of(stream) or 'unknown codec'})"
+            wanted = stream.type in ("audio", "subtitle")
+            if wanted and format != _MATROSKA and _refusal(stream, _MATROSKA) is None:
                 raise ZeroDCEError(
                     f"{self._reader.path}: {what} cannot be stored in {self._suffix} "
                     f"({reason}); choose an output name that ends in .mkv"
                 )
-            log.warning("%s: %s left out: %s cannot hold it", self._reader.path, what, self._suffix)
+            log.warning("%s: %s is left out (%s)", self._reader.path, what, reason)
             return
         self._streams[stream.index] = _copy_of(self._container, stream)
-
-    def _refusal(self, stream: Stream) -> str | None:
-        """Why the container cannot hold a stream, by trying to write a header with it."""
-        if stream.codec_context is None and stream.type not in ("data", "attachment"):
-            return "unknown codec"
-        try:
-            with av.open(io.BytesIO(), "w", format=self._container.format.name) as trial:
-                _copy_of(trial, stream)
-                trial.start_encoding()
-        except (ValueError, OSError, av.FFmpegError) as error:
-            return str(error)
-        return None
 
     def _copy(self, packet: av.Packet) -> None:
         stream = self._streams.get(packet.stream.index)
@@ -234,7 +236,39 @@ class VideoWriter:
             packet.pts = None if packet.pts is None else packet.pts - offset
             packet.dts = None if packet.dts is None else packet.dts - offset
         packet.stream = stream
-        self._mux(packet)
+        self._put_in_order(packet, stream)
+        try:
+            self._container.mux(packet)
+        except (av.InvalidDataError, av.ArgumentError) as error:
+            self._complain_once(f"damaged packets are left out ({reason_of(error)})", stream)
+        except (av.FFmpegError, OSError) as error:
+            raise self._not_written(error) from error
+
+    def _put_in_order(self, packet: av.Packet, stream: Stream) -> None:
+        """Move a packet whose times go back: muxers refuse those."""
+        base, index = stream.time_base or packet.time_base, stream.index
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        dts = None if ticks is None else rescaled(ticks, packet.time_base, base)
+        first = dts
+        if (last := self._last_dts.get(index)) is not None:
+            loose = stream.type in ("subtitle", "data") or self._container.format.flags & _NONSTRICT
+            first = last if loose else last + 1
+        if dts is None or first is None or dts < first:
+            pts = packet.pts
+            dts = first or 0
+            self._complain_once("packets whose times go back are moved", stream)
+            packet.duration = rescaled(packet.duration or 0, packet.time_base, base)
+            packet.pts = dts if pts is None else max(dts, rescaled(pts, packet.time_base, base))
+            packet.dts, packet.time_base = dts, base
+        elif packet.pts is not None and packet.dts is not None and packet.pts < packet.dts:
+            packet.pts = packet.dts
+        self._last_dts[index] = dts
+
+    def _complain_once(self, what: str, stream: Stream) -> None:
+        text = f"{self._reader.path}: stream {stream.index} ({stream.type}): {what}"
+        if text not in self._complaints:
+            self._complaints.add(text)
+            log.warning("%s", text)
 
     def _timed(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame with a pts above the last one's: damaged files have gaps and repeats."""
@@ -253,16 +287,40 @@ class VideoWriter:
         trim = self._reader.trim_seconds
         return round(trim / time_base) if trim and time_base else 0
 
-    def _mux(self, packets: av.Packet | list[av.Packet]) -> None:
+    def _mux(self, packets: list[av.Packet]) -> None:
         try:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
-            raise ZeroDCEError(f"{self._output}: cannot be written ({reason_of(error)})") from error
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: Exception) -> ZeroDCEError:
+        failure = self._file.failure if self._file is not None else None
+        return ZeroDCEError(f"{self._output}: cannot be written ({reason_of(failure or error)})")
+
+
+def rescaled(ticks: int, base: Fraction | None, to: Fraction | None) -> int:
+    """A time in another time base, rounded as FFmpeg does."""
+    return math.floor(ticks * base / to + Fraction(1, 2)) if base and to else ticks
 
 
 def _formats_of(encoder: str) -> list[str]:
     """Names of the pixel formats that an encoder takes."""
     return [f.name for f in find_encoder(encoder).video_formats or []]
+
+
+def _refusal(stream: Stream, format: str) -> str | None:
+    """Why a container cannot hold a stream, by trying to write a header with it."""
+    if stream.codec_context is None and stream.type not in ("data", "attachment"):
+        return "unknown to this FFmpeg"
+    if stream.type == "audio" and not cast("AudioStream", stream).codec_context.sample_rate:
+        return "begins too late in the file"
+    try:
+        with av.open(io.BytesIO(), "w", format=format) as trial:
+            _copy_of(trial, stream)
+            trial.start_encoding()
+    except (ValueError, OSError, av.FFmpegError) as error:
+        return reason_of(error)
+    return None
 
 
 def _copy_of(container: Any, stream: Stream) -> Stream:

@@ -7,7 +7,9 @@ PyTorch can use them. PyTorch is imported only to read a file that is not safete
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,15 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "params", "weight
 _PREFIXES = ("module.", "model.", "net.", "_orig_mod.")
 # More wrappers than any real file has; a hostile one may contain itself.
 _MOST_WRAPPERS = 8
+# Checkpoints of training programs, with their optimisers, have some megabytes.
+_MOST_BYTES = 64_000_000
+_LARGEST_WEIGHT = 1e4
+_LONGEST_NAME = 60
+# Types of safetensors for which NumPy has one; BF16 has half of float32.
+_STORED_TYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4",
+    "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,10 +135,13 @@ def load_weights(path: Path | str) -> Checkpoint:
     tensors = _named_tensors(content)
     for model in MODELS:
         expected = _layer_shapes(model)
-        if {name: t.shape for name, t in tensors.items()} == expected:
-            weights = {n: np.ascontiguousarray(tensors[n], np.float32) for n in expected}
-            if not all(np.isfinite(w).all() for w in weights.values()):
-                raise ZeroDCEError(f"{path}: contains weights that are not finite numbers")
+        if {name: tuple(t.shape) for name, t in tensors.items()} == expected:
+            weights = {name: _as_array(path, name, tensors[name]) for name in expected}
+            if not all((abs(w) < _LARGEST_WEIGHT).all() for w in weights.values()):
+                raise ZeroDCEError(
+                    f"{path}: contains weights that are not finite numbers below "
+                    f"{_LARGEST_WEIGHT:g}, as those of every trained network are"
+                )
             return Checkpoint(model, weights, path)
     raise ZeroDCEError(
         f"{path}: not a Zero-DCE checkpoint: found {_describe(content, tensors)}; expected "
@@ -168,14 +182,16 @@ def save_weights(
 
 
 def _read_tensors(path: Path) -> Any:
+    size = path.stat().st_size
+    if size < _MOST_BYTES and zipfile.is_zipfile(path):
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+            size = sum(file.file_size for file in archive.infolist())
+    if size > _MOST_BYTES:
+        raise ZeroDCEError(
+            f"{path}: holds {size / 1e6:.0f} MB, and a Zero-DCE checkpoint less than one"
+        )
     if path.suffix.lower() == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
-        try:
-            return load(path.read_bytes())
-        except (SafetensorError, KeyError) as error:  # KeyError: a dtype that NumPy lacks
-            raise ZeroDCEError(f"{path}: not a readable safetensors file ({error})") from error
+        return _read_safetensors(path)
     import torch
 
     try:
@@ -189,12 +205,31 @@ def _read_tensors(path: Path) -> Any:
         ) from error
 
 
-def _named_tensors(content: Any) -> dict[str, NDArray[Any]]:
+def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    # Not the reader for NumPy, which has no bfloat16.
+    import safetensors
+
+    deserialize: Any = safetensors.deserialize
+    tensors = {}
+    try:
+        for name, tensor in deserialize(path.read_bytes()):
+            kind = tensor["dtype"]
+            if kind not in _STORED_TYPES:
+                raise ZeroDCEError(_wrong_type(path, name, kind))
+            values = np.frombuffer(tensor["data"], _STORED_TYPES[kind])
+            if kind == "BF16":  # the upper half of a float32
+                values = (values.astype(np.uint32) << 16).view(np.float32)
+            tensors[name] = values.reshape(tensor["shape"])
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise ZeroDCEError(f"{path}: not a readable safetensors file ({error})") from error
+    return tensors
+
+
+def _named_tensors(content: Any) -> dict[str, Any]:
     """The tensors of a checkpoint, without wrappers around them and prefixes of their names."""
     if not isinstance(content, Mapping):
         return {}
-    state = _unwrapped(content)
-    tensors = {str(k): _as_array(v) for k, v in state.items() if hasattr(v, "shape")}
+    tensors = {str(k): v for k, v in _unwrapped(content).items() if hasattr(v, "shape")}
     while tensors and (prefix := _common_prefix(tensors)):
         tensors = {name.removeprefix(prefix): t for name, t in tensors.items()}
     return tensors
@@ -214,21 +249,42 @@ def _common_prefix(names: Iterable[str]) -> str | None:
     return next((p for p in _PREFIXES if all(name.startswith(p) for name in names)), None)
 
 
-def _as_array(value: Any) -> NDArray[Any]:
+def _as_array(path: Path, name: str, value: Any) -> NDArray[np.float32]:
+    """A tensor or array of plain floating-point numbers as float32.
+
+    Raises:
+        ZeroDCEError: for any other, such as one that is sparse or quantised.
+    """
     if hasattr(value, "detach"):
-        value = value.detach().to("cpu")
-        if value.is_floating_point():
-            value = value.float()
-        value = value.numpy()
-    return np.asarray(value)
+        plain = str(value.layout) == "torch.strided" and not value.is_meta
+        if not plain or not value.is_floating_point():
+            kind = "no" if value.is_meta else str(value.dtype).removeprefix("torch.")
+            kind += "" if str(value.layout) == "torch.strided" else " (sparse)"
+            raise ZeroDCEError(_wrong_type(path, name, kind))
+        value = value.detach().cpu().float().numpy()
+    if np.asarray(value).dtype.kind != "f":
+        raise ZeroDCEError(_wrong_type(path, name, str(value.dtype)))
+    return np.ascontiguousarray(value, np.float32)
+
+
+def _wrong_type(path: Path, name: str, kind: str) -> str:
+    return f"{path}: {_shown(name)} holds {kind} values; expected floating-point numbers"
+
+
+def _shown(name: object) -> str:
+    """A name from the file, as a message can show it."""
+    text = str(name)
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
 
 
 def _describe(content: Any, tensors: dict[str, NDArray[Any]]) -> str:
     if tensors:
-        shown = [f"{n} ({'x'.join(map(str, t.shape))})" for n, t in list(tensors.items())[:3]]
+        shown = [
+            f"{_shown(n)} ({'x'.join(map(str, t.shape))})" for n, t in list(tensors.items())[:3]
+        ]
         more = f" and {len(tensors) - 3} more" if len(tensors) > 3 else ""
         return f"{len(tensors)} tensors: {', '.join(shown)}{more}"
     if isinstance(content, Mapping):
-        keys = ", ".join(map(repr, list(content)[:5]))
+        keys = ", ".join(repr(_shown(key)) for key in list(content)[:5])
         return f"a mapping with the keys {keys}" if keys else "an empty mapping"
     return f"a {type(content).__name__}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from zerodce_rt.atomic import finished_file, naming
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.network.checkpoint import save_weights
 from zerodce_rt.progress import progress_bar
@@ -86,6 +87,7 @@ def train(
     columns = ["step", "loss", *trainer.losses, "learning_rate"]
     columns += trainer.scores if scored else ()
     with (
+        naming(log_path),
         open(log_path, "a" if resume else "w", newline="") as log_file,
         progress_bar(
             f"training {settings.model}", unit="step", total=settings.steps,
@@ -151,4 +153,5 @@ def _check_device(device: str) -> None:
 def _drop_rows(log_path: Path, *, after: int) -> None:
     """Remove what was logged after the step of the resume file: those steps are repeated."""
     header, *rows = log_path.read_text().splitlines(keepends=True)
-    log_path.write_text("".join([header, *(r for r in rows if int(r.split(",")[0]) <= after)]))
+    with finished_file(log_path) as partial:
+        partial.write_text("".join([header, *(r for r in rows if int(r.split(",")[0]) <= after)]))

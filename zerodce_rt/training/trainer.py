@@ -194,4 +194,5 @@ def write_rows(path: Path, rows: Sequence[Sequence[Tensor]]) -> None:
     """
     sheet = torch.cat([torch.cat([p.cpu() for p in row], dim=2) for row in rows], dim=1)
     _, data = cv2.imencode(".png", to_image(sheet)[..., ::-1])
-    data.tofile(path)
+    with finished_file(path) as partial:
+        partial.write_bytes(data.tobytes())

@@ -8,7 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from zerodce_rt.cache import cache_folder
+from zerodce_rt.backends.cpu.kernel_cache import KernelCache
 
 ZERO = np.float32(0)
 ONE = np.float32(1)
@@ -16,7 +16,7 @@ ONE = np.float32(1)
 U = np.uintp
 U1, U2, U3, U4, U5 = U(1), U(2), U(3), U(4), U(5)
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -33,17 +33,9 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
-    # Compiled code goes to the user's cache: the package's own folder may not be writable, or be
-    # shared between machines. Numba reads the folder from its configuration when a function is
-    # defined. It keys the code by CPU, by its own version and by the function's source file (but
-    # not by the files of constants and functions that it uses), and two runs may write at once.
-    config: Any = numba.config
-    usual = config.CACHE_DIR
-    config.CACHE_DIR = usual or cache_folder("numba")
-    try:
-        return numba.njit(**_OPTIONS, **options)(function)
-    finally:
-        config.CACHE_DIR = usual
+    dispatcher = numba.njit(**_OPTIONS, **options)(function)
+    dispatcher._cache = KernelCache(function)
+    return dispatcher
 
 
 @inlined

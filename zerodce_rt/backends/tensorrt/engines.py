@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import platform
 import sys
 import time
@@ -23,7 +22,8 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from zerodce_rt.atomic import finished_file
-from zerodce_rt.cache import cache_folder
+from zerodce_rt.cache import cache_folder, private_folder
+from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.network.checkpoint import Checkpoint
 from zerodce_rt.progress import working
 
@@ -115,13 +115,8 @@ class EngineCache:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        found = cache_folder("engines") if folder is None else str(folder)
+        found = cache_folder("engines") if folder is None else private_folder(folder)
         self.folder = Path(found) if found else None
-        if self.folder is not None and _writable_by_others(self.folder):
-            log.warning(
-                "%s: not used as a cache, since others may write there; 'chmod 700' it", self.folder
-            )
-            self.folder = None
 
     def load(
         self, key: EngineKey, build: Callable[[], bytes], use: Callable[[bytes, bool], T],
@@ -237,8 +232,8 @@ def keep(files: dict[Path, bytes]) -> None:
         for path, content in files.items():
             with finished_file(path) as unfinished:
                 unfinished.write_bytes(content)
-    except OSError as error:
-        log.warning("%s: cannot be kept in the cache (%s)", path.name, error)
+    except ZeroDCEError as error:
+        log.warning("%s: cannot be kept in the cache (%s)", path.name, error.__cause__)
 
 
 def _drop(path: Path) -> None:
@@ -246,8 +241,3 @@ def _drop(path: Path) -> None:
     for file in path.parent.glob(f"{path.stem}.*"):
         if file.suffix != ".lock":
             file.unlink(missing_ok=True)
-
-
-def _writable_by_others(folder: Path) -> bool:
-    """Whether other users could put an engine there; engines are programs that are run."""
-    return os.name == "posix" and bool(folder.stat().st_mode & 0o022)

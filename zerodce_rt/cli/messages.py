@@ -1,0 +1,52 @@
+"""How messages are shown on the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from zerodce_rt.errors import ZeroDCEError
+
+
+def said_by(error: Exception) -> str:
+    """What an exception says, for people."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, (ZeroDCEError, ValueError, OSError, MemoryError)):
+        return str(error) or type(error).__name__
+    return f"unexpected {type(error).__name__}: {error}"
+
+
+def in_one_line(text: str) -> str:
+    """A message as it is printed."""
+    return printable(as_options(" ".join(text.split())))
+
+
+def as_options(text: str) -> str:
+    """A message as the command line says it: settings in backquotes become options.
+
+    >>> as_options("exists already; use `overwrite=True` to replace it")
+    'exists already; use --overwrite to replace it'
+    >>> as_options("try a smaller `working_size`, or `backend='openvino'`")
+    'try a smaller --working-size, or --backend openvino'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        name, value = match[1].replace("_", "-"), (match[2] or "").strip("'\"")
+        if value == "False":
+            return f"--no-{name}"
+        return f"--{name}" if value in ("", "True") else f"--{name} {value}"
+
+    return re.sub(r"`(\w+)(?:=([^`]*))?`", option, text)
+
+
+def printable(text: str) -> str:
+    r"""A message in which control characters, such as those of a file's name, are written out.
+
+    >>> print(printable("night\x1b[31m.mp4: no such file"))
+    night\x1b[31m.mp4: no such file
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text
+    )

@@ -1,0 +1,89 @@
+"""What may be opened for reading, and how large it may be: files come from anywhere.
+
+FFmpeg goes by a file's contents. A text named ``holiday.mp4`` could be a playlist that pulls in
+other files of this machine, and a few bytes can announce a picture of gigabytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.names import MAX_PICTURE_PIXELS, MAX_VIDEO_PIXELS
+
+# Containers and bare streams that hold their video themselves, as FFmpeg names their demuxers.
+_FORMATS = (
+    "amv apng asf av1 avi cavsvideo dhav dirac dv evc flv gif gxf h261 h263 h264 hevc ifv ivf "
+    "ivr kux live_flv lxf m4v matroska mjpeg mov mpeg mpegts mpegvideo mxf nsv nut nuv obu ogg pva "
+    "rm swf ty vc1 vvc webm wtv yuv4mpegpipe"
+).split()
+# Lists of segments, each of which is opened in turn.
+_PLAYLISTS = ("dash", "hls")
+_PLAYLIST_SUFFIXES = (".m3u8", ".m3u")
+_STREAM_FORMATS = ("mpjpeg", "rtp", "rtsp", "sdp")
+_STREAM_PROTOCOLS = (
+    "crypto data http httpproxy https rtmp rtmpe rtmps rtmpt rtmpte rtmpts rtp rtsp srt srtp tcp "
+    "tls udp"
+).split()
+
+
+def file_options(path: Path) -> dict[str, str]:
+    """FFmpeg's options for opening a file: nothing but the file is opened.
+
+    A playlist opens the files that it lists, but only if its name says that it is one.
+    """
+    playlist = path.suffix.lower() in _PLAYLIST_SUFFIXES
+    return _whitelists(
+        [*_FORMATS, *_PLAYLISTS * playlist], ["file", *["crypto", "data"] * playlist]
+    )
+
+
+def stream_options() -> dict[str, str]:
+    """FFmpeg's options for opening a URL: no file of this machine is opened."""
+    return _whitelists([*_FORMATS, *_PLAYLISTS, *_STREAM_FORMATS], _STREAM_PROTOCOLS)
+
+
+def _whitelists(formats: list[str], protocols: list[str]) -> dict[str, str]:
+    return {"format_whitelist": ",".join(formats), "protocol_whitelist": ",".join(protocols)}
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no file; a pipe or a device would be read without end.
+
+    Raises:
+        ZeroDCEError: there is no such file, or it is not a regular one.
+    """
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise ZeroDCEError(f"{path}: cannot be read (it is a folder)")
+    if path.exists():
+        raise ZeroDCEError(f"{path}: cannot be read (it is no regular file; a pipe or a device?)")
+    raise ZeroDCEError(f"{path}: no such file")
+
+
+def check_pixels(
+    where: Path | str, width: int, height: int, max_pixels: float | None, *, video: bool
+) -> None:
+    """Refuse what would take too much memory, going by its header.
+
+    Args:
+        where: the file or stream, for the message.
+        max_pixels: None is the default for videos or pictures.
+
+    Raises:
+        ZeroDCEError: ``width * height`` is larger.
+    """
+    most = pixel_limit(max_pixels, video=video)
+    if width * height > most:
+        raise ZeroDCEError(
+            f"{where}: says that it has {width}x{height} pixels, more than {most / 1e6:g} million; "
+            f"if that is right, `max_pixels={width * height}` allows it"
+        )
+
+
+def pixel_limit(max_pixels: float | None, *, video: bool) -> float:
+    """``max_pixels``, or the default if it is None."""
+    if max_pixels is not None:
+        return max_pixels
+    return MAX_VIDEO_PIXELS if video else MAX_PICTURE_PIXELS
