@@ -25,6 +25,8 @@ T_co = TypeVar("T_co", covariant=True)
 _POLL_SECONDS = 0.05
 # How long a live source may take to end; the thread of a driver that hangs is abandoned.
 _GRACE_SECONDS = 1.0
+# The same for a file, which may lie on a slow disk.
+_STALLED_SECONDS = 5.0
 
 
 class _End:
@@ -44,17 +46,17 @@ class _Threads:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.failures: list[BaseException] = []
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
         self._ended = threading.Semaphore(0)
 
     def start(self, **stages: Callable[[], None]) -> None:
-        self._threads = [
-            threading.Thread(
+        self._threads = {
+            name: threading.Thread(
                 target=self._guarded, args=(stage,), name=f"zerodce-{name}", daemon=True
             )
             for name, stage in stages.items()
-        ]
-        for thread in self._threads:
+        }
+        for thread in self._threads.values():
             thread.start()
 
     def _guarded(self, stage: Callable[[], None]) -> None:
@@ -69,12 +71,12 @@ class _Threads:
             self._ended.release()
 
     def wait(self) -> None:
-        """Wait until every thread has ended by itself; raise the first failure."""
+        """Wait until every thread has ended by itself, or one has failed; raise its failure."""
         # Not Thread.join: before Python 3.13, if Ctrl-C interrupts it, it takes a running thread
         # for ended, and the source would be closed while it is read.
         for _ in self._threads:
             while not self._ended.acquire(timeout=_POLL_SECONDS):
-                pass
+                self.check()
         self.check()
 
     def check(self) -> None:
@@ -82,12 +84,20 @@ class _Threads:
         if self.failures:
             raise self.failures[0]
 
-    def join(self, timeout_seconds: float | None = None) -> bool:
-        """Wait for the threads after ``stop`` was set; False if one still runs after that time."""
+    def join(self, timeout_seconds: float | None = None, *names: str) -> bool:
+        """Wait for the threads after ``stop`` was set; False if one still runs after that time.
+
+        Args:
+            names: of those to wait for; default: all.
+        """
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        for thread in self._threads:
+        threads = [t for n, t in self._threads.items() if not names or n in names]
+        for thread in threads:
             thread.join(None if until is None else max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        # An exception holds the frames of the functions that it came through, and they hold this:
+        # decoders and encoders would stay until the next garbage collection.
+        self.failures.clear()
+        return not any(thread.is_alive() for thread in threads)
 
 
 class _Queue(Generic[T]):
@@ -175,10 +185,11 @@ def run_in_order(
     """Pass every item of ``source`` through ``work`` to ``sink``, each in its own thread.
 
     Returns when the last item has left ``sink``. An exception in any of the three, or in the
-    waiting caller (Ctrl-C), stops the others and is raised here after the threads were joined.
+    waiting caller (Ctrl-C), stops the others and is raised here after the threads were joined. The
+    thread of a source that does not answer then, such as a lost network folder, is abandoned.
 
     Args:
-        source: closed at the end, if it has a method ``close``.
+        source: closed at the end, if it has a method ``close``, unless it does not answer.
         queue_size: how many items may wait between two stages; bounds the memory.
     """
     threads = _Threads()
@@ -204,9 +215,10 @@ def run_in_order(
         threads.wait()
     finally:
         threads.stop.set()
-        threads.join()
-        close = getattr(source, "close", None)
-        if close is not None:
+        threads.join(None, "work", "write")
+        if not threads.join(_STALLED_SECONDS, "read"):
+            log.warning("the source does not answer; its thread is abandoned")
+        elif (close := getattr(source, "close", None)) is not None:
             _close(close)
 
 

@@ -40,7 +40,7 @@ def frames(
 
 
 def learned(video: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> NoiseLearner:
-    learner = NoiseLearner(block_statistics, 16.0)
+    learner = NoiseLearner(block_statistics, block_statistics, 16.0)
     before = video[0]
     for frame in video:
         learner.look(frame, before, block_middles(steps(), *frame[1].shape[1:]))
@@ -109,7 +109,7 @@ def picture(sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def test_the_noise_of_a_picture_is_told_from_its_texture() -> None:
     found = []
     for sigma in (0.2, 3.0):
-        learner = NoiseLearner(block_statistics, 16.0)
+        learner = NoiseLearner(block_statistics, block_statistics, 16.0)
         learner.look_once(picture(sigma), (1.0, 1.0))
         found.append(learner.noise(1.0))
     clean, noisy = found

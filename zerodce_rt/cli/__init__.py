@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        _complain(f"{said_by(error)}; run again with --debug and report what it shows")
+        _complain(said_by(error))
         return EXIT_FAILURE
 
 

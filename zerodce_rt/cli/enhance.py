@@ -117,10 +117,16 @@ def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:
     if output.is_file():
         raise ZeroDCEError(f"{output}: is a file; the output of a folder is a folder")
     sources = [p for p in paths.find_media(folder) if output.resolve() not in p.resolve().parents]
-    failed = []
+    failed: list[Path] = []
+    targets: set[Path] = set()
     for index, source in enumerate(sources, start=1):
         target = paths.output_in_folder(source, folder, output)
         try:
+            if target in targets:
+                raise ZeroDCEError(
+                    f"{source}: its output would replace that of another file, {target}; rename it"
+                )
+            targets.add(target)
             target.parent.mkdir(parents=True, exist_ok=True)
             job.run(source, target)
             log.info("[%d/%d] %s", index, len(sources), target)

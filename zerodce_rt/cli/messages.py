@@ -7,14 +7,25 @@ import re
 
 from zerodce_rt.errors import ZeroDCEError
 
+# What libraries say that have no exception for it.
+_OUT_OF_MEMORY = re.compile(
+    "bad_alloc|failed to map segment|start new thread|cannot allocate memory|not enough memory",
+    re.IGNORECASE,
+)
+
 
 def said_by(error: Exception) -> str:
     """What an exception says, for people."""
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        return f"out of memory ({str(error) or type(error).__name__}); close other programs"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if isinstance(error, (ZeroDCEError, ValueError, OSError, MemoryError)):
         return str(error) or type(error).__name__
-    return f"unexpected {type(error).__name__}: {error}"
+    return (
+        f"unexpected {type(error).__name__}: {error}; run again with --debug and report what it "
+        "shows"
+    )
 
 
 def in_one_line(text: str) -> str:

@@ -83,7 +83,7 @@ def seconds(text: str) -> float:
     total = 0.0
     for part in text.split(":"):
         total = 60 * total + number(part)
-    return total
+    return number(str(total))
 
 
 def number(text: str) -> float:

@@ -176,6 +176,8 @@ def within_level(maps: CurveMaps, thumbnail: NDArray[np.float32], max_level: flo
     if not lit.any() or full[:, lit].mean() <= max_level:
         return maps
     levels = enhance_by_shares(probe, curve, PROBE_SHARES)[:, :, lit].mean(axis=(1, 2))
+    if levels[-1] <= max_level:  # rounded otherwise than above
+        return maps
     above = int(np.argmax(levels > max_level))
     if above == 0:
         return maps.scaled(0)

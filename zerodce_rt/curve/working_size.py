@@ -84,14 +84,17 @@ class WorkingSize:
             # Rounded as PyTorch's interpolate(scale_factor=1 / divisor) does.
             scale = 1 / self.divisor
             return max(1, int(height * scale)), max(1, int(width * scale))
-        if self.long_side is None:
+        most = self.long_side
+        if most is None:
             return height, width
-        scale = min(1.0, self.long_side / max(height, width))
-        return _rounded(height * scale, height), _rounded(width * scale, width)
+        scale = min(1.0, most / max(height, width))
+        return _rounded(height * scale, min(height, most)), _rounded(
+            width * scale, min(width, most)
+        )
 
 
 def _rounded(side: float, most: int) -> int:
-    """A side of a thumbnail, not above that of the frame."""
+    """A side of a thumbnail."""
     if side < _SMALL:
         return max(1, round(side))
     nearest = _STEP * round(side / _STEP)

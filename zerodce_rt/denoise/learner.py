@@ -58,12 +58,12 @@ class NoiseLearner:
     """Learns the noise of a video's luma and chroma, frame by frame.
 
     Args:
-        statistics: looks at the blocks.
+        of_luma, of_chroma: look at the blocks of a plane.
         black: 8-bit code of black.
     """
 
-    def __init__(self, statistics: Statistics, black: float) -> None:
-        self._statistics, self._black = statistics, black
+    def __init__(self, of_luma: Statistics, of_chroma: Statistics, black: float) -> None:
+        self._of_luma, self._of_chroma, self._black = of_luma, of_chroma, black
         self._luma, self._chroma = NoiseLevels(), NoiseLevels()
         self._frames = self._looks = 0
         self._known: tuple[int, float, Noise] | None = None
@@ -88,11 +88,11 @@ class NoiseLearner:
             return
         apart = max(_ROWS_APART, frame[0].size // (BLOCK * BLOCK * _BLOCKS))
         start, step = (0, apart // _ROWS_APART) if first else (self._looks % apart, apart)
-        luma = self._statistics(frame[0], before[0], start, step)
+        luma = self._of_luma(frame[0], before[0], start, step)
         luma.level[:] -= self._black
         # Cb and Cr in turns; a block of chroma covers four of luma.
         plane = self._looks & 1
-        chroma = self._statistics(frame[1][plane], before[1][plane], start, step)
+        chroma = self._of_chroma(frame[1][plane], before[1][plane], start, step)
         chroma.level[:] = codes[start::step].ravel() - self._black
         self._looks += 1
         for levels, blocks in ((self._luma, luma), (self._chroma, chroma)):

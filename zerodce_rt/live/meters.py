@@ -23,7 +23,7 @@ class RateMeter:
     def rate(self, seconds: float) -> float:
         """Frames a second; 0 before there were two, or when none came for ``WINDOW_SECONDS``."""
         ticks = list(self._ticks)
-        if len(ticks) < 2 or seconds - ticks[-1] > WINDOW_SECONDS:
+        if len(ticks) < 2 or seconds - ticks[-1] > WINDOW_SECONDS or ticks[-1] <= ticks[0]:
             return 0.0
         return (len(ticks) - 1) / (ticks[-1] - ticks[0])
 

@@ -124,7 +124,11 @@ class Recorder:
             yield
         except Exception as error:
             known = isinstance(error, (av.FFmpegError, OSError))
-            reason = reason_of(self._file.failure or error) if known else f"{type(error).__name__}: {error}"
+            reason = (
+                reason_of(self._file.failure or error)
+                if known
+                else f"{type(error).__name__}: {error}"
+            )
             self._failure = self._failure or ZeroDCEError(
                 f"{self.path}: recording broke off ({reason}); what came before can be played"
             )

@@ -19,9 +19,8 @@ from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS
 from zerodce_rt.live.sources import CapturedImage, SourceLost
 from zerodce_rt.media.frames import convert, refuse_hdr
-from zerodce_rt.media.opening import check_pixels, stream_options
+from zerodce_rt.media.opening import check_pixels, decoder_options, stream_options
 from zerodce_rt.media.reader import VideoReader, demuxed, reason_of
-from zerodce_rt.names import MAX_VIDEO_PIXELS
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class Stream:
             if stream is None or stream.codec_context is None:
                 raise ZeroDCEError(f"{name}: has no video that can be decoded")
             check_pixels(name, stream.width, stream.height, None, video=True)
-            stream.codec_context.options["max_pixels"] = str(MAX_VIDEO_PIXELS)
+            stream.codec_context.options |= decoder_options(stream.width, stream.height)
             refuse_hdr(int(stream.codec_context.color_trc or 0), name)
         except BaseException:
             self._container.close()

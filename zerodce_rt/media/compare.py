@@ -42,7 +42,7 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
     for index, target in enumerate(out.planes):
         left, right = before.planes[index], after.planes[index]
         if mode == "side":
-            half = _samples(out, index, out.width // 2)
+            half = min(_samples(out, index, out.width // 2), _samples(before, index, before.width))
             target[:, :half] = left[:, :half]
             target[:, half : 2 * half] = right[:, :half]
             continue
@@ -54,7 +54,8 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
         target[:, :at] = left[:, :at]
         target[:, at:stop] = right[:, at:stop]
         if out.width >= 64:
-            _draw_white(out, index, target[:, at : _samples(out, index, middle + line)])
+            end = min(_samples(out, index, middle + line), stop)
+            _draw_white(out, index, target[:, at:end])
 
 
 def _samples(frame: Frame, plane: int, pixels: int) -> int:

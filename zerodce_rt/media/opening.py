@@ -20,6 +20,7 @@ _FORMATS = (
 # Lists of segments, each of which is opened in turn.
 _PLAYLISTS = ("dash", "hls")
 _PLAYLIST_SUFFIXES = (".m3u8", ".m3u")
+_DECODER_MARGIN = 128
 _STREAM_FORMATS = ("mpjpeg", "rtp", "rtsp", "sdp")
 _STREAM_PROTOCOLS = (
     "crypto data http httpproxy https rtmp rtmpe rtmps rtmpt rtmpte rtmpts rtp rtsp srt srtp tcp "
@@ -32,10 +33,20 @@ def file_options(path: Path) -> dict[str, str]:
 
     A playlist opens the files that it lists, but only if its name says that it is one.
     """
-    playlist = path.suffix.lower() in _PLAYLIST_SUFFIXES
-    return _whitelists(
-        [*_FORMATS, *_PLAYLISTS * playlist], ["file", *["crypto", "data"] * playlist]
-    )
+    if not _is_playlist(path):
+        return _whitelists(_FORMATS, ["file"])
+    whitelists = _whitelists([*_FORMATS, *_PLAYLISTS], ["file", "crypto", "data"])
+    # A list without an end is taken for a live one, and would be read again for ever.
+    return whitelists | {"m3u8_hold_counters": "3"}
+
+
+def timeouts(path: Path) -> tuple[float, float] | None:
+    """How long FFmpeg may wait while opening a file, and later, in seconds; None: for ever."""
+    return (10.0, 10.0) if _is_playlist(path) else None
+
+
+def _is_playlist(path: Path) -> bool:
+    return path.suffix.lower() in _PLAYLIST_SUFFIXES
 
 
 def stream_options() -> dict[str, str]:
@@ -80,6 +91,17 @@ def check_pixels(
             f"{where}: says that it has {width}x{height} pixels, more than {most / 1e6:g} million; "
             f"if that is right, `max_pixels={width * height}` allows it"
         )
+
+
+def decoder_options(width: int, height: int, max_pixels: float | None = None) -> dict[str, str]:
+    """A video decoder's options: later frames may be larger than the header says.
+
+    Args:
+        width, height: by the header, and within ``max_pixels``.
+    """
+    # The decoder counts its margins, too.
+    padded = (width + _DECODER_MARGIN) * (height + _DECODER_MARGIN)
+    return {"max_pixels": f"{max(padded, pixel_limit(max_pixels, video=True)):.0f}"}
 
 
 def pixel_limit(max_pixels: float | None, *, video: bool) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -199,8 +201,11 @@ def _content(path: Path, max_pixels: float) -> bytes:
         raise ZeroDCEError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+@cache
 def _pyvips() -> Any:
     # libvips warns of each oddity of a damaged file; what matters is in its errors.
+    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
+    first = "pyvips" not in sys.modules
     os.environ.setdefault("VIPS_WARNING", "1")
     try:
         import pyvips
@@ -208,8 +213,8 @@ def _pyvips() -> Any:
         raise ZeroDCEError(
             "still pictures need pyvips and libvips; pip install 'pyvips[binary]'"
         ) from error
-    # Its handler for such warnings fails where they quote damaged bytes. It may be called twice.
-    pyvips._remove_log_handler()
+    if first:  # its handler for such warnings fails where they quote damaged bytes
+        pyvips._remove_log_handler()
     return pyvips
 
 

@@ -6,10 +6,11 @@ import heapq
 import logging
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +20,13 @@ from av.stream import Disposition
 
 from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.media.frames import refuse_hdr
-from zerodce_rt.media.opening import check_file, check_pixels, file_options, pixel_limit
+from zerodce_rt.media.opening import (
+    check_file,
+    check_pixels,
+    decoder_options,
+    file_options,
+    timeouts,
+)
 from zerodce_rt.media.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -57,7 +64,7 @@ class Span:
         check_numbers(start=self.start, end=self.end)
         if not 0 <= self.start < self.end:
             raise ValueError(
-                f"`start` must be 0 or more and before `end`, not {self.start:g} and {self.end:g}"
+                f"`start` must be 0 or more and before `end`, not {self.start} and {self.end}"
             )
 
 
@@ -84,23 +91,25 @@ class VideoReader:
     ) -> None:  # fmt: skip
         self.path = path
         self.span = span or Span()
+        self._items: Generator[av.VideoFrame | av.Packet, None, None] | None = None
         check_file(path)
         try:
             # A relative name like "-x.mp4" or "a:b.mp4" would be taken for an option or a URL.
             self.container = av.open(
                 str(path.absolute()), metadata_errors="replace", options=file_options(path),
-                hwaccel=decoding.accel if decoding else None,
+                timeout=timeouts(path), hwaccel=decoding.accel if decoding else None,
             )  # fmt: skip
         except (av.FFmpegError, OSError) as error:
-            raise ZeroDCEError(
-                f"{path}: not a video that can be read ({reason_of(error)})"
-            ) from error
+            reason = reason_of(error)
+            if isinstance(error, av.ArgumentError):  # also FFmpeg's for what is not whitelisted
+                reason = "not a container that is read; it may be a playlist"
+            raise ZeroDCEError(f"{path}: not a video that can be read ({reason})") from error
         try:
             self.stream = self._main_stream()
             context = self.stream.codec_context
             check_pixels(path, context.width, context.height, max_pixels, video=True)
             # The header may promise less than what comes.
-            context.options["max_pixels"] = f"{pixel_limit(max_pixels, video=True):.0f}"
+            context.options |= decoder_options(context.width, context.height, max_pixels)
             if decoding is None:
                 self.stream.thread_type = "AUTO"
                 self.format = context.format
@@ -121,7 +130,9 @@ class VideoReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.container.close()
+        # What is closed while another thread reads it would crash.
+        if self._items is None or getgeneratorstate(self._items) != GEN_RUNNING:
+            self.container.close()
 
     def _main_stream(self) -> VideoStream:
         stream = cast("VideoStream | None", self.container.streams.best("video"))
@@ -175,6 +186,10 @@ class VideoReader:
         Raises:
             ZeroDCEError: if the file is damaged, or holds no frame of the span.
         """
+        self._items = self._read()
+        return self._items
+
+    def _read(self) -> Generator[av.VideoFrame | av.Packet, None, None]:
         begin = self.span.start + self.start_seconds
         end = self.span.end + self.start_seconds
         frames = 0
@@ -325,4 +340,6 @@ def _seconds(ticks: int | None, packet: av.Packet) -> float | None:
 
 def reason_of(error: Exception) -> str:
     """FFmpeg's description of an error, without its number and the file's name."""
+    if isinstance(error, av.ExitError):
+        return "nothing has come for too long"
     return getattr(error, "strerror", None) or str(error)

@@ -61,13 +61,12 @@ class Timeline:
         late = [seconds + offset - expected for offset in self._offsets]
         if abs(late[piece]) <= _STEP:
             return piece
-        # A damaged time may have been taken for a joint, or another stream have passed it first.
-        early, much = (_STEP, _STEP) if late[piece] > 0 else (_BEFORE, _AFTER)
-        for other in reversed(range(len(late))):
-            if -early <= late[other] <= much:
-                return other
-        if late[piece] > 0:  # a pause
-            return piece
+        if late[piece] > 0:
+            # Either a damaged time was taken for a joint, or it is a pause.
+            return next((p for p, by in enumerate(late) if abs(by) <= _STEP), piece)
+        for later in range(piece + 1, len(late)):  # another stream has passed the joint first
+            if -_BEFORE <= late[later] <= _AFTER:
+                return later
         end = max(self._ends.values())
         if len(self._offsets) == 1:
             log.warning(

@@ -37,7 +37,11 @@ _MP4_KEYS = frozenset(
 )
 # Of containers in which two packets of a stream may have the same time.
 _NONSTRICT = av.format.Flags.ts_nonstrict.value
+# Of a frame in an encoder.
+_LARGEST_DELAY_SECONDS = 60
 _MATROSKA = "matroska"
+# FFmpeg's usual layout of so many channels.
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _MOV_SUFFIXES = {".mp4", ".m4v", ".mov"}
 
 
@@ -170,7 +174,7 @@ class VideoWriter:
         try:
             container.start_encoding()
         except (av.FFmpegError, OSError, ValueError) as error:
-            if is_of_the_place(error) or (self._file is not None and self._file.failure):
+            if self._place_failed(error):
                 raise self._not_written(error) from error
             advice = "check `codec`, `crf` and `preset`, or choose another container"
             if frame.width % 2 or frame.height % 2:
@@ -239,10 +243,10 @@ class VideoWriter:
         self._put_in_order(packet, stream)
         try:
             self._container.mux(packet)
-        except (av.InvalidDataError, av.ArgumentError) as error:
-            self._complain_once(f"damaged packets are left out ({reason_of(error)})", stream)
         except (av.FFmpegError, OSError) as error:
-            raise self._not_written(error) from error
+            if self._place_failed(error):
+                raise self._not_written(error) from error
+            self._complain_once(f"damaged packets are left out ({reason_of(error)})", stream)
 
     def _put_in_order(self, packet: av.Packet, stream: Stream) -> None:
         """Move a packet whose times go back: muxers refuse those."""
@@ -288,12 +292,28 @@ class VideoWriter:
         return round(trim / time_base) if trim and time_base else 0
 
     def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            # libx265 makes up anything for videos of one or two frames.
+            if packet.pts is not None and packet.dts is not None:
+                delay = (packet.pts - packet.dts) * packet.time_base
+                if not 0 <= delay <= _LARGEST_DELAY_SECONDS:
+                    packet.dts = packet.pts
         try:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
             raise self._not_written(error) from error
 
+    def _place_failed(self, error: Exception) -> bool:
+        """Whether an error is one of the place where the file is written."""
+        return is_of_the_place(error) or (self._file is not None and self._file.failure is not None)
+
     def _not_written(self, error: Exception) -> ZeroDCEError:
+        if not self._place_failed(error) and self._streams:
+            # Our own packets are sound.
+            return ZeroDCEError(
+                f"{self._reader.path}: its streams beside the video are damaged and cannot be "
+                f"copied to {self._suffix} ({reason_of(error)}); another container may take them"
+            )
         failure = self._file.failure if self._file is not None else None
         return ZeroDCEError(f"{self._output}: cannot be written ({reason_of(failure or error)})")
 
@@ -325,9 +345,18 @@ def _refusal(stream: Stream, format: str) -> str | None:
 
 def _copy_of(container: Any, stream: Stream) -> Stream:
     copy: Stream = container.add_stream_from_template(stream, opaque=True)
+    if stream.type == "audio":
+        _name_channels(cast("AudioStream", copy).codec_context)
     copy.metadata.update(_kept(stream.metadata))
     copy.disposition = stream.disposition
     return copy
+
+
+def _name_channels(context: Any) -> None:
+    """Give sound that has no layout the usual one: AVI has none, and MP4 fails without."""
+    nameless = all(channel.name == "NONE" for channel in context.layout.channels)
+    if nameless and context.channels in _LAYOUTS:
+        context.layout = _LAYOUTS[context.channels]
 
 
 def _kept(metadata: Mapping[str, str]) -> dict[str, str]:

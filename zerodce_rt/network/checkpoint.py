@@ -182,11 +182,7 @@ def save_weights(
 
 
 def _read_tensors(path: Path) -> Any:
-    size = path.stat().st_size
-    if size < _MOST_BYTES and zipfile.is_zipfile(path):
-        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
-            size = sum(file.file_size for file in archive.infolist())
-    if size > _MOST_BYTES:
+    if (size := _unpacked_size(path)) > _MOST_BYTES:
         raise ZeroDCEError(
             f"{path}: holds {size / 1e6:.0f} MB, and a Zero-DCE checkpoint less than one"
         )
@@ -203,6 +199,14 @@ def _read_tensors(path: Path) -> Any:
             f"{path}: not a checkpoint that can be read safely: damaged, not from PyTorch, or "
             "with Python objects in it; expected safetensors or a PyTorch state dict"
         ) from error
+
+
+def _unpacked_size(path: Path) -> int:
+    size = path.stat().st_size
+    # A damaged archive raises errors of many kinds; PyTorch will say what is wrong with it.
+    with suppress(Exception), zipfile.ZipFile(path) as archive:
+        size = sum(file.file_size for file in archive.infolist())
+    return size
 
 
 def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
@@ -255,26 +259,30 @@ def _as_array(path: Path, name: str, value: Any) -> NDArray[np.float32]:
     Raises:
         ZeroDCEError: for any other, such as one that is sparse or quantised.
     """
-    if hasattr(value, "detach"):
-        plain = str(value.layout) == "torch.strided" and not value.is_meta
-        if not plain or not value.is_floating_point():
-            kind = "no" if value.is_meta else str(value.dtype).removeprefix("torch.")
-            kind += "" if str(value.layout) == "torch.strided" else " (sparse)"
-            raise ZeroDCEError(_wrong_type(path, name, kind))
-        value = value.detach().cpu().float().numpy()
-    if np.asarray(value).dtype.kind != "f":
-        raise ZeroDCEError(_wrong_type(path, name, str(value.dtype)))
-    return np.ascontiguousarray(value, np.float32)
+    try:
+        if hasattr(value, "detach"):
+            if not value.is_floating_point():
+                raise TypeError
+            value = value.detach().cpu().float().numpy()
+        if value.dtype.kind != "f":
+            raise TypeError
+        return np.ascontiguousarray(value, np.float32)
+    except Exception as error:  # PyTorch has one for each of its many kinds of tensors
+        kind = str(value.dtype).removeprefix("torch.")
+        if (layout := str(getattr(value, "layout", "torch.strided"))) != "torch.strided":
+            kind += f" ({layout.removeprefix('torch.')})"
+        raise ZeroDCEError(_wrong_type(path, name, kind)) from error
 
 
 def _wrong_type(path: Path, name: str, kind: str) -> str:
-    return f"{path}: {_shown(name)} holds {kind} values; expected floating-point numbers"
+    return f"{path}: {_shown(name)} holds {kind} values; expected plain floating-point numbers"
 
 
 def _shown(name: object) -> str:
     """A name from the file, as a message can show it."""
     text = str(name)
-    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
+    text = text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
+    return text if text.isprintable() else ascii(text)
 
 
 def _describe(content: Any, tensors: dict[str, NDArray[Any]]) -> str:

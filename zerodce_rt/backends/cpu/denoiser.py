@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -173,7 +174,9 @@ class _Stream:
 
     def _begin(self) -> None:
         self._first = True
-        self._learner = NoiseLearner(self._statistics, float(self._black))
+        # Not methods: with a reference back to this, its memory would stay for a while.
+        luma, chroma = (partial(_statistics, scale) for scale in self._scales)
+        self._learner = NoiseLearner(luma, chroma, float(self._black))
         self._motion = MotionSearch((self.layout.rows, self.layout.columns), self._bands)
 
     def filter(self, frame: Frame, strength: float, effort: int) -> _Filtered:
@@ -223,18 +226,6 @@ class _Stream:
                 before[:] = raw
         self._left[:] = 255
         self._first = False
-
-    def _statistics(
-        self, plane: NDArray[Any], before: NDArray[Any], start: int, step: int
-    ) -> BlockStatistics:
-        scale = self._scales[0 if plane is self._raw[0] else 1]
-        count = len(range(start, plane.shape[0] // BLOCK, step)) * (plane.shape[1] // BLOCK)
-        difference, inside, level = (np.empty(count, np.float32) for _ in range(3))
-        blocks = BlockStatistics(difference, inside, level, np.empty(count, np.int32))
-        block_statistics(
-            plane, before, scale, start, step, difference, inside, level, blocks.changed
-        )
-        return blocks
 
     def _follow_motion(self, noise: Noise) -> None:
         """Carry the state along with the camera."""
@@ -304,3 +295,14 @@ class _Stream:
             hinges(1 / np.sqrt(noise.variances)),
             np.float32(1 / np.sqrt(noise.chroma_share)),
         )
+
+
+def _statistics(
+    scale: np.float32, plane: NDArray[Any], before: NDArray[Any], start: int, step: int
+) -> BlockStatistics:
+    """``learner.Statistics`` of a plane whose samples are 8-bit codes after scaling."""
+    count = len(range(start, plane.shape[0] // BLOCK, step)) * (plane.shape[1] // BLOCK)
+    difference, inside, level = (np.empty(count, np.float32) for _ in range(3))
+    blocks = BlockStatistics(difference, inside, level, np.empty(count, np.int32))
+    block_statistics(plane, before, scale, start, step, difference, inside, level, blocks.changed)
+    return blocks

@@ -68,7 +68,8 @@ class _Field:
 
     def __init__(self, black: float, strictness: Strictness) -> None:
         self._black, self._strictness = black, strictness
-        self._learner = NoiseLearner(reference.block_statistics, black)
+        block_statistics = reference.block_statistics
+        self._learner = NoiseLearner(block_statistics, block_statistics, black)
         self._state: reference.State | None = None
         self._before: tuple[Array, Array] | None = None
 

@@ -86,6 +86,7 @@ class CachedEngine:
         bytes: size of the engine.
         built: date and time, in ISO 8601.
         seconds: it took to build.
+        sha256: of the engine, in hexadecimal.
     """
 
     path: Path
@@ -93,6 +94,7 @@ class CachedEngine:
     bytes: int
     built: str
     seconds: float
+    sha256: str
 
 
 def weights_digest(checkpoint: Checkpoint) -> str:
@@ -168,13 +170,9 @@ class EngineCache:
         """The engines with a readable JSON file, by file name."""
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")) if self.folder else ():
             try:
-                facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-                yield CachedEngine(
-                    path, dict(facts["key"]), path.stat().st_size, str(facts["built"]),
-                    float(facts["seconds"]),
-                )  # fmt: skip
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                log.debug("%s: %s", path, error)
+                yield _described(path)
+            except EngineRejected as reason:
+                log.debug("%s: %s", path, reason)
 
     def clear(self) -> int:
         """Delete everything in the folder; returns the number of engines."""
@@ -203,17 +201,31 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _read(path: Path, key: EngineKey) -> bytes:
+def _described(path: Path) -> CachedEngine:
+    """An engine's JSON file.
+
+    Raises:
+        EngineRejected: it cannot be read.
+    """
     try:
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        engine = path.read_bytes()
-        complete = facts["sha256"] == hashlib.sha256(engine).hexdigest()
-        same = facts["key"] == asdict(key)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return CachedEngine(
+            path, dict(facts["key"]), path.stat().st_size, str(facts["built"]),
+            float(facts["seconds"]), str(facts["sha256"]),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise EngineRejected(f"cannot be read ({error})") from error
-    if not complete:
+
+
+def _read(path: Path, key: EngineKey) -> bytes:
+    described = _described(path)
+    try:
+        engine = path.read_bytes()
+    except OSError as error:
+        raise EngineRejected(f"cannot be read ({error})") from error
+    if hashlib.sha256(engine).hexdigest() != described.sha256:
         raise EngineRejected("is damaged")
-    if not same:
+    if described.key != asdict(key):
         raise EngineRejected("was built for another card, network or version")
     return engine
 

@@ -1,0 +1,39 @@
+"""The installed command in a process of its own, as people start it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+COMMAND = (sys.executable, "-m", "zerodce_rt")
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """Start the command; options are those of ``Popen``, and ``environment`` adds variables."""
+    environment = os.environ | options.pop("environment", {})
+    options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE} | options
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], text=True, env=environment, **options)
+
+
+def finish(process: subprocess.Popen[str], *, seconds: float = 90) -> tuple[int, str]:
+    """Exit code and standard error; a process that hangs is killed, and is an error."""
+    try:
+        _, error = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return process.returncode, error or ""
+
+
+def command(*arguments: object, **options: Any) -> tuple[int, str]:
+    """Run the command: exit code and standard error."""
+    return finish(start(*arguments, **options))
+
+
+def partial_files(folder: Path) -> list[Path]:
+    """Outputs that have been begun and are not complete."""
+    return [p for p in folder.iterdir() if ".part" in p.name]
