@@ -37,8 +37,6 @@ _MP4_KEYS = frozenset(
 )
 # Of containers in which two packets of a stream may have the same time.
 _NONSTRICT = av.format.Flags.ts_nonstrict.value
-# Of a frame in an encoder.
-_LARGEST_DELAY_SECONDS = 60
 _MATROSKA = "matroska"
 # FFmpeg's usual layout of so many channels.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -292,12 +290,9 @@ class VideoWriter:
         return round(trim / time_base) if trim and time_base else 0
 
     def _mux(self, packets: list[av.Packet]) -> None:
-        for packet in packets:
-            # libx265 makes up anything for videos of one or two frames.
-            if packet.pts is not None and packet.dts is not None:
-                delay = (packet.pts - packet.dts) * packet.time_base
-                if not 0 <= delay <= _LARGEST_DELAY_SECONDS:
-                    packet.dts = packet.pts
+        if self.frames <= 2 and self.encoder == "libx265":  # it makes up any dts for so few
+            for packet in packets:
+                packet.dts = packet.pts
         try:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
