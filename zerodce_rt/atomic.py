@@ -84,8 +84,7 @@ def _locked(path: Path) -> Iterator[None]:
     while True:
         path.unlink(missing_ok=True)  # of an earlier process with this number
         with open(path, "xb") as file:
-            _lock(file, wait=True)
-            if path.exists():
+            if _lock(file) is not False and path.exists():
                 yield
                 return
         # Before it was locked, it was taken for an orphan.
@@ -99,7 +98,7 @@ def _remove_orphans(folder: Path) -> None:
             found = _PARTIAL.fullmatch(entry.name)
             if found and not _runs(int(found[1])):
                 with suppress(OSError), open(entry.path, "rb") as file:
-                    if _lock(file, wait=False):
+                    if _lock(file):
                         os.unlink(entry.path)
 
 
@@ -116,18 +115,23 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _lock(file: IO[bytes], *, wait: bool) -> bool:
-    """Lock an open file; whether it is locked now. The lock ends with the program, if not before.
+def _lock(file: IO[bytes]) -> bool | None:
+    """Lock an open file, until it is closed or the program ends.
 
     It also tells of programs on other machines, whose processes have numbers of their own. On
     Windows, nothing is locked: files that are open there cannot be deleted anyway.
+
+    Returns:
+        Whether it is locked now, and not by another; None if there are no locks in this place.
     """
     if sys.platform == "win32":
         return True
     import fcntl
 
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:  # held by another program, or a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
