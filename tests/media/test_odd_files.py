@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -348,3 +350,35 @@ def test_whole_videos_are_not_called_cut_short(
     write_video(source, pts=pts, **options)  # type: ignore[arg-type]
     enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
     assert "cut short" not in caplog.text
+
+
+def moved(monkeypatch: pytest.MonkeyPatch, pts_of: Callable[[int], int]) -> None:
+    """Let the reader give frames with other times, as of damaged files."""
+    decoded = VideoReader._decoded
+
+    def changed(reader: VideoReader, begin: float, end: float) -> Iterator[Any]:
+        for item in decoded(reader, begin, end):
+            if isinstance(item, av.VideoFrame):
+                item.pts = pts_of(item.pts or 0)
+            yield item
+
+    monkeypatch.setattr(VideoReader, "_decoded", changed)
+
+
+def test_frames_before_zero_are_shown(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_video()
+    expected = Probe(source).pts
+    moved(monkeypatch, lambda pts: pts - 100_000)
+    enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer)
+    assert Probe(tmp_path / "out.mp4").pts == expected
+
+
+def test_equal_times_are_told_apart_in_a_coarser_container(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_video(time_base=Fraction(1, 1_200_000), pts=[48_000 * i for i in range(8)])
+    moved(monkeypatch, lambda pts: 0)
+    enhance_video(source, tmp_path / "out.ts", enhancer=enhancer)
+    assert len({*Probe(tmp_path / "out.ts").pts}) == 8

@@ -44,7 +44,8 @@ def compose(before: Frame, after: Frame, mode: str, out: Frame, *, divider: floa
         if mode == "side":
             half = min(_samples(out, index, out.width // 2), _samples(before, index, before.width))
             target[:, :half] = left[:, :half]
-            target[:, half : 2 * half] = right[:, :half]
+            end = min(2 * half, _samples(out, index, out.width))  # two pixels may share chroma
+            target[:, half:end] = right[:, : end - half]
             continue
         # A multiple of four pixels is a whole number of samples in every chroma subsampling.
         middle = int(out.width * divider) & ~3

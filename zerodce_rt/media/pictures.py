@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +200,6 @@ def _content(path: Path, max_pixels: float) -> bytes:
         raise ZeroDCEError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-@cache
 def _pyvips() -> Any:
     # libvips warns of each oddity of a damaged file; what matters is in its errors.
     logging.getLogger("pyvips").setLevel(logging.CRITICAL)

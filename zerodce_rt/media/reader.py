@@ -130,8 +130,9 @@ class VideoReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        items, self._items = self._items, None  # which refers back to this
         # What is closed while another thread reads it would crash.
-        if self._items is None or getgeneratorstate(self._items) != GEN_RUNNING:
+        if items is None or getgeneratorstate(items) != GEN_RUNNING:
             self.container.close()
 
     def _main_stream(self) -> VideoStream:

@@ -92,6 +92,8 @@ class VideoWriter:
         self._complaints: set[str] = set()
         self._waiting: list[av.Packet] = []
         self._last_pts: int | None = None
+        self._least_step = 1
+        self._trim_seconds = reader.trim_seconds
         self.display_matrix: list[int] | None = None
         self.frames = 0
 
@@ -160,6 +162,9 @@ class VideoWriter:
                 f"{self._output}: cannot be written ({reason_of(error)}); choose another `output`"
             ) from error
         container = self._container
+        if frame.pts is not None and frame.time_base and frame.pts < 0:
+            # In MP4, frames before 0 are not shown.
+            self._trim_seconds = frame.pts * frame.time_base
         container.metadata.update(_kept(reader.container.metadata))
         if chapters := reader.container.chapters():
             container.set_chapters(_shifted(chapters, reader))
@@ -183,6 +188,9 @@ class VideoWriter:
             raise ZeroDCEError(
                 f"{self._output}: {self.encoder} failed to start ({reason_of(error)}); {advice}"
             ) from error
+        base, stored = frame.time_base, self._video.time_base
+        # The container may be coarser than the file that is read.
+        self._least_step = max(1, math.ceil(stored / base)) if base and stored else 1
         for packet in self._waiting:
             self._copy(packet)
         self._waiting.clear()
@@ -250,17 +258,17 @@ class VideoWriter:
         """Move a packet whose times go back: muxers refuse those."""
         base, index = stream.time_base or packet.time_base, stream.index
         ticks = packet.dts if packet.dts is not None else packet.pts
-        dts = None if ticks is None else rescaled(ticks, packet.time_base, base)
-        first = dts
-        if (last := self._last_dts.get(index)) is not None:
-            loose = stream.type in ("subtitle", "data") or self._container.format.flags & _NONSTRICT
-            first = last if loose else last + 1
-        if dts is None or first is None or dts < first:
-            pts = packet.pts
-            dts = first or 0
+        if ticks is None:  # such as a cover's
+            return
+        dts, last = _rescaled(ticks, packet.time_base, base), self._last_dts.get(index)
+        loose = stream.type in ("subtitle", "data") or self._container.format.flags & _NONSTRICT
+        least = dts if last is None else last if loose else last + 1
+        if dts < least:
             self._complain_once("packets whose times go back are moved", stream)
-            packet.duration = rescaled(packet.duration or 0, packet.time_base, base)
-            packet.pts = dts if pts is None else max(dts, rescaled(pts, packet.time_base, base))
+            dts = least
+            pts = packet.pts if packet.pts is not None else ticks
+            packet.pts = max(dts, _rescaled(pts, packet.time_base, base))
+            packet.duration = _rescaled(packet.duration or 0, packet.time_base, base)
             packet.dts, packet.time_base = dts, base
         elif packet.pts is not None and packet.dts is not None and packet.pts < packet.dts:
             packet.pts = packet.dts
@@ -280,14 +288,13 @@ class VideoWriter:
             )
         else:
             frame.pts -= self._offset(frame.time_base)
-        if self._last_pts is not None and frame.pts <= self._last_pts:
-            frame.pts = self._last_pts + 1
+        if self._last_pts is not None and frame.pts < self._last_pts + self._least_step:
+            frame.pts = self._last_pts + self._least_step
         self._last_pts = frame.pts
         return frame
 
     def _offset(self, time_base: Fraction | None) -> int:
-        trim = self._reader.trim_seconds
-        return round(trim / time_base) if trim and time_base else 0
+        return round(self._trim_seconds / time_base) if self._trim_seconds and time_base else 0
 
     def _mux(self, packets: list[av.Packet]) -> None:
         if self.frames <= 2 and self.encoder == "libx265":  # it makes up any dts for so few
@@ -313,7 +320,7 @@ class VideoWriter:
         return ZeroDCEError(f"{self._output}: cannot be written ({reason_of(failure or error)})")
 
 
-def rescaled(ticks: int, base: Fraction | None, to: Fraction | None) -> int:
+def _rescaled(ticks: int, base: Fraction | None, to: Fraction | None) -> int:
     """A time in another time base, rounded as FFmpeg does."""
     return math.floor(ticks * base / to + Fraction(1, 2)) if base and to else ticks
 

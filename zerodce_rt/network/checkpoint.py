@@ -233,10 +233,17 @@ def _named_tensors(content: Any) -> dict[str, Any]:
     """The tensors of a checkpoint, without wrappers around them and prefixes of their names."""
     if not isinstance(content, Mapping):
         return {}
-    tensors = {str(k): v for k, v in _unwrapped(content).items() if hasattr(v, "shape")}
+    tensors = {str(k): v for k, v in _unwrapped(content).items() if _has_shape(v)}
     while tensors and (prefix := _common_prefix(tensors)):
         tensors = {name.removeprefix(prefix): t for name, t in tensors.items()}
     return tensors
+
+
+def _has_shape(value: Any) -> bool:
+    try:
+        return hasattr(value, "shape")
+    except RuntimeError:  # a nested tensor has many
+        return False
 
 
 def _unwrapped(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
