@@ -17,8 +17,6 @@ from zerodce_rt.errors import ZeroDCEError
 _PARTIAL = re.compile(r"\..+\.(\d+)\.part(\.\w+)?")
 # Most file systems allow 255 bytes.
 _LONGEST_STEM = 200
-
-
 # What the place is to blame for, whatever is written there.
 _OF_THE_PLACE = frozenset(
     getattr(errno, name, None) for name in "EACCES EDQUOT EFBIG EIO ENOSPC EPERM EROFS".split()
@@ -43,7 +41,8 @@ def naming(output: Path, temporary: Path | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if is_of_the_place(error) or str(error.filename) in (str(output), str(temporary)):
+        of_others = error.filename is not None or not is_of_the_place(error)
+        if not of_others or str(error.filename) in (str(output), str(temporary)):
             reason = error.strerror or error
             raise ZeroDCEError(f"{output}: cannot be written ({reason})") from error
         raise
@@ -61,8 +60,8 @@ def finished_file(output: Path) -> Iterator[Path]:
         choose a format.
 
     Raises:
-        ZeroDCEError: if the file cannot be written, by which every error of the block counts that
-            is one of the temporary file, or of a full disk and the like.
+        ZeroDCEError: for an error of the block that is one of the temporary file, or of a full
+            disk and the like.
     """
     # The name of ``output`` may be as long as the system allows.
     stem = os.fsencode(output.stem)[:_LONGEST_STEM].decode(errors="ignore")

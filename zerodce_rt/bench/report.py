@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -128,6 +129,8 @@ def check_plotting() -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ZeroDCEError("charts need matplotlib; pip install matplotlib") from error
+    # It reports that it looks through the system's fonts, the first time.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 def _figure(path: Path) -> tuple:

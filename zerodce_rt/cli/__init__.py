@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from zerodce_rt.cli.messages import as_options, in_one_line, printable, said_by
 from zerodce_rt.cli.parser import build_parser
-from zerodce_rt.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, UsageError, ZeroDCEError
+from zerodce_rt.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
 from zerodce_rt.streams import Lasting, make_lasting
 
 
@@ -38,16 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; nothing was left half-written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except (ZeroDCEError, ValueError, OSError, MemoryError) as error:
-        if options.debug:
-            raise
-        _complain(said_by(error))
-        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE
     except Exception as error:
         if options.debug:
             raise
         _complain(said_by(error))
-        return EXIT_FAILURE
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE
 
 
 def _complain(text: str) -> None:

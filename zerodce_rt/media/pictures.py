@@ -230,9 +230,10 @@ def _valid() -> str:
 def _reason(error: Any) -> str:
     if isinstance(error, UnicodeError):
         return "damaged"
-    # libvips collects messages of all threads and earlier calls; the last one is this call's.
+    # libvips collects messages of all threads and earlier calls; the last one is this call's. For
+    # a damaged PNG there is none.
     lines = error.detail.split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its data are damaged")
 
 
 def _carry(source: Any, target: Any) -> None:

@@ -225,7 +225,9 @@ def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
                 values = (values.astype(np.uint32) << 16).view(np.float32)
             tensors[name] = values.reshape(tensor["shape"])
     except (safetensors.SafetensorError, ValueError) as error:
-        raise ZeroDCEError(f"{path}: not a readable safetensors file ({error})") from error
+        raise ZeroDCEError(
+            f"{path}: not a readable safetensors file ({_shown(error, 200)})"
+        ) from error
     return tensors
 
 
@@ -234,7 +236,9 @@ def _named_tensors(content: Any) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         return {}
     tensors = {str(k): v for k, v in _unwrapped(content).items() if _has_shape(v)}
-    while tensors and (prefix := _common_prefix(tensors)):
+    for _ in range(_MOST_WRAPPERS):
+        if not tensors or (prefix := _common_prefix(tensors)) is None:
+            break
         tensors = {name.removeprefix(prefix): t for name, t in tensors.items()}
     return tensors
 
@@ -285,10 +289,10 @@ def _wrong_type(path: Path, name: str, kind: str) -> str:
     return f"{path}: {_shown(name)} holds {kind} values; expected plain floating-point numbers"
 
 
-def _shown(name: object) -> str:
-    """A name from the file, as a message can show it."""
+def _shown(name: object, longest: int = _LONGEST_NAME) -> str:
+    """A text from the file, as a message can show it."""
     text = str(name)
-    text = text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
+    text = text if len(text) <= longest else f"{text[:longest]}..."
     return text if text.isprintable() else ascii(text)
 
 

@@ -40,10 +40,15 @@ class KernelCache:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._source = Path(inspect.getfile(function))
-        self._code = function.__code__.co_code
-        self._name = f"{self._source.stem}.{function.__qualname__}"
+        source = Path(inspect.getfile(function))
+        self._name = f"{source.stem}.{function.__qualname__}"
         self.cache_path = _folder()
+        try:
+            status = source.stat()
+        except OSError:  # in an archive
+            self.cache_path = ""
+            return
+        self._source = source, function.__code__.co_code, status.st_mtime_ns, status.st_size
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """The kernel for argument types; None if it must be compiled."""
@@ -60,7 +65,11 @@ class KernelCache:
             log.debug("%s: damaged; compiling it again", path)
             return None
         results: Any = compiler.CompileResult
-        return results._rebuild(target_context, *pickle.loads(compiled))
+        try:
+            return results._rebuild(target_context, *pickle.loads(compiled))
+        except Exception as error:  # it refers to what has been moved or renamed since
+            log.debug("%s: %s; compiling it again", path, error)
+            return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep a kernel that was just compiled; where that fails, one line says so."""
@@ -87,9 +96,9 @@ class KernelCache:
         """Where a kernel is kept: ``name-types-source.kernel``."""
         if not self.cache_path:
             return None
-        status = self._source.stat()
-        types = _digest(self._source, signature, codegen.magic_tuple(), platform.python_version())
-        source = _digest(self._code, status.st_mtime_ns, status.st_size, numba.__version__)
+        python = platform.python_version()
+        types = _digest(self._source[0], signature, codegen.magic_tuple(), python)
+        source = _digest(self._source[1:], numba.__version__)
         return Path(self.cache_path, f"{self._name}-{types}-{source}{_SUFFIX}")
 
     # Numba calls these as well: in ``recompile``, and in the repr of a dispatcher.
