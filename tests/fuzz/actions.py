@@ -229,14 +229,16 @@ def _as_it_was() -> Iterator[None]:
     """Put back what the command line sets in its process."""
     root, ours = logging.getLogger(), logging.getLogger("zerodce_rt")
     handlers, levels = root.handlers[:], (root.level, ours.level)
-    on_term = signal.getsignal(signal.SIGTERM)
+    numbers = [n for n in (signal.SIGTERM, getattr(signal, "SIGHUP", None)) if n is not None]
+    on_signal = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(levels[0])
         ours.setLevel(levels[1])
-        signal.signal(signal.SIGTERM, on_term)
+        for number, action in on_signal.items():
+            signal.signal(number, action)
 
 
 def _as_options(settings: dict[str, Any]) -> list[str]:

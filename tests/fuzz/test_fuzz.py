@@ -32,8 +32,6 @@ BLOCK = 25
 CASES = {"video": 250, "picture": 150, "weights": 75, "manifest": 75}
 BLOCKS = [(kind, first) for kind, cases in CASES.items() for first in range(0, cases, BLOCK)]
 
-# These end in Matroska by default, which FFmpeg lets hold their sound only by its own tags.
-SOUND_NOT_KEPT = ("media.wmv", "old.3gp")
 TEXTS = (
     "hls.mp4", "concat.mp4", "concat.mkv", "dash.mp4", "session.mp4", "subtitles.mp4",
 )  # fmt: skip
@@ -59,7 +57,7 @@ def test_whole_files_are_right(kind: str, tmp_path: Path) -> None:
         case = Case(kind, 0, seed.name, seed.data, MODES[kind][0])
         found = run(case, tmp_path / "case")
         if found.verdict == verdicts.REFUSED:
-            assert seed.name in (*SOUND_NOT_KEPT, *TEXTS), found
+            assert seed.name in TEXTS, found
         else:
             assert found.verdict == verdicts.RIGHT, found
 
