@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
 import re
+import secrets
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import IO
 
 from zerodce_rt.errors import ZeroDCEError
 
-_PARTIAL = re.compile(r"\..+\.(\d+)\.part(\.\w+)?")
+_PARTIAL = re.compile(r"\..*\.zerodce-([0-9a-f]{6})-(\d+)-[0-9a-f]{6}\.part(\.\w+)?")
 # Most file systems allow 255 bytes.
-_LONGEST_STEM = 200
+_LONGEST_STEM = 180
+# A long-lived program looks again after so long what others have left behind.
+_SEARCH_SECONDS = 600.0
 # What the place is to blame for, whatever is written there.
 _OF_THE_PLACE = frozenset(
     getattr(errno, name, None) for name in "EACCES EDQUOT EFBIG EIO ENOSPC EPERM EROFS".split()
@@ -53,7 +58,7 @@ def finished_file(output: Path) -> Iterator[Path]:
     """Write a file under a temporary name beside ``output``, and rename it at the end of the block.
 
     After an exception, ``output`` is as it was before, and the temporary file is deleted. So are
-    those that programs have left behind that were killed.
+    those in its folder that programs of this machine have left behind when they were killed.
 
     Yields:
         The temporary path, of an empty file. It has the suffix of ``output``, by which writers
@@ -65,72 +70,53 @@ def finished_file(output: Path) -> Iterator[Path]:
     """
     # The name of ``output`` may be as long as the system allows.
     stem = os.fsencode(output.stem)[:_LONGEST_STEM].decode(errors="ignore")
-    partial = output.with_name(f".{stem}.{os.getpid()}.part{output.suffix}")
+    mark = f"zerodce-{_machine()}-{os.getpid()}-{secrets.token_hex(3)}"
+    partial = output.with_name(f".{stem}.{mark}.part{output.suffix}")
     try:
         with naming(output, partial):
-            _remove_orphans(output.parent.absolute())
-            with _locked(partial):
-                yield partial
+            _remove_orphans(output.parent.absolute(), time.monotonic() // _SEARCH_SECONDS)
+            open(partial, "xb").close()
+            yield partial
             os.replace(partial, output)
     finally:
         with suppress(OSError):
             partial.unlink()
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """A new, empty file, which is locked inside the block."""
-    while True:
-        path.unlink(missing_ok=True)  # of an earlier process with this number
-        with open(path, "xb") as file:
-            if _lock(file) is not False and path.exists():
-                yield
-                return
-        # Before it was locked, it was taken for an orphan.
+@cache
+def _machine() -> str:
+    """Stands for where a process's number means something: a machine, or a container in it."""
+    numbers = "/proc/self/ns/pid"
+    where = os.readlink(numbers) if os.path.islink(numbers) else ""
+    return hashlib.sha256(f"{platform.node()} {where}".encode()).hexdigest()[:6]
 
 
-@cache  # a folder of many files is searched once
-def _remove_orphans(folder: Path) -> None:
-    """Delete the temporary files in a folder whose programs are gone."""
+@lru_cache(maxsize=64)  # a folder of many files is searched once
+def _remove_orphans(folder: Path, period: float) -> None:
+    """Delete the temporary files in a folder whose programs are gone.
+
+    Args:
+        period: in which the folder is searched once.
+    """
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             found = _PARTIAL.fullmatch(entry.name)
-            if found and not _runs(int(found[1])):
-                with suppress(OSError), open(entry.path, "rb") as file:
-                    if _lock(file):
-                        os.unlink(entry.path)
+            if found and found[1] == _machine() and not _runs(int(found[2])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
 
 
 def _runs(process: int) -> bool:
-    """Whether another process of this number runs here; on Windows, it is not known."""
-    if sys.platform == "win32" or process == os.getpid():
-        return False
+    """Whether a process of this number runs here, this one included.
+
+    On Windows it is not known, but no file can be deleted there that is open.
+    """
+    if sys.platform == "win32":
+        return process == os.getpid()
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):  # somebody else's; no number of a process
         return True
-    return True
-
-
-def _lock(file: IO[bytes]) -> bool | None:
-    """Lock an open file, until it is closed or the program ends.
-
-    It also tells of programs on other machines, whose processes have numbers of their own. On
-    Windows, nothing is locked: files that are open there cannot be deleted anyway.
-
-    Returns:
-        Whether it is locked now, and not by another; None if there are no locks in this place.
-    """
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
     return True

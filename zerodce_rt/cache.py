@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from functools import cache
 from pathlib import Path
 
@@ -30,14 +31,24 @@ def private_folder(folder: Path) -> str:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = folder.resolve()  # a link may be changed later
         status = folder.stat()
+        open_to_all = any(_is_open(parent) for parent in folder.parents)
     except OSError as error:
         return _unusable(folder, error.strerror or str(error), "make room for it")
-    if os.name == "posix" and (status.st_mode & 0o022 or status.st_uid != os.geteuid()):
+    if os.name == "posix" and (
+        status.st_mode & 0o022 or status.st_uid != os.geteuid() or open_to_all
+    ):
         return _unusable(folder, "others may write there", "delete it, and it is made anew")
     if not os.access(folder, os.W_OK):
         return _unusable(folder, "it cannot be written to", "see whose it is")
     return str(folder)
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether everybody may rename what is in a folder, and put something else in its place."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def _unusable(folder: Path, reason: str, advice: str) -> str:

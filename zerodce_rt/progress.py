@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from zerodce_rt.streams import Lasting
+from zerodce_rt.streams import Lasting, printable
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def progress_bar(
     return tqdm(
         items,
         file=stream,
-        desc=what,
+        desc=printable(what),
         unit=unit,
         total=total,
         initial=initial,

@@ -9,6 +9,7 @@ import errno
 import io
 import os
 import sys
+import unicodedata
 from typing import Any
 
 
@@ -38,7 +39,10 @@ class Lasting(io.TextIOBase):
         if self.stream is None:
             return
         try:
-            getattr(self.stream, method)(*arguments)
+            getattr(self.stream, method, _nothing)(*arguments)
+        except UnicodeEncodeError:  # an old code page
+            text = arguments[0].encode(self.encoding, "backslashreplace").decode(self.encoding)
+            self._try(method, text)
         except ValueError:  # closed
             self.stream = None
         except OSError as error:
@@ -48,16 +52,40 @@ class Lasting(io.TextIOBase):
                 self.failure = error
 
     def isatty(self) -> bool:
-        return self.stream is not None and bool(self.stream.isatty())
+        try:
+            return bool(getattr(self.stream, "isatty", _nothing)())
+        except ValueError:  # closed
+            return False
 
     def fileno(self) -> int:
-        if self.stream is None:
+        if not hasattr(self.stream, "fileno"):
             raise io.UnsupportedOperation("fileno")
         return int(self.stream.fileno())
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return getattr(self.stream, "encoding", None) or "utf-8"
+
+
+def _nothing(*_: object) -> None:
+    """What a stream does that some program has made up, and that lacks a method."""
+
+
+def printable(text: str) -> str:
+    r"""A text in which control characters, such as those of a file's name, are written out.
+
+    >>> print(printable("night\x1b[31m.mp4: no such file"))
+    night\x1b[31m.mp4: no such file
+    """
+    return "".join(
+        c if c.isprintable() or _is_harmless(c) else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
+def _is_harmless(character: str) -> bool:
+    """Whether a character that Python does not call printable is a kind of space, or a joiner."""
+    return unicodedata.category(character) == "Zs" or character in "\u200c\u200d"
 
 
 def make_lasting() -> None:

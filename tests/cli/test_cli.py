@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
+from tests.support.commands import partial_files
 from tests.support.media import Probe, dark_scene
 from zerodce_rt import __version__
 from zerodce_rt.backends.cuda.driver import nvidia_driver_present
@@ -250,11 +251,10 @@ def test_ctrl_c_stops_within_a_second_and_leaves_nothing(
         [sys.executable, "-m", "zerodce_rt", "enhance", str(source), "--preset", "veryslow"],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    partial = tmp_path / f".night_enhanced.{process.pid}.part.mp4"
     deadline = time.monotonic() + 60
-    while not partial.exists() and time.monotonic() < deadline and process.poll() is None:
+    while not partial_files(tmp_path):
+        assert time.monotonic() < deadline, "the output was never begun"
         time.sleep(0.02)
-    assert partial.exists(), "the output was never begun"
     asked = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)

@@ -64,18 +64,17 @@ def test_kills_at_random_moments(make_video: VideoMaker, tmp_path: Path) -> None
     source = make_video(frames=300, size=(320, 240), options={"preset": "ultrafast"})
     before, output = source.read_bytes(), tmp_path / "out.mp4"
     random_ = random.Random(1)
-    left = 0
     for _ in range(4):
         process = start("enhance", source, "-o", output, "--overwrite", *SLOW)
-        wait_for(tmp_path, ".*.part*")
+        wait_for(tmp_path, f".*-{process.pid}-*.part*")
         time.sleep(random_.uniform(0, 0.8))
         process.kill()
         finish(process)
         assert source.read_bytes() == before
         if output.exists():
             assert len(Probe(output).frames) == 300
-        left = len(partial_files(tmp_path))
-        assert left <= 1, "the next run removes what an earlier one has left"
+        # The next run removes what an earlier one has left.
+        assert len(partial_files(tmp_path)) <= 1
     code, _ = command("enhance", source, "-o", output, "--overwrite", "--end", "1", "--quiet")
     assert code == 0
     assert_nothing_left(tmp_path, "night.mp4", "out.mp4")
@@ -84,20 +83,28 @@ def test_kills_at_random_moments(make_video: VideoMaker, tmp_path: Path) -> None
 def test_orphans_are_removed_and_nothing_else(tmp_path: Path) -> None:
     gone = start("--version")
     finish(gone)
-    orphan = tmp_path / f".other.{gone.pid}.part.mkv"
-    running = tmp_path / f".night.{os.getppid()}.part.mp4"
-    alike = tmp_path / ".night.part.mp4"
-    for path in (orphan, running, alike):
+    here = atomic._machine()
+    orphan = tmp_path / f".other.zerodce-{here}-{gone.pid}-012345.part.mkv"
+    others = [
+        f".night.zerodce-{here}-{os.getppid()}-012345.part.mp4",  # it runs
+        f".night.zerodce-aaaaaa-{gone.pid}-012345.part.mp4",  # on another machine
+        ".night.part.mp4",
+        ".movie.2023.part.mkv",  # somebody else's
+    ]
+    for path in (orphan, *(tmp_path / name for name in others)):
         path.write_text("x")
     atomic._remove_orphans.cache_clear()
     with finished_file(tmp_path / "new.txt") as partial:
-        assert_nothing_left(tmp_path, partial.name, running.name, alike.name)
-        # One that is being written is locked, whatever its number says.
+        assert_nothing_left(tmp_path, partial.name, *others)
         atomic._remove_orphans.cache_clear()
-        atomic._remove_orphans(tmp_path)
-        assert partial.exists()
+        # Another output of the same name, in another thread, is another file.
+        with finished_file(tmp_path / "new.txt") as other:
+            assert partial.exists()
+            assert other != partial
+            other.write_text("other")
         partial.write_text("whole")
     assert (tmp_path / "new.txt").read_text() == "whole"
+    assert_nothing_left(tmp_path, "new.txt", *others)
 
 
 def test_a_source_that_stalls_does_not_keep_the_program(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tests.conftest import VideoMaker
 from tests.support.commands import COMMAND
 from tests.support.media import Probe
 from zerodce_rt.progress import progress_bar
-from zerodce_rt.streams import Lasting
+from zerodce_rt.streams import Lasting, printable
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -87,3 +88,36 @@ def test_a_lasting_stream_remembers_its_failure() -> None:
     stream.write("closed")
     assert not stream.isatty()
     Lasting(None).write("never there")
+
+
+def test_names_cannot_change_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("a\x1b]0;b\x07\nc", unit="frame", total=1, keep=True) as bar:
+        bar.update()
+    shown = capfd.readouterr().err
+    assert "\x1b]" not in shown
+    assert r"a\x1b]0;b\x07\nc" in shown
+    # Spaces of other alphabets, and of the names of a screen recording, are no danger.
+    assert printable("夜\u3000景 1.23\u202fPM.mov") == "夜\u3000景 1.23\u202fPM.mov"
+
+
+def test_a_stream_of_an_old_code_page_goes_on() -> None:
+    buffer = io.BytesIO()
+    stream = Lasting(io.TextIOWrapper(buffer, encoding="ascii", write_through=True))
+    for text in ("one\n", "zwölf ☃\n", "three\n"):
+        stream.write(text)
+    assert buffer.getvalue().decode() == "one\nzw\\xf6lf \\u2603\nthree\n"
+
+
+def test_a_stream_that_some_program_made_up() -> None:
+    class Stub:
+        text = ""
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+    stub = Stub()
+    stream = Lasting(stub)
+    stream.write("there")
+    stream.flush()
+    assert not stream.isatty()
+    assert stub.text == "there"

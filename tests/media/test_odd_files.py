@@ -19,7 +19,6 @@ from tests.support.media import Probe, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
 from zerodce_rt.media.pictures import Picture, write_picture
 from zerodce_rt.media.reader import VideoReader
-from zerodce_rt.media.timeline import Timeline
 
 
 @pytest.fixture(scope="module")
@@ -126,27 +125,6 @@ def test_joined_pieces_follow_each_other(
     # In step with the picture, to the end.
     apart = [sound[i] - float(after.pts[i]) for i in (0, -1)]
     assert apart[1] == pytest.approx(apart[0], abs=0.1)
-
-
-def test_a_single_wrong_time_moves_nothing_else(tmp_path: Path) -> None:
-    source = tmp_path / "clip.mkv"
-    write_video(source, frames=40, audio=1)
-    with av.open(str(source)) as container:
-        timeline, base = Timeline(source), Fraction(1, 1000)
-        times: list[int | None] = []
-        for packet in container.demux(audio=0):
-            if packet.size:
-                packet.time_base = base
-                packet.pts = packet.dts = 40 * len(times)
-                packet.duration = 40
-                if len(times) == 10:
-                    packet.pts = packet.dts = 3
-                timeline.place(packet)
-                times.append(packet.dts)
-    regular = [40 * i for i in range(len(times))]
-    assert times[:10] == regular[:10]
-    assert times[11:] == regular[11:]
-    assert times[9] < times[10]  # type: ignore[operator]
 
 
 def test_a_pause_stays(tmp_path: Path, enhancer: Enhancer) -> None:
@@ -382,3 +360,22 @@ def test_equal_times_are_told_apart_in_a_coarser_container(
     moved(monkeypatch, lambda pts: 0)
     enhance_video(source, tmp_path / "out.ts", enhancer=enhancer)
     assert len({*Probe(tmp_path / "out.ts").pts}) == 8
+
+
+def test_a_playlist_cannot_lead_in_a_circle(tmp_path: Path, enhancer: Enhancer) -> None:
+    source = tmp_path / "self.m3u8"
+    for text in (
+        "#EXT-X-STREAM-INF:BANDWIDTH=1\nself.m3u8\n" * 2,
+        "#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nself.m3u8\n#EXT-X-ENDLIST\n",
+    ):
+        source.write_text(f"#EXTM3U\n{text}")
+        with pytest.raises(ZeroDCEError):
+            enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
+
+
+def test_any_number_of_pixels_may_be_allowed(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    for most in (2**31, 1e12, float("inf")):
+        output = tmp_path / "out.mp4"
+        enhance_video(make_video(), output, enhancer=enhancer, max_pixels=most, overwrite=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -488,7 +489,10 @@ def test_the_target_is_replaced_in_one_step_by_a_file_beside_it(
     monkeypatch.setattr(os, "replace", watched)
     path = tmp_path / "a.png"
     write_picture(path, Picture(noise()))
-    assert moves == [(tmp_path / f".a.{os.getpid()}.part.png", path)]
+    ((partial, target),) = moves
+    assert target == path
+    assert partial.parent == tmp_path
+    assert re.fullmatch(rf"\.a\.zerodce-\w+-{os.getpid()}-\w+\.part\.png", partial.name)
     assert only(tmp_path, "a.png")
 
 

@@ -20,18 +20,22 @@ quick = settings(max_examples=100, deadline=None, derandomize=True)
 
 
 def placed(times: list[tuple[int, int]], kinds: str = "vas") -> list[tuple[int, int]]:
-    """Streams and times of packets after they were placed; pts and dts stay as far apart."""
-    timeline, result = Timeline(Path("made up")), []
+    """Streams and times of packets after they were placed, in the order in which they came."""
     names = {"v": "video", "a": "audio", "s": "subtitle"}
-    for stream, time in times:
-        packet: Any = SimpleNamespace(
+    packets: list[Any] = [
+        SimpleNamespace(
             stream=SimpleNamespace(index=stream, type=names[kinds[stream]]),
             time_base=BASE, dts=time, pts=time + 80, duration=LENGTH,
-        )  # fmt: skip
-        timeline.place(packet)
-        assert packet.pts - packet.dts == 80
-        result.append((stream, packet.dts))
-    return result
+        )
+        for stream, time in times
+    ]  # fmt: skip
+    result = list(Timeline(Path("made up")).placed(packets))
+    assert sorted(map(id, result)) == sorted(map(id, packets)), "none is lost"
+    for stream in {0, 1, 2}:  # a stream's own order stays
+        own = [id(p) for p in packets if p.stream.index == stream]
+        assert [id(p) for p in result if p.stream.index == stream] == own
+    assert all(packet.pts - packet.dts == 80 for packet in packets)
+    return [(packet.stream.index, packet.dts) for packet in packets]
 
 
 @quick
@@ -69,3 +73,20 @@ def test_equal_pieces_keep_streams_together(pieces: int, count: int, start: int)
         part = result[number * len(piece) : (number + 1) * len(piece)]
         shifts = {after - before for (_, after), (_, before) in zip(part, piece, strict=True)}
         assert shifts == {number * LENGTH * count}
+
+
+@quick
+@given(
+    st.integers(1, 48),
+    st.integers(-5000, 5_000_000).filter(lambda by: abs(by) > 100),
+    st.integers(0, 1000),
+    st.integers(0, 1),
+)
+def test_a_single_wrong_time_moves_nothing_else(at: int, by: int, lead: int, which: int) -> None:
+    """Of two streams, one of which is ahead of the other in the file, as in TS."""
+    times = [(s, LENGTH * i + lead * (s == 0)) for i in range(50) for s in (0, 1)]
+    index = 2 * at + which
+    wrong = [(s, t + by * (i == index)) for i, (s, t) in enumerate(times)]
+    result = placed(wrong, "vaa")
+    assert result[:index] + result[index + 1 :] == times[:index] + times[index + 1 :]
+    assert result[index] == times[index]

@@ -348,3 +348,24 @@ def test_metadata_is_kept(tmp_path: Path) -> None:
     with safe_open(path, "np") as file:
         assert file.metadata() == {"photos": "12"}
     assert set(load_file(path)) == set(weights)
+
+
+def test_archives_that_cannot_be_listed_are_not_unpacked(tmp_path: Path) -> None:
+    """PyTorch would read on where Python's zipfile stops."""
+    path = tmp_path / "bomb.pth"
+    torch.save({"x": torch.zeros(3)}, path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02")
+    data[place + 6] = 99  # the version needed to extract
+    path.write_bytes(data)
+    with pytest.raises(ZeroDCEError, match="a damaged archive"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_large_files_are_not_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.truncate(65_000_000)
+    with pytest.raises(ZeroDCEError, match="holds 65 MB"):
+        load_weights(path)

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from zerodce_rt.cli.messages import as_options, in_one_line, printable, said_by
+from zerodce_rt.cli.messages import as_options, in_one_line, said_by
 from zerodce_rt.cli.parser import build_parser
 from zerodce_rt.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, UsageError
-from zerodce_rt.streams import Lasting, make_lasting
+from zerodce_rt.streams import Lasting, make_lasting, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import os
 import re
 
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.streams import printable
 
 # What libraries say that have no exception for it.
 _OUT_OF_MEMORY = re.compile(
@@ -49,15 +50,3 @@ def as_options(text: str) -> str:
         return f"--{name}" if value in ("", "True") else f"--{name} {value}"
 
     return re.sub(r"`(\w+)(?:=([^`]*))?`", option, text)
-
-
-def printable(text: str) -> str:
-    r"""A message in which control characters, such as those of a file's name, are written out.
-
-    >>> print(printable("night\x1b[31m.mp4: no such file"))
-    night\x1b[31m.mp4: no such file
-    """
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "surrogatepass").decode()
-        for c in text
-    )

@@ -13,31 +13,37 @@ from zerodce_rt.names import MAX_PICTURE_PIXELS, MAX_VIDEO_PIXELS
 
 # Containers and bare streams that hold their video themselves, as FFmpeg names their demuxers.
 _FORMATS = (
-    "amv apng asf av1 avi cavsvideo dhav dirac dv evc flv gif gxf h261 h263 h264 hevc ifv ivf "
-    "ivr kux live_flv lxf m4v matroska mjpeg mov mpeg mpegts mpegvideo mxf nsv nut nuv obu ogg pva "
-    "rm swf ty vc1 vvc webm wtv yuv4mpegpipe"
+    "amv apng apv asf av1 avi avs2 avs3 cavsvideo cine dhav dirac dnxhd dv evc flic flv gif gxf "
+    "h261 h263 h264 hevc ifv ivf ivr jpegxl_anim kux live_flv lxf m4v matroska mjpeg mov mpeg "
+    "mpegts mpegtsraw mpegvideo mpjpeg mxf mxg nsv nut nuv obu ogg pva r3d rm swf ty vc1 vc1test "
+    "vvc webm wtv yuv4mpegpipe"
 ).split()
 # Lists of segments, each of which is opened in turn.
 _PLAYLISTS = ("dash", "hls")
+# A list of lists may hold itself, and FFmpeg would follow it without end.
+_LIST_OF_LISTS = (b"#EXT-X-STREAM-INF", b"#EXT-X-I-FRAME-STREAM-INF", b"#EXT-X-MEDIA:")
+_LONGEST_PLAYLIST = 1_000_000
 _PLAYLIST_SUFFIXES = (".m3u8", ".m3u")
-_DECODER_MARGIN = 128
-_STREAM_FORMATS = ("mpjpeg", "rtp", "rtsp", "sdp")
+_DECODER_MARGIN, _MOST_THAT_FFMPEG_TAKES = 128, 2**31 - 1
+_STREAM_FORMATS = ("rtp", "rtsp", "sdp")
 _STREAM_PROTOCOLS = (
     "crypto data http httpproxy https rtmp rtmpe rtmps rtmpt rtmpte rtmpts rtp rtsp srt srtp tcp "
     "tls udp"
 ).split()
 
 
-def file_options(path: Path) -> dict[str, str]:
+def file_options(path: Path, max_pixels: float | None = None) -> dict[str, str]:
     """FFmpeg's options for opening a file: nothing but the file is opened.
 
     A playlist opens the files that it lists, but only if its name says that it is one.
     """
+    # FFmpeg decodes the first frames while it opens a file.
+    options = decoder_options(0, 0, max_pixels)
     if not _is_playlist(path):
-        return _whitelists(_FORMATS, ["file"])
-    whitelists = _whitelists([*_FORMATS, *_PLAYLISTS], ["file", "crypto", "data"])
+        return options | _whitelists(_FORMATS, ["file"])
+    options |= _whitelists([*_FORMATS, "hls"], ["file", "crypto", "data"])
     # A list without an end is taken for a live one, and would be read again for ever.
-    return whitelists | {"m3u8_hold_counters": "3"}
+    return options | {"m3u8_hold_counters": "3"}
 
 
 def timeouts(path: Path) -> tuple[float, float] | None:
@@ -51,7 +57,9 @@ def _is_playlist(path: Path) -> bool:
 
 def stream_options() -> dict[str, str]:
     """FFmpeg's options for opening a URL: no file of this machine is opened."""
-    return _whitelists([*_FORMATS, *_PLAYLISTS, *_STREAM_FORMATS], _STREAM_PROTOCOLS)
+    return decoder_options(0, 0) | _whitelists(
+        [*_FORMATS, *_PLAYLISTS, *_STREAM_FORMATS], _STREAM_PROTOCOLS
+    )
 
 
 def _whitelists(formats: list[str], protocols: list[str]) -> dict[str, str]:
@@ -59,12 +67,17 @@ def _whitelists(formats: list[str], protocols: list[str]) -> dict[str, str]:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no file; a pipe or a device would be read without end.
+    """Refuse what would be read without end: pipes, devices, playlists of playlists.
 
     Raises:
-        ZeroDCEError: there is no such file, or it is not a regular one.
+        ZeroDCEError: there is no such file, or it is one of those.
     """
     if path.is_file():
+        if _is_playlist(path):
+            with path.open("rb") as file:
+                text = file.read(_LONGEST_PLAYLIST)
+            if any(tag in text for tag in _LIST_OF_LISTS):
+                raise ZeroDCEError(f"{path}: lists other playlists; give one of those")
         return
     if path.is_dir():
         raise ZeroDCEError(f"{path}: cannot be read (it is a folder)")
@@ -101,7 +114,8 @@ def decoder_options(width: int, height: int, max_pixels: float | None = None) ->
     """
     # The decoder counts its margins, too.
     padded = (width + _DECODER_MARGIN) * (height + _DECODER_MARGIN)
-    return {"max_pixels": f"{max(padded, pixel_limit(max_pixels, video=True)):.0f}"}
+    most = max(padded, 1.25 * pixel_limit(max_pixels, video=True))
+    return {"max_pixels": f"{min(most, _MOST_THAT_FFMPEG_TAKES):.0f}"}
 
 
 def pixel_limit(max_pixels: float | None, *, video: bool) -> float:

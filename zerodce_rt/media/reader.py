@@ -96,13 +96,14 @@ class VideoReader:
         try:
             # A relative name like "-x.mp4" or "a:b.mp4" would be taken for an option or a URL.
             self.container = av.open(
-                str(path.absolute()), metadata_errors="replace", options=file_options(path),
-                timeout=timeouts(path), hwaccel=decoding.accel if decoding else None,
+                str(path.absolute()), metadata_errors="replace", timeout=timeouts(path),
+                options=file_options(path, max_pixels),
+                hwaccel=decoding.accel if decoding else None,
             )  # fmt: skip
         except (av.FFmpegError, OSError) as error:
             reason = reason_of(error)
             if isinstance(error, av.ArgumentError):  # also FFmpeg's for what is not whitelisted
-                reason = "not a container that is read; it may be a playlist"
+                reason = "its container is not one that is read"
             raise ZeroDCEError(f"{path}: not a video that can be read ({reason})") from error
         try:
             self.stream = self._main_stream()
@@ -230,10 +231,8 @@ class VideoReader:
                     frame.pts = heapq.heappop(stored)
                 yield frame
 
-        timeline = Timeline(self.path)
         wanted = [self.stream, *(s for s in self.copied if s.type != "attachment")]
-        for packet in demuxed(self.container, wanted):
-            timeline.place(packet)
+        for packet in Timeline(self.path).placed(demuxed(self.container, wanted)):
             at = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
             if at is not None and at >= end:
                 if at >= end + _INTERLEAVE_SLACK_SECONDS:

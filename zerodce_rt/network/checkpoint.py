@@ -6,10 +6,10 @@ PyTorch can use them. PyTorch is imported only to read a file that is not safete
 
 from __future__ import annotations
 
+import math
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,12 @@ def save_weights(
 
 
 def _read_tensors(path: Path) -> Any:
-    if (size := _unpacked_size(path)) > _MOST_BYTES:
+    if (size := _unpacked_size(path)) == math.inf:
+        raise ZeroDCEError(
+            f"{path}: not a checkpoint that can be read safely: a damaged archive; expected "
+            "safetensors or a PyTorch state dict"
+        )
+    if size > _MOST_BYTES:
         raise ZeroDCEError(
             f"{path}: holds {size / 1e6:.0f} MB, and a Zero-DCE checkpoint less than one"
         )
@@ -201,12 +206,18 @@ def _read_tensors(path: Path) -> Any:
         ) from error
 
 
-def _unpacked_size(path: Path) -> int:
+def _unpacked_size(path: Path) -> float:
+    """Bytes of a file, or of what is in it; infinite for an archive that cannot be listed."""
     size = path.stat().st_size
-    # A damaged archive raises errors of many kinds; PyTorch will say what is wrong with it.
-    with suppress(Exception), zipfile.ZipFile(path) as archive:
-        size = sum(file.file_size for file in archive.infolist())
-    return size
+    with path.open("rb") as file:
+        packed = file.read(2) == b"PK"
+    if size > _MOST_BYTES or not packed:
+        return size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return max(size, sum(file.file_size for file in archive.infolist()))
+    except Exception:  # a damaged one raises errors of many kinds
+        return math.inf
 
 
 def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
