@@ -259,11 +259,13 @@ def _checked(output: Path, read: Callable[[Path], T]) -> T:
 
 def _frames_in(path: Path) -> list[int]:
     """Frames of each video stream; the main one may be any, and others are copied as they were."""
-    with av.open(str(path)) as container:
+    # FFmpeg does not know a whole TS of a few frames by its contents.
+    format = "mpegts" if path.suffix in (".m2ts", ".mts", ".ts") else None
+    with av.open(str(path), format=format) as container:
         indices = [stream.index for stream in container.streams.video]
     counts, failure = [], None
     for index in indices:
-        with av.open(str(path)) as container:
+        with av.open(str(path), format=format) as container:
             try:
                 counts.append(sum(1 for _ in container.decode(container.streams[index])))
             except av.FFmpegError as error:
