@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import VideoMaker, assert_nothing_left, pipeline_threads
-from tests.support.commands import command, finish, partial_files, start
+from tests.support.commands import command, finish, partial_files, start, with_hang_ups
 from tests.support.media import Probe
 from zerodce_rt import atomic, pipeline
 from zerodce_rt.atomic import finished_file
@@ -34,7 +34,7 @@ def wait_for(folder: Path, what: str) -> None:
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGINT"])
 def test_a_polite_signal_leaves_nothing(name: str, make_video: VideoMaker, tmp_path: Path) -> None:
     make_video(frames=500, size=(320, 240), options={"crf": "40", "preset": "ultrafast"})
-    process = start("enhance", tmp_path / "night.mp4", *SLOW)
+    process = start("enhance", tmp_path / "night.mp4", *SLOW, preexec_fn=with_hang_ups)
     wait_for(tmp_path, ".*.part*")
     number = getattr(signal, name)
     process.send_signal(number)

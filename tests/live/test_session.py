@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import VideoMaker, one_line, pipeline_threads, run
+from tests.support.commands import with_hang_ups
 from tests.support.media import Probe
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import EXIT_FAILURE, EXIT_USAGE
@@ -198,7 +199,7 @@ def test_signals_end_a_session_and_keep_the_recording(
     output = tmp_path / "live.mp4"
     command = [sys.executable, "-m", "zerodce_rt", "live", str(make_video(frames=900)),
                "--no-window", "--record", str(output)]  # fmt: skip
-    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=with_hang_ups)
     until = time.monotonic() + 30
     while not (output.exists() and output.stat().st_size > 0) and time.monotonic() < until:
         time.sleep(0.05)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 COMMAND = (sys.executable, "-m", "zerodce_rt")
+
+
+def with_hang_ups() -> None:
+    """As ``preexec_fn``: what started the tests may have ignored hang-ups, as ``nohup`` does."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
