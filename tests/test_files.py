@@ -14,7 +14,7 @@ import pytest
 from av.stream import Disposition
 
 from tests.conftest import VideoMaker, assert_nothing_left
-from tests.support.media import Probe, write_video
+from tests.support.media import Probe, write_growing_video
 from zerodce_rt import (
     EncoderSettings,
     Enhancer,
@@ -549,12 +549,7 @@ def test_picture_keeps_depth_and_alpha(tmp_path: Path, enhancer: Enhancer) -> No
 
 
 def test_a_size_change_in_the_stream_is_survived(tmp_path: Path, enhancer: Enhancer) -> None:
-    parts = []
-    for number, size in enumerate([(96, 64), (64, 48)]):
-        part = tmp_path / f"part{number}.ts"
-        write_video(part, size=size, frames=10, options={"crf": "10", "bf": "0"})
-        parts.append(part.read_bytes())
     source = tmp_path / "both.ts"
-    source.write_bytes(b"".join(parts))
+    write_growing_video(source, (96, 64), (64, 48))
     enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
     assert Probe(tmp_path / "out.mkv").size == (96, 64)

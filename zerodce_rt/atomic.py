@@ -24,13 +24,15 @@ _LONGEST_STEM = 180
 _SEARCH_SECONDS = 600.0
 # What the place is to blame for, whatever is written there.
 _OF_THE_PLACE = frozenset(
-    getattr(errno, name, None) for name in "EACCES EDQUOT EFBIG EIO ENOSPC EPERM EROFS".split()
+    getattr(errno, name)
+    for name in "EACCES EDQUOT EFBIG EIO ENOSPC EPERM EROFS".split()
+    if hasattr(errno, name)  # Windows has not all
 )
 
 
 def is_of_the_place(error: Exception) -> bool:
     """Whether an error is that of a full disk or the like, and not of what was to be written."""
-    return isinstance(error, OSError) and error.errno in _OF_THE_PLACE - {None}
+    return isinstance(error, OSError) and error.errno in _OF_THE_PLACE
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def enhance_video(
     check_numbers(max_pixels=max_pixels)
     check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
     enhancer = _enhancer(enhancer, strength, Enhancer.for_video)
-    decoding = nvdec(source, shared=enhancer.on_gpu) if hwaccel else None
+    decoding = nvdec(source, shared=enhancer.on_gpu, max_pixels=max_pixels) if hwaccel else None
     with VideoReader(source, span, decoding, max_pixels=max_pixels) as reader:
         width = reader.stream.codec_context.width
         if compare is not None:

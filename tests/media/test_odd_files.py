@@ -15,7 +15,7 @@ import pytest
 import pyvips
 
 from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
-from tests.support.media import Probe, write_video
+from tests.support.media import Probe, write_growing_video, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
 from zerodce_rt.media.pictures import Picture, write_picture
 from zerodce_rt.media.reader import VideoReader
@@ -277,13 +277,8 @@ def test_a_video_is_bounded_by_its_header(
 
 def test_frames_may_not_outgrow_the_header(tmp_path: Path, enhancer: Enhancer) -> None:
     """A stream may change its size in the middle."""
-    parts = []
-    for number, size in enumerate([(96, 64), (320, 240)]):
-        part = tmp_path / f"part{number}.ts"
-        write_video(part, size=size, frames=10, options={"crf": "10", "bf": "0"})
-        parts.append(part.read_bytes())
     source = tmp_path / "both.ts"
-    source.write_bytes(b"".join(parts))
+    write_growing_video(source, (96, 64), (320, 240))
     with pytest.raises(ZeroDCEError, match="damaged after"):
         enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer, max_pixels=7000)
     assert enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer).frames == 20

@@ -123,6 +123,15 @@ def write_video(
         out.mux(video.encode(None))
 
 
+def write_growing_video(path: Path, *sizes: tuple[int, int]) -> None:
+    """Write a TS of ten frames of each size, one after another."""
+    parts = []
+    for size in sizes:
+        write_video(path, size=size, frames=10, options={"crf": "10", "bf": "0"})
+        parts.append(path.read_bytes())
+    path.write_bytes(b"".join(parts))
+
+
 class Probe:
     """What a file holds, read back."""
 

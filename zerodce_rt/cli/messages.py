@@ -17,11 +17,13 @@ _OUT_OF_MEMORY = re.compile(
 
 def said_by(error: Exception) -> str:
     """What an exception says, for people."""
+    if isinstance(error, ZeroDCEError):
+        return str(error)
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
         return f"out of memory ({str(error) or type(error).__name__}); close other programs"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    if isinstance(error, (ZeroDCEError, ValueError, OSError, MemoryError)):
+    if isinstance(error, (ValueError, OSError)):
         return str(error) or type(error).__name__
     return (
         f"unexpected {type(error).__name__}: {error}; run again with --debug and report what it "

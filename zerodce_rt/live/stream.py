@@ -67,14 +67,16 @@ class Stream:
             )
         except (av.FFmpegError, OSError) as error:
             raise SourceLost(
-                f"{name} cannot be opened ({_reason(error, _TIMEOUT_SECONDS[0])})"
+                f"{name} cannot be opened ({reason_of(error, _TIMEOUT_SECONDS[0])})"
             ) from error
         try:
             stream: Any = self._container.streams.best("video")
             if stream is None or stream.codec_context is None:
                 raise ZeroDCEError(f"{name}: has no video that can be decoded")
             check_pixels(name, stream.width, stream.height, None, video=True)
-            stream.codec_context.options |= decoder_options(stream.width, stream.height)
+            stream.codec_context.options |= decoder_options(
+                width=stream.width, height=stream.height
+            )
             refuse_hdr(int(stream.codec_context.color_trc or 0), name)
         except BaseException:
             self._container.close()
@@ -88,7 +90,7 @@ class Stream:
         try:
             item = self._player.next()
         except (av.FFmpegError, OSError) as error:
-            reason = _reason(error, _TIMEOUT_SECONDS[1])
+            reason = reason_of(error, _TIMEOUT_SECONDS[1])
             raise SourceLost(f"{self._name} broke off ({reason})") from error
         if item is None and not self._ends:
             raise SourceLost(f"{self._name} was closed by its sender")
@@ -158,13 +160,6 @@ def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
     for packet in demuxed(container, [stream]):
         with suppress(av.InvalidDataError):
             yield from packet.decode()
-
-
-def _reason(error: Exception, timeout_seconds: float) -> str:
-    """FFmpeg's description of an error; it has a strange one for a timeout."""
-    if isinstance(error, av.ExitError):
-        return f"nothing has come for {timeout_seconds:g} s"
-    return reason_of(error)
 
 
 def _upright_bgr(frame: av.VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:

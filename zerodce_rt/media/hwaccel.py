@@ -16,7 +16,7 @@ from av.codec.hwaccel import HWAccel
 
 from zerodce_rt.frame import PixelFormat
 from zerodce_rt.media.encoders import NVENC
-from zerodce_rt.media.opening import file_options
+from zerodce_rt.media.opening import open_file
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,12 @@ class NoHardware(Exception):
     """The decoder or encoder of a GPU cannot be used; says why."""
 
 
-def nvdec(path: Path, *, shared: bool) -> Decoding | None:
+def nvdec(path: Path, *, shared: bool, max_pixels: float | None = None) -> Decoding | None:
     """NVDEC for a file; None, after a warning that says why, if it cannot decode the first frame.
 
     Args:
         shared: decode in PyTorch's CUDA context, so that its kernels can use the frames.
+        max_pixels: of a frame; see ``open_file``.
     """
     options: dict[str, object] = {}
     if shared:
@@ -56,10 +57,7 @@ def nvdec(path: Path, *, shared: bool) -> Decoding | None:
     try:
         if not hasattr(av.VideoFrame, "sw_format"):
             raise NoHardware("it needs PyAV 18, and so Python 3.11")
-        with (
-            _ffmpeg_reasons(),
-            av.open(str(path.absolute()), options=file_options(path), hwaccel=accel) as container,
-        ):
+        with _ffmpeg_reasons(), open_file(path, max_pixels, accel) as container:
             stream = container.streams.best("video")
             if stream is None or not stream.codec_context.is_hwaccel:
                 raise NoHardware("its codec is not one of NVDEC's")

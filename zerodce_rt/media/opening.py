@@ -7,9 +7,16 @@ other files of this machine, and a few bytes can announce a picture of gigabytes
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.names import MAX_PICTURE_PIXELS, MAX_VIDEO_PIXELS
+
+if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
+    from av.container import InputContainer
 
 # Containers and bare streams that hold their video themselves, as FFmpeg names their demuxers.
 _FORMATS = (
@@ -24,6 +31,8 @@ _PLAYLISTS = ("dash", "hls")
 _LIST_OF_LISTS = (b"#EXT-X-STREAM-INF", b"#EXT-X-I-FRAME-STREAM-INF", b"#EXT-X-MEDIA:")
 _LONGEST_PLAYLIST = 1_000_000
 _PLAYLIST_SUFFIXES = (".m3u8", ".m3u")
+# While it is opened, and later.
+_PLAYLIST_TIMEOUT_SECONDS = (10.0, 10.0)
 _DECODER_MARGIN, _MOST_THAT_FFMPEG_TAKES = 128, 2**31 - 1
 _STREAM_FORMATS = ("rtp", "rtsp", "sdp")
 _STREAM_PROTOCOLS = (
@@ -32,23 +41,35 @@ _STREAM_PROTOCOLS = (
 ).split()
 
 
-def file_options(path: Path, max_pixels: float | None = None) -> dict[str, str]:
-    """FFmpeg's options for opening a file: nothing but the file is opened.
+def open_file(
+    path: Path, max_pixels: float | None = None, hwaccel: HWAccel | None = None
+) -> InputContainer:
+    """Open a video file for reading, and nothing else.
 
     A playlist opens the files that it lists, but only if its name says that it is one.
+
+    Args:
+        max_pixels: of a frame; default: ``names.MAX_VIDEO_PIXELS``.
+
+    Raises:
+        ZeroDCEError: see ``check_file``.
+        av.FFmpegError, OSError: it cannot be read, or its container is not one that is read.
     """
+    check_file(path)
     # FFmpeg decodes the first frames while it opens a file.
-    options = decoder_options(0, 0, max_pixels)
-    if not _is_playlist(path):
-        return options | _whitelists(_FORMATS, ["file"])
-    options |= _whitelists([*_FORMATS, "hls"], ["file", "crypto", "data"])
-    # A list without an end is taken for a live one, and would be read again for ever.
-    return options | {"m3u8_hold_counters": "3"}
-
-
-def timeouts(path: Path) -> tuple[float, float] | None:
-    """How long FFmpeg may wait while opening a file, and later, in seconds; None: for ever."""
-    return (10.0, 10.0) if _is_playlist(path) else None
+    options, timeout = decoder_options(max_pixels), None
+    if _is_playlist(path):
+        options |= _whitelists([*_FORMATS, "hls"], ["file", "crypto", "data"])
+        # A list without an end is taken for a live one, and would be read again for ever.
+        options["m3u8_hold_counters"] = "3"
+        timeout = _PLAYLIST_TIMEOUT_SECONDS
+    else:
+        options |= _whitelists(_FORMATS, ["file"])
+    # A relative name like "-x.mp4" or "a:b.mp4" would be taken for an option or a URL.
+    return av.open(
+        str(path.absolute()), metadata_errors="replace", options=options, timeout=timeout,
+        hwaccel=hwaccel,
+    )  # fmt: skip
 
 
 def _is_playlist(path: Path) -> bool:
@@ -57,7 +78,7 @@ def _is_playlist(path: Path) -> bool:
 
 def stream_options() -> dict[str, str]:
     """FFmpeg's options for opening a URL: no file of this machine is opened."""
-    return decoder_options(0, 0) | _whitelists(
+    return decoder_options() | _whitelists(
         [*_FORMATS, *_PLAYLISTS, *_STREAM_FORMATS], _STREAM_PROTOCOLS
     )
 
@@ -106,11 +127,13 @@ def check_pixels(
         )
 
 
-def decoder_options(width: int, height: int, max_pixels: float | None = None) -> dict[str, str]:
+def decoder_options(
+    max_pixels: float | None = None, *, width: int = 0, height: int = 0
+) -> dict[str, str]:
     """A video decoder's options: later frames may be larger than the header says.
 
     Args:
-        width, height: by the header, and within ``max_pixels``.
+        width, height: by the header, if it is known, and within ``max_pixels``.
     """
     # The decoder counts its margins, too.
     padded = (width + _DECODER_MARGIN) * (height + _DECODER_MARGIN)

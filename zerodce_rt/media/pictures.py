@@ -228,11 +228,9 @@ def _valid() -> str:
 
 
 def _reason(error: Any) -> str:
-    if isinstance(error, UnicodeError):
-        return "damaged"
     # libvips collects messages of all threads and earlier calls; the last one is this call's. For
     # a damaged PNG there is none.
-    lines = error.detail.split("\n")
+    lines = [] if isinstance(error, UnicodeError) else error.detail.split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "its data are damaged")
 
 

@@ -20,13 +20,7 @@ from av.stream import Disposition
 
 from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.media.frames import refuse_hdr
-from zerodce_rt.media.opening import (
-    check_file,
-    check_pixels,
-    decoder_options,
-    file_options,
-    timeouts,
-)
+from zerodce_rt.media.opening import check_pixels, decoder_options, open_file
 from zerodce_rt.media.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -92,14 +86,8 @@ class VideoReader:
         self.path = path
         self.span = span or Span()
         self._items: Generator[av.VideoFrame | av.Packet, None, None] | None = None
-        check_file(path)
         try:
-            # A relative name like "-x.mp4" or "a:b.mp4" would be taken for an option or a URL.
-            self.container = av.open(
-                str(path.absolute()), metadata_errors="replace", timeout=timeouts(path),
-                options=file_options(path, max_pixels),
-                hwaccel=decoding.accel if decoding else None,
-            )  # fmt: skip
+            self.container = open_file(path, max_pixels, decoding.accel if decoding else None)
         except (av.FFmpegError, OSError) as error:
             reason = reason_of(error)
             if isinstance(error, av.ArgumentError):  # also FFmpeg's for what is not whitelisted
@@ -110,7 +98,9 @@ class VideoReader:
             context = self.stream.codec_context
             check_pixels(path, context.width, context.height, max_pixels, video=True)
             # The header may promise less than what comes.
-            context.options |= decoder_options(context.width, context.height, max_pixels)
+            context.options |= decoder_options(
+                max_pixels, width=context.width, height=context.height
+            )
             if decoding is None:
                 self.stream.thread_type = "AUTO"
                 self.format = context.format
@@ -338,8 +328,13 @@ def _seconds(ticks: int | None, packet: av.Packet) -> float | None:
     return None if ticks is None or not packet.time_base else float(ticks * packet.time_base)
 
 
-def reason_of(error: Exception) -> str:
-    """FFmpeg's description of an error, without its number and the file's name."""
+def reason_of(error: Exception, timeout_seconds: float | None = None) -> str:
+    """FFmpeg's description of an error, without its number and the file's name.
+
+    Args:
+        timeout_seconds: after which FFmpeg was to give up; it has a strange description for that.
+    """
     if isinstance(error, av.ExitError):
-        return "nothing has come for too long"
+        waited = "too long" if timeout_seconds is None else f"{timeout_seconds:g} s"
+        return f"nothing has come for {waited}"
     return getattr(error, "strerror", None) or str(error)

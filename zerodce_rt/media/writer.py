@@ -167,7 +167,7 @@ class VideoWriter:
             self._trim_seconds = frame.pts * frame.time_base
         container.metadata.update(_kept(reader.container.metadata))
         if chapters := reader.container.chapters():
-            container.set_chapters(_shifted(chapters, reader))
+            container.set_chapters(_shifted(chapters, reader, self._trim_seconds))
         # Streams keep the order of the input.
         for stream in reader.container.streams:
             if stream == reader.stream:
@@ -365,12 +365,12 @@ def _kept(metadata: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in metadata.items() if k.lower() not in _CONTAINER_KEYS}
 
 
-def _shifted(chapters: list[Any], reader: VideoReader) -> list[Any]:
+def _shifted(chapters: list[Any], reader: VideoReader, trim_seconds: Fraction) -> list[Any]:
     """The chapters within the part that is kept, with times from its start."""
     kept = []
     for chapter in chapters:
         base = chapter["time_base"]
-        offset = round(reader.trim_seconds / base)
+        offset = round(trim_seconds / base)
         end_of_span = (reader.span.end - reader.span.start) / float(base)
         start, end = max(0, chapter["start"] - offset), chapter["end"] - offset
         if end > 0 and start < end_of_span:

@@ -6,7 +6,6 @@ PyTorch can use them. PyTorch is imported only to read a file that is not safete
 
 from __future__ import annotations
 
-import math
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -182,15 +181,7 @@ def save_weights(
 
 
 def _read_tensors(path: Path) -> Any:
-    if (size := _unpacked_size(path)) == math.inf:
-        raise ZeroDCEError(
-            f"{path}: not a checkpoint that can be read safely: a damaged archive; expected "
-            "safetensors or a PyTorch state dict"
-        )
-    if size > _MOST_BYTES:
-        raise ZeroDCEError(
-            f"{path}: holds {size / 1e6:.0f} MB, and a Zero-DCE checkpoint less than one"
-        )
+    _check_size(path)
     if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     import torch
@@ -206,18 +197,24 @@ def _read_tensors(path: Path) -> Any:
         ) from error
 
 
-def _unpacked_size(path: Path) -> float:
-    """Bytes of a file, or of what is in it; infinite for an archive that cannot be listed."""
+def _check_size(path: Path) -> None:
+    """Refuse a file that is too large, or whose content is when it is unpacked."""
     size = path.stat().st_size
     with path.open("rb") as file:
         packed = file.read(2) == b"PK"
-    if size > _MOST_BYTES or not packed:
-        return size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return max(size, sum(file.file_size for file in archive.infolist()))
-    except Exception:  # a damaged one raises errors of many kinds
-        return math.inf
+    if packed and size <= _MOST_BYTES:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = max(size, sum(file.file_size for file in archive.infolist()))
+        except Exception as error:  # a damaged one raises errors of many kinds
+            raise ZeroDCEError(
+                f"{path}: not a checkpoint that can be read safely: a damaged archive; expected "
+                "safetensors or a PyTorch state dict"
+            ) from error
+    if size > _MOST_BYTES:
+        raise ZeroDCEError(
+            f"{path}: holds {size / 1e6:.0f} MB, and a Zero-DCE checkpoint less than one"
+        )
 
 
 def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:

@@ -101,10 +101,8 @@ class KernelCache:
         source = _digest(self._source[1:], numba.__version__)
         return Path(self.cache_path, f"{self._name}-{types}-{source}{_SUFFIX}")
 
-    # Numba calls these as well: in ``recompile``, and in the repr of a dispatcher.
-    def flush(self) -> None: ...
-    def enable(self) -> None: ...
-    def disable(self) -> None: ...
+    def flush(self) -> None:
+        """Called by ``recompile``, which keeps what it compiles in place of the old."""
 
 
 def _digest(*facts: object) -> str:
