@@ -33,7 +33,8 @@ class Sample:
 
     Attributes:
         seconds: since the worker began.
-        resting: between two sessions or rounds, with nothing open: comparable with its like.
+        resting: between two sessions or rounds, with nothing open and freed memory given back:
+            comparable with its like.
         memory_mb: resident; where the system does not say, the peak.
         descriptors, tasks: open descriptors, and threads by the system's count; None where it
             does not say.
@@ -95,7 +96,8 @@ def column(samples: Sequence[Sample], name: str) -> list[tuple[float, float]]:
     return [(x, y) for x, y in pairs if y is not None]
 
 
-def judge_memory(worker: str, what: str, memory: Sequence[tuple[float, float]]) -> Finding:
+def judge_memory(worker: str, memory: Sequence[tuple[float, float]]) -> Finding:
+    what = "memory at rest"
     length = memory[-1][0] - memory[0][0]
     per_hour = 3600 * slope(memory)
     measured = f"{per_hour:+.1f} MB/h, {per_hour * length / 3600:+.1f} MB in all"
@@ -109,11 +111,9 @@ def judge(worker: str, samples: Sequence[Sample], length_seconds: float) -> list
     """What grew, after the warm-up."""
     warm = [s for s in samples if s.seconds >= warm_up_seconds(length_seconds)]
     resting = [s for s in warm if s.resting]
-    findings = [
-        judge_memory(worker, what, column(rows, "memory_mb"))
-        for what, rows in (("memory", warm), ("memory at rest", resting))
-        if len(rows) > 2
-    ]
+    findings = []
+    if len(resting) > 2:
+        findings.append(judge_memory(worker, column(resting, "memory_mb")))
     for name, shown in (("descriptors", "descriptors"), ("threads", "Python's threads"),
                         ("tasks", "the system's threads")):  # fmt: skip
         medians = quarters(column(resting, name))
@@ -191,11 +191,14 @@ def draw(path: Path, samples: dict[str, list[Sample]], length_seconds: float, ti
 def draw_memory(axis: Axes, worker: str, rows: Sequence[Sample], warm: float) -> None:
     x, y = minutes(column(rows, "memory_mb"))
     axis.plot(x, y, color=COLOURS[worker], linewidth=1, alpha=0.7)
-    fitted = column([r for r in rows if r.seconds >= warm], "memory_mb")
+    resting = [r for r in rows if r.resting]
+    axis.plot(*minutes(column(resting, "memory_mb")), color=COLOURS[worker], marker="o",
+              markersize=4, linewidth=0, markerfacecolor="white")  # fmt: skip
+    fitted = column([r for r in resting if r.seconds >= warm], "memory_mb")
     label = worker
     if len(fitted) > 2:
         rate = slope(fitted)
-        label += f": {3600 * rate:+.1f} MB/h"
+        label += f": at rest {3600 * rate:+.1f} MB/h"
         middle = float(np.median([y - rate * x for x, y in fitted]))
         ends = [fitted[0][0], fitted[-1][0]]
         axis.plot([e / 60 for e in ends], [middle + rate * e for e in ends],
