@@ -300,17 +300,6 @@ def test_other_formats_lose_nothing_that_shows(
     assert gap.mean() < 2
 
 
-@pytest.mark.parametrize("transfer", [16, 18])
-def test_hdr_is_refused(transfer: int, make_video: VideoMaker, tmp_path: Path) -> None:
-    quiet = {"x265-params": "log-level=error"}
-    source = make_video(
-        "hdr.mp4", codec="libx265", pix_fmt="yuv420p10le", tags=(1, 9, 9, transfer), options=quiet
-    )
-    with pytest.raises(ZeroDCEError, match="HDR"):
-        enhance_video(source, tmp_path / "out.mp4")
-    assert_nothing_left(tmp_path, "hdr.mp4")
-
-
 @pytest.mark.parametrize("end", [0.01, 1.0])
 def test_a_long_file_is_cut_after_the_last_frame_that_is_wanted(
     end: float, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer

@@ -19,6 +19,7 @@ from zerodce_rt.backends import Backend, choose_backend, gpu_backends
 from zerodce_rt.backends.cpu import create_applier
 from zerodce_rt.backends.cpu.runner import CPURunner
 from zerodce_rt.backends.interfaces import Runner
+from zerodce_rt.curve import pq
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError, check_numbers
@@ -351,7 +352,7 @@ class Enhancer:
                   [0, 1], on any device; no gradient flows back;
                 - a PIL image of mode RGB, RGBA, L or LA;
                 - an ``av.VideoFrame`` of any pixel format that FFmpeg converts, with its tags and
-                  its time;
+                  its time; HDR (HLG, PQ) stays HDR;
                 - whatever has ``__dlpack__``, in the shapes of a NumPy array.
             order: ``"rgb"`` or ``"bgr"`` (OpenCV's), for arrays and tensors.
             seconds: when the image is to be seen, in the time of its video, for enhancers that
@@ -369,7 +370,7 @@ class Enhancer:
                 tensor.
             ValueError: for a shape, dtype, range or mode that is not taken, or no time where one
                 is needed.
-            ZeroDCEError: for an HDR frame.
+            ZeroDCEError: for a Dolby Vision frame that is no picture without its metadata.
             RuntimeError: if the enhancer is closed, or was made before a fork.
         """
         return enhance_image(self, image, order=order, seconds=seconds, out=out)
@@ -403,7 +404,7 @@ class Enhancer:
         if self._process != os.getpid():
             # A fork has its parent's memory, but not the threads that it would wait for.
             raise RuntimeError("this enhancer was made before a fork; make one in each process")
-        runner, settings = self._runner, self._settings
+        runner, settings = self._runner, self._settings_for(source)
         try:
             finish = runner.begin(source, target, settings, seconds)
         except DeviceError as error:
@@ -420,6 +421,14 @@ class Enhancer:
                 self._runner.begin(source, target, settings, seconds)()
 
         return finish_or_repeat
+
+    def _settings_for(self, frame: Frame) -> ControlSettings:
+        """The settings, with levels in the codes of an HDR frame."""
+        colour, settings = frame.colour, self._settings
+        if colour.transfer == "gamma":
+            return settings
+        level = pq.level_of(settings.max_level, colour.transfer, colour.peak_nits)
+        return replace(settings, max_level=level)
 
     def reset(self) -> None:
         """Forget the past of a video; the next frame starts a new scene, at time 0 by ``fps``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,15 +23,26 @@ from zerodce_rt.media.frames import (
     convert,
     display_matrix,
     downloaded,
+    nearest_format,
     samples_of,
     wrap,
     wrap_on_gpu,
+)
+from zerodce_rt.media.hdr import (
+    ToneMapper,
+    check_base_layer,
+    dynamic_metadata,
+    light_levels,
+    peak_nits,
+    transfer_of,
 )
 from zerodce_rt.media.hwaccel import nvdec
 from zerodce_rt.media.paths import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output
 from zerodce_rt.media.reader import Span, VideoReader
 from zerodce_rt.media.writer import VideoWriter
 from zerodce_rt.pipeline import run_in_order
+
+log = logging.getLogger(__name__)
 
 PendingFrame = Callable[[], av.VideoFrame]
 """Waits for an enhanced frame."""
@@ -66,6 +78,7 @@ def enhance_video(
     encoder: EncoderSettings | None = None,
     span: Span | None = None,
     compare: str | None = None,
+    sdr: bool = False,
     hwaccel: bool = False,
     overwrite: bool = False,
     max_pixels: float | None = None,
@@ -89,6 +102,8 @@ def enhance_video(
         encoder, span: the same as settings, instead of ``codec``, ``crf`` and ``preset``, and of
             ``start`` and ``end``.
         compare: ``"split"`` or ``"side"`` puts before and after in one picture.
+        sdr: turn HDR video (HLG, PQ) into SDR, for players and sites without HDR; otherwise it
+            stays what it is.
         hwaccel: decode with NVDEC and encode with NVENC where the GPU can; what it cannot is
             reported in the log, and done on the CPU.
         overwrite: replace an existing output.
@@ -117,8 +132,10 @@ def enhance_video(
         if compare is not None:
             width = comparing.width_of(compare, width)
         with finished_file(output) as unfinished:
-            writer = VideoWriter(unfinished, output, reader, encoder, width=width)
-            stage = _FrameStage(enhancer, writer, compare)
+            writer = VideoWriter(
+                unfinished, output, reader, encoder, width=width, hdr=reader.is_hdr and not sdr
+            )
+            stage = _FrameStage(enhancer, writer, source, compare, sdr=sdr)
             expected = reader.frame_count
 
             def write(item: PendingFrame | av.Packet) -> None:
@@ -230,22 +247,35 @@ class _FrameStage:
     Frames are waited for in the next stage, so that a GPU may have several in flight.
     """
 
-    def __init__(self, enhancer: Enhancer, writer: VideoWriter, compare: str | None) -> None:
-        self._enhancer, self._writer, self._compare = enhancer, writer, compare
+    def __init__(
+        self, enhancer: Enhancer, writer: VideoWriter, source: Path, compare: str | None,
+        *, sdr: bool,
+    ) -> None:  # fmt: skip
+        self._enhancer, self._writer, self._source = enhancer, writer, source
+        self._compare = compare
+        self._to_sdr = ToneMapper() if sdr else None
         self._size: tuple[int, int] | None = None
+        self._peak_nits = 0.0
         enhancer.reset()
 
     def __call__(self, item: av.VideoFrame | av.Packet) -> PendingFrame | av.Packet:
         if isinstance(item, av.Packet):
             return item
         if self._size is None:
-            self._size = item.width, item.height
-            self._writer.display_matrix = display_matrix(item)
-        format = self._writer.format_for(samples_of(item))
+            self._begin(item)
+        wanted = self._writer.format_for(samples_of(item))
+        mapped = self._to_sdr is not None and transfer_of(int(item.color_trc)) != "gamma"
+        if self._to_sdr is not None and mapped:
+            item = self._to_sdr(downloaded(item))
+        # What was HDR keeps its bits until it is enhanced.
+        format = nearest_format(item.format) if mapped else wanted
         before = wrap_on_gpu(item) if self._can_stay(item) else None
         if before is None or not same_samples(before.format, format):
             item = convert(downloaded(item), format, size=self._size)
             before = wrap(item)
+        if before.colour.transfer == "pq":
+            # Not every frame says it again.
+            before = replace(before, colour=replace(before.colour, peak_nits=self._peak_nits))
         enhanced = blank_like(item, format=format.name)
         finish = self._enhancer.begin(before, wrap(enhanced), seconds=item.time)
 
@@ -254,7 +284,22 @@ class _FrameStage:
             finish()
             return enhanced
 
-        return finished if self._compare is None else partial(self._both, before, finished)
+        result = finished if self._compare is None else partial(self._both, before, finished)
+        return (lambda: convert(result(), wanted)) if mapped else result
+
+    def _begin(self, first: av.VideoFrame) -> None:
+        """Note what the first frame says of all, and say what cannot be kept."""
+        check_base_layer(first, str(self._source))
+        self._size = first.width, first.height
+        self._writer.display_matrix = display_matrix(first)
+        self._peak_nits = peak_nits(first)
+        if self._to_sdr is None:
+            self._writer.light = light_levels(first)
+            if (kind := dynamic_metadata(first)) is not None:
+                log.warning(
+                    "%s: its %s metadata describes each picture as it was, and is left out",
+                    self._source, kind,
+                )  # fmt: skip
 
     def _both(self, before: Frame, finished: PendingFrame) -> av.VideoFrame:
         """A comparison of a frame with itself enhanced."""

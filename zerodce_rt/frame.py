@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Layout = Literal["planar", "semiplanar", "packed", "yuyv"]
+Transfer = Literal["gamma", "hlg", "pq"]
 
 
 @dataclass(frozen=True)
@@ -85,23 +86,34 @@ def luma_weights(matrix: str) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Colour:
-    """How the samples of a YUV frame stand for RGB.
+    """How the samples of a frame stand for colours and light.
 
     Attributes:
-        matrix: ``"bt601"``, ``"bt709"``, ``"bt2020"`` or ``"smpte240m"``.
-        full_range: samples use all codes; else, of 8 bits, luma 16 to 235 and chroma 16 to 240.
+        matrix: of YUV: ``"bt601"``, ``"bt709"``, ``"bt2020"`` or ``"smpte240m"``.
+        full_range: of YUV: samples use all codes; else, of 8 bits, luma 16 to 235 and chroma 16
+            to 240.
+        transfer: from light to samples: ``"gamma"``, and of HDR ``"hlg"`` or ``"pq"``
+            (ITU-R BT.2100).
+        peak_nits: of PQ: light that is not brightened, nor anything brightened above it.
 
     Raises:
-        ValueError: for another matrix.
+        ValueError: for another matrix or transfer, or a peak that is not from 100 to 10,000 nits.
     """
 
     matrix: str = "bt709"
     full_range: bool = False
+    transfer: Transfer = "gamma"
+    peak_nits: float = 1000.0
 
     def __post_init__(self) -> None:
         if self.matrix not in LUMA_WEIGHTS:
             valid = ", ".join(LUMA_WEIGHTS)
             raise ValueError(f"`matrix` must be one of {valid}, not {self.matrix!r}")
+        if self.transfer not in get_args(Transfer):
+            valid = ", ".join(get_args(Transfer))
+            raise ValueError(f"`transfer` must be one of {valid}, not {self.transfer!r}")
+        if not 100 <= self.peak_nits <= 10_000:
+            raise ValueError(f"`peak_nits` must be from 100 to 10000, not {self.peak_nits}")
 
     def levels(self, bits: int) -> tuple[float, float, float, float]:
         """Codes of samples: luma's black and its distance to white, chroma's zero and its span.
@@ -120,7 +132,7 @@ class Colour:
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture in a pixel format, gamma-encoded.
+    """A picture in a pixel format.
 
     >>> format = FORMATS["nv12"]
     >>> planes = tuple(np.zeros(s, format.dtype) for s in plane_shapes(format, 640, 360))
@@ -133,7 +145,7 @@ class Frame:
             as ``plane_shapes`` says; rows may be longer (padding, which is never touched). On a
             GPU, PyTorch tensors.
         width, height: in pixels; may be odd.
-        colour: for YUV formats.
+        colour: how its samples stand for colours; of packed formats, only the transfer counts.
         interlaced: even and odd rows show different moments.
 
     Raises:

@@ -72,11 +72,11 @@ def enhance_video_frame(
         seconds: instead of the frame's own time.
 
     Raises:
-        ZeroDCEError: for HDR frames.
+        ZeroDCEError: for Dolby Vision of profile 5.
     """
-    from zerodce_rt.media import frames
+    from zerodce_rt.media import frames, hdr
 
-    frames.refuse_hdr(int(frame.color_trc), "this frame")
+    hdr.check_base_layer(frame, "this frame")
     own = frames.downloaded(frame)
     work = frames.convert(own, frames.nearest_format(own.format))
     enhanced = frames.blank_like(work, format=work.format.name)

@@ -179,10 +179,10 @@ def test_an_output_that_is_cut_short_is_broken(
 
 
 def test_an_error_is_placed_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(color_trc: int, where: str) -> None:
+    def fails(color_trc: int) -> None:
         raise AttributeError("no name")
 
-    monkeypatch.setattr(reader, "refuse_hdr", fails)
+    monkeypatch.setattr(reader, "transfer_of", fails)
     seed = seeds.named("video", "plain.mp4")
     found = run(Case("video", 0, seed.name, seed.data, "plain"), tmp_path / "case")
     assert found.verdict == verdicts.UNEXPECTED

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.media import dark_scene
-from zerodce_rt import Enhancer, ZeroDCEError
+from zerodce_rt import Enhancer
 from zerodce_rt.frame import FORMATS
 from zerodce_rt.media.compare import compose, width_of
 from zerodce_rt.media.frames import blank_like, colour_of, convert, nearest_format, wrap
@@ -78,14 +78,6 @@ def test_video_frame_and_array_agree(enhancer: Enhancer) -> None:
     frame = video_frame("rgb24")
     expected = enhancer(frame.to_ndarray())
     assert np.array_equal(enhancer(frame).to_ndarray(), expected)
-
-
-@pytest.mark.parametrize("transfer", [16, 18])
-def test_hdr_frames_are_refused(transfer: int, enhancer: Enhancer) -> None:
-    frame = video_frame("yuv420p10le")
-    frame.color_trc = transfer
-    with pytest.raises(ZeroDCEError, match="HDR"):
-        enhancer(frame)
 
 
 @pytest.mark.parametrize(

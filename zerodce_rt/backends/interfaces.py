@@ -118,6 +118,20 @@ class Applier(Protocol):
         """
         ...
 
+    def pq_to_gamma(self, frame: Frame) -> Frame:
+        """A PQ frame as one in which curves work, of 16 bits or float (see ``curve/pq.py``)."""
+        ...
+
+    def gamma_to_pq(self, enhanced: Frame, source: Frame, out: Frame) -> None:
+        """The way back.
+
+        Args:
+            enhanced: of the format that ``pq_to_gamma`` gives.
+            source: the PQ frame from which it was made; what is above its peak stays.
+            out: of the format and size of ``source``.
+        """
+        ...
+
     def denoiser(self, *, alone: bool = False) -> Denoiser:
         """A new denoiser, for one video or (``alone``) one frame; it needs this applier."""
         ...

@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     video.add_argument(
         "--codec", metavar="NAME",
         help=f"{', '.join(CODECS)}, or an FFmpeg encoder "
-        "(default: h264; h265 for 10 bits and more; vp9 in .webm)",
+        "(default: h264; h265 for 10 bits and more; in .webm vp9 and av1)",
     )  # fmt: skip
     video.add_argument(
         "--crf", type=float, metavar="N", help="quality, lower is better (default: 18 for h264)"
@@ -50,6 +50,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the encoder's speed preset (default: veryfast for h264 and h265)",
     )
+    video.add_argument(
+        "--sdr", action="store_true",
+        help="turn HDR video (HLG, PQ) into SDR, which every player and site can show "
+        "(default: HDR stays HDR)",
+    )  # fmt: skip
     video.add_argument(
         "--hwaccel", action="store_true",
         help="decode and encode on an NVIDIA GPU (NVDEC, NVENC) where possible; what is not is "
@@ -106,7 +111,7 @@ class _Job:
         with frame_progress(title, show=not self.options.quiet) as progress:
             files.enhance_video(
                 source, output, encoder=self.encoder, span=self.span,
-                hwaccel=self.options.hwaccel, progress=progress, **common,
+                sdr=self.options.sdr, hwaccel=self.options.hwaccel, progress=progress, **common,
             )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS
 from zerodce_rt.live.sources import CapturedImage, SourceLost
-from zerodce_rt.media.frames import convert, refuse_hdr
+from zerodce_rt.media.frames import convert
+from zerodce_rt.media.hdr import ToneMapper, check_base_layer
 from zerodce_rt.media.opening import check_pixels, decoder_options, stream_options
 from zerodce_rt.media.reader import VideoReader, demuxed, reason_of
 
@@ -54,7 +55,7 @@ class Stream:
 
     Raises:
         SourceLost: if it cannot be reached, or nobody sends.
-        ZeroDCEError: if it has no video, or HDR video.
+        ZeroDCEError: if it has no video.
     """
 
     def __init__(self, url: str, name: str) -> None:
@@ -77,13 +78,12 @@ class Stream:
             stream.codec_context.options |= decoder_options(
                 width=stream.width, height=stream.height
             )
-            refuse_hdr(int(stream.codec_context.color_trc or 0), name)
         except BaseException:
             self._container.close()
             raise
         self._ends = self._container.duration is not None
         segmented = self._container.format.name in _SEGMENTED_FORMATS
-        self._player = _Player(self._container, stream, paced=self._ends or segmented)
+        self._player = _Player(self._container, stream, name, paced=self._ends or segmented)
         self.description = _describe(stream)
 
     def read(self) -> CapturedImage | None:
@@ -104,12 +104,12 @@ class FilePlayer:
     """A video file that plays at its own speed; a ``Source``. A damaged one ends early.
 
     Raises:
-        ZeroDCEError: if the file is not a video that can be decoded, or HDR video.
+        ZeroDCEError: if the file is not a video that can be decoded.
     """
 
     def __init__(self, path: Path) -> None:
         self._reader = VideoReader(path)
-        self._player = _Player(self._reader.container, self._reader.stream, paced=True)
+        self._player = _Player(self._reader.container, self._reader.stream, str(path), paced=True)
         self.description = _describe(self._reader.stream)
 
     def read(self) -> CapturedImage | None:
@@ -124,18 +124,21 @@ class FilePlayer:
 
 
 class _Player:
-    """Decodes images for display.
+    """Decodes images for display, which means SDR.
 
     Args:
+        name: of the source, for messages.
         paced: give each image the time at which it is due, instead of that of its arrival.
     """
 
-    def __init__(self, container: Any, stream: Any, *, paced: bool) -> None:
+    def __init__(self, container: Any, stream: Any, name: str, *, paced: bool) -> None:
         # Decoding with frame threads delays the picture by a frame for each thread.
         stream.thread_type = "AUTO" if paced else "SLICE"
         self._frames = _decoded(container, stream)
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self._paced = paced
+        self._name = name
+        self._to_sdr = ToneMapper()
         self._start: float | None = None
 
     def next(self) -> CapturedImage | None:
@@ -144,7 +147,9 @@ class _Player:
             captured = time.monotonic()
             if self._paced and frame.time is not None:
                 captured = self._due(frame.time, captured)
-            return CapturedImage(_upright_bgr(frame, self._aspect), captured)
+            check_base_layer(frame, self._name)
+            image = _upright_bgr(self._to_sdr(frame), frame.rotation, self._aspect)
+            return CapturedImage(image, captured)
         return None
 
     def _due(self, seconds: float, now: float) -> float:
@@ -162,7 +167,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
             yield from packet.decode()
 
 
-def _upright_bgr(frame: av.VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
+def _upright_bgr(frame: av.VideoFrame, rotation: int, aspect: Fraction) -> NDArray[np.uint8]:
     """The frame as players show it: turned by its rotation, with square pixels."""
     size = None
     if aspect > 1:
@@ -170,7 +175,7 @@ def _upright_bgr(frame: av.VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
     elif 0 < aspect < 1:
         size = frame.width, round(frame.height / aspect)
     turn = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180,
-            -90: cv2.ROTATE_90_CLOCKWISE}.get(frame.rotation)  # fmt: skip
+            -90: cv2.ROTATE_90_CLOCKWISE}.get(rotation)  # fmt: skip
     image = convert(frame, FORMATS["bgr24"], size=size).to_ndarray()
     return np.asarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import av
 
 from zerodce_rt.errors import check_numbers
+from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.names import CODECS
 
 NVENC = {"libx264": "h264_nvenc", "libx265": "hevc_nvenc", "libsvtav1": "av1_nvenc"}
@@ -29,6 +31,12 @@ _DEFAULT_PRESET = {
     "h264_nvenc": "p5", "hevc_nvenc": "p5", "av1_nvenc": "p5",
 }  # fmt: skip
 _QUIET_OPTIONS = {"libx265": {"x265-params": "log-level=error"}}
+KEEP_LIGHT_LEVELS: dict[str, tuple[str, Callable[[LightLevels], str]]] = {
+    "libx265": ("x265-params", LightLevels.x265_params),
+    "libsvtav1": ("svtav1-params", LightLevels.svtav1_params),
+}
+"""Encoders that can be told the static metadata of HDR10: by which option, and how."""
+
 _VPX_OPTIONS = {"deadline": "good", "cpu-used": "5", "row-mt": "1", "b": "0"}
 
 
@@ -38,8 +46,8 @@ class EncoderSettings:
 
     Attributes:
         codec: ``"h264"``, ``"h265"`` (or ``"hevc"``), ``"av1"``, ``"vp9"``, or the name of an
-            FFmpeg encoder such as ``"libx264"``. Default: VP9 in .webm, else H.264 for 8 bits
-            and HEVC for more.
+            FFmpeg encoder such as ``"libx264"``. Default: H.264 for 8 bits and HEVC for more, in
+            .webm VP9 for 8 bits and AV1 for more.
         crf: constant quality in the encoder's own scale, 0 (best) to 63; H.264 and HEVC end at
             51. Default: 18 for H.264, 20 for HEVC, 28 for AV1, 24 for VP9.
         preset: speed of the encoder. H.264 and HEVC: ``"ultrafast"`` to ``"placebo"``, default
@@ -76,15 +84,16 @@ class EncoderSettings:
         """
         if self.codec:
             return CODECS.get(self.codec, self.codec)
-        if suffix == ".webm":
-            return "libvpx-vp9"
+        if suffix == ".webm":  # PyAV's VP9 encoder is built for 8 bits
+            return "libvpx-vp9" if bits == 8 else "libsvtav1"
         return "libx264" if bits == 8 else "libx265"
 
-    def options(self, encoder: str) -> dict[str, str]:
+    def options(self, encoder: str, light: LightLevels | None = None) -> dict[str, str]:
         """What these settings are in an encoder's own options.
 
         Args:
             encoder: FFmpeg's name, such as ``"libx264"`` or ``"h264_nvenc"``.
+            light: metadata of HDR video, for the encoders of ``KEEP_LIGHT_LEVELS``.
         """
         options = dict(_QUIET_OPTIONS.get(encoder, {}))
         if encoder.startswith("libvpx"):
@@ -98,6 +107,9 @@ class EncoderSettings:
             options["crf"] = f"{crf:g}"
         if preset is not None:
             options["preset"] = preset
+        if light is not None and encoder in KEEP_LIGHT_LEVELS:
+            name, params = KEEP_LIGHT_LEVELS[encoder]
+            options[name] = ":".join(filter(None, [options.get(name), params(light)]))
         return options
 
 

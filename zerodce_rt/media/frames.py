@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import av
 import numpy as np
 
-from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS, Colour, Frame, PixelFormat, plane_shapes
+from zerodce_rt.media.hdr import peak_nits, transfer_of
 
 # ITU-T H.273 code points, as FFmpeg numbers them.
 _MATRICES = {1: "bt709", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 # The same for swscale, which has one code for BT.601.
 _SWSCALE_MATRICES = {"bt709": 1, "bt601": 5, "smpte240m": 7, "bt2020": 9}
-_HDR_TRANSFERS = {16: "PQ (HDR10)", 18: "HLG"}
 _FULL_RANGE = 2
 _LIMITED_RANGE = 1
 # Deprecated formats whose name means "full range", and the same without.
@@ -26,28 +26,16 @@ _NVDEC_FORMATS = ("nv12", "p010le")
 _HD_LINES = 720
 
 
-def refuse_hdr(color_trc: int, where: str) -> None:
-    """Refuse PQ and HLG video, since only gamma-encoded video can be enhanced.
-
-    Args:
-        color_trc: transfer function as FFmpeg numbers it.
-        where: the file or frame, for the message.
-
-    Raises:
-        ZeroDCEError: for HDR video.
-    """
-    if color_trc in _HDR_TRANSFERS:
-        raise ZeroDCEError(
-            f"{where}: is HDR video with {_HDR_TRANSFERS[color_trc]} transfer, which is not "
-            "supported; convert it to SDR (BT.709) first"
-        )
-
-
 def colour_of(frame: av.VideoFrame) -> Colour:
-    """Matrix and range by the frame's tags; without, BT.709 from 720 lines on, else BT.601."""
+    """What the frame's tags say; without, BT.709 from 720 lines on, else BT.601."""
     guess = "bt709" if frame.height >= _HD_LINES else "bt601"
     full_range = frame.color_range == _FULL_RANGE or frame.format.name in _J_FORMATS
-    return Colour(_MATRICES.get(int(frame.colorspace), guess), full_range)
+    colour = Colour(_MATRICES.get(int(frame.colorspace), guess), full_range)
+    transfer = transfer_of(int(frame.color_trc))
+    if transfer == "gamma":
+        return colour
+    peak = peak_nits(frame) if transfer == "pq" else colour.peak_nits
+    return replace(colour, transfer=transfer, peak_nits=peak)
 
 
 def _plain_name(format: av.VideoFormat) -> str:

@@ -19,7 +19,7 @@ import av.logging
 from av.stream import Disposition
 
 from zerodce_rt.errors import ZeroDCEError, check_numbers
-from zerodce_rt.media.frames import refuse_hdr
+from zerodce_rt.media.hdr import transfer_of
 from zerodce_rt.media.opening import check_pixels, decoder_options, open_file
 from zerodce_rt.media.timeline import Timeline
 
@@ -68,6 +68,7 @@ class VideoReader:
     Attributes:
         stream: the main video, which is decoded.
         format: pixel format of its frames, if the file says so.
+        is_hdr: its transfer is PQ or HLG.
         copied: the other streams, whose packets are passed on.
 
     Args:
@@ -76,7 +77,7 @@ class VideoReader:
         max_pixels: of a frame; default: ``names.MAX_VIDEO_PIXELS``.
 
     Raises:
-        ZeroDCEError: no such file, not a video, no video stream, HDR, frames that are too large.
+        ZeroDCEError: no such file, not a video, no video stream, frames that are too large.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class VideoReader:
                 self.format = context.format
             else:
                 self.format = decoding.format
-            refuse_hdr(int(context.color_trc or 0), str(path))
+            self.is_hdr = transfer_of(int(context.color_trc or 0)) != "gamma"
         except BaseException:
             self.container.close()
             raise

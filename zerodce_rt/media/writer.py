@@ -16,8 +16,15 @@ import av
 from zerodce_rt.atomic import is_of_the_place
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS, PixelFormat
-from zerodce_rt.media.encoders import NVENC, EncoderSettings, describe_picture, find_encoder
+from zerodce_rt.media.encoders import (
+    KEEP_LIGHT_LEVELS,
+    NVENC,
+    EncoderSettings,
+    describe_picture,
+    find_encoder,
+)
 from zerodce_rt.media.frames import nearest_format
+from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.hwaccel import gpu_encoder
 from zerodce_rt.media.output_file import OutputFile
 from zerodce_rt.media.reader import VideoReader, codec_of, reason_of
@@ -40,6 +47,7 @@ _NONSTRICT = av.format.Flags.ts_nonstrict.value
 _MATROSKA = "matroska"
 # FFmpeg's usual layout of so many channels.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_HDR_BITS = 10
 _MOV_SUFFIXES = {".mp4", ".m4v", ".mov"}
 
 
@@ -53,6 +61,7 @@ class VideoWriter:
         encoder: FFmpeg's name of the encoder.
         display_matrix: how players should turn the picture, as FFmpeg's nine numbers, or None;
             to be set before the first frame is written.
+        light: static metadata of HDR video; to be set before the first frame is written.
         frames: written so far.
 
     Args:
@@ -60,6 +69,7 @@ class VideoWriter:
         output: the final name, which chooses the container, and is used in messages.
         reader: where streams, metadata and times come from.
         width: of the frames to come; default: that of the reader's.
+        hdr: the frames to come are HDR, which takes 10 bits.
 
     Raises:
         ZeroDCEError: from any method, if the file cannot be written, the container cannot hold a
@@ -68,21 +78,18 @@ class VideoWriter:
 
     def __init__(
         self, path: Path, output: Path, reader: VideoReader, settings: EncoderSettings,
-        *, width: int | None = None,
+        *, width: int | None = None, hdr: bool = False,
     ) -> None:  # fmt: skip
         self._path, self._output, self._reader = path, output, reader
         self._suffix = output.suffix.lower()
         self._settings = settings
         bits = nearest_format(reader.format).bits if reader.format is not None else 8
+        if reader.is_hdr:
+            bits = max(bits, _HDR_BITS) if hdr else 8
         self.encoder = settings.encoder_for(self._suffix, bits)
         if settings.gpu:
             self.encoder = self._gpu_encoder(width)
-        self._formats = _formats_of(self.encoder)
-        if not any(name in FORMATS for name in self._formats):
-            raise ZeroDCEError(
-                f"{output}: {self.encoder} takes none of the pixel formats that can be enhanced; "
-                "choose another `codec`"
-            )
+        self._formats = self._usable_formats(bits, hdr=hdr)
         # SVT-AV1 writes a page about itself to stderr unless it is to report errors only.
         os.environ.setdefault("SVT_LOG", "1")
         self._container: Any = None
@@ -95,6 +102,7 @@ class VideoWriter:
         self._least_step = 1
         self._trim_seconds = reader.trim_seconds
         self.display_matrix: list[int] | None = None
+        self.light = LightLevels()
         self.frames = 0
 
     def _gpu_encoder(self, width: int | None) -> str:
@@ -108,6 +116,30 @@ class VideoWriter:
             self.encoder, self._settings.options(name), format,
             width or context.width, context.height,
         )  # fmt: skip
+
+    def _usable_formats(self, bits: int, *, hdr: bool) -> list[str]:
+        """Names of the pixel formats that the encoder may be given."""
+        names = [name for name in _formats_of(self.encoder) if name in FORMATS]
+        if not names:
+            raise ZeroDCEError(
+                f"{self._output}: {self.encoder} takes none of the pixel formats that can be "
+                "enhanced; choose another `codec`"
+            )
+        most = max(FORMATS[name].bits for name in names)
+        if hdr and most < _HDR_BITS:
+            raise ZeroDCEError(
+                f"{self._output}: {self.encoder} stores {most} bits, and HDR video takes "
+                f"{_HDR_BITS}; choose `codec='h265'` or `sdr=True`"
+            )
+        if most < bits:
+            log.warning(
+                "%s: %s keeps %d of its %d bits", self._reader.path, self.encoder, most, bits
+            )
+        if hdr:
+            return [name for name in names if FORMATS[name].bits >= _HDR_BITS]
+        if self._reader.is_hdr:  # it becomes SDR, for players that know little
+            return [name for name in names if FORMATS[name].bits == 8] or names
+        return names
 
     def format_for(self, format: av.VideoFormat) -> PixelFormat:
         """The pixel format that ``write`` takes for frames of ``format``."""
@@ -205,8 +237,9 @@ class VideoWriter:
         reader, source = self._reader, self._reader.stream
         try:
             stream = self._container.add_stream(
-                self.encoder, rate=reader.rate, options=self._settings.options(self.encoder)
-            )
+                self.encoder, rate=reader.rate,
+                options=self._settings.options(self.encoder, self.light),
+            )  # fmt: skip
         except (ValueError, av.FFmpegError) as error:
             raise ZeroDCEError(
                 f"{self._output}: {self.encoder} video cannot be stored in {self._suffix}; "
@@ -214,6 +247,13 @@ class VideoWriter:
             ) from error
         context = stream.codec_context
         describe_picture(context, frame)
+        if self._suffix in _MOV_SUFFIXES and stream.codec.canonical_name == "hevc":
+            context.codec_tag = "hvc1"  # Apple's players know no other
+        if self.light != LightLevels() and self.encoder not in KEEP_LIGHT_LEVELS:
+            log.warning(
+                "%s: what it says of its brightest light and its display is left out, since %s "
+                "takes no such metadata", reader.path, self.encoder,
+            )  # fmt: skip
         context.time_base = stream.time_base = source.time_base
         context.thread_type = "AUTO"
         context.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(0, 1)

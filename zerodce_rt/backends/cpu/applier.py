@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.backends.coefficients import LUMA_OFFSET, LUMA_SCALE, yuv_coefficients
+from zerodce_rt.backends.cpu import pq_frames
 from zerodce_rt.backends.cpu.arguments import chroma_layout, map_grid, white_code, yuv_planes
 from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.cells import FilteredPixels
@@ -18,11 +19,12 @@ from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
 from zerodce_rt.backends.cpu.finishing_kernels import gate_of, raise_curves
 from zerodce_rt.backends.cpu.floor_kernels import steps_of_luma, steps_of_packed
 from zerodce_rt.backends.cpu.light_kernels import enhance_light_yuv
+from zerodce_rt.backends.cpu.pq_kernels import gamma_to_pq, pq_to_gamma
 from zerodce_rt.backends.cpu.refined_kernels import enhance_refined
 from zerodce_rt.backends.cpu.slow_start import SlowStart
 from zerodce_rt.backends.cpu.thumbnail_kernels import thumbnail_packed, thumbnail_yuv
 from zerodce_rt.backends.cpu.yuyv_kernels import join_yuyv, split_yuyv
-from zerodce_rt.curve import floor
+from zerodce_rt.curve import floor, pq
 from zerodce_rt.curve.maps import CurveMaps
 from zerodce_rt.frame import FORMATS, Frame, plane_shapes
 
@@ -111,6 +113,41 @@ class CPUApplier:
             rows = -(-height >> format.chroma_shift[1])
         with self._start.reported("apply", out.format):
             self._bands.run(band, self._bands.bounds(rows))
+        if out.format.dropped_bits:
+            _clear_dropped_bits(out)
+
+    def pq_to_gamma(self, frame: Frame) -> Frame:
+        out = pq_frames.empty_gamma_frame(frame)
+        if frame.format.layout == "packed":
+            pq_frames.packed_to_gamma(frame, out)
+            return out
+        table, scale = pq_frames.gamma_of_values(frame.colour.peak_nits)
+        band = partial(
+            pq_to_gamma, yuv_planes(frame), yuv_planes(out), frame.width, frame.height,
+            chroma_layout(frame.format), _coefficients(frame), _coefficients(out),
+            pq_frames.gamma_codes(frame.colour, frame.format, out.format), table, scale,
+        )  # fmt: skip
+        with self._start.reported("from PQ", frame.format):
+            self._bands.run(band, self._bands.bounds(out.planes[1].shape[0]))
+        return out
+
+    def gamma_to_pq(self, enhanced: Frame, source: Frame, out: Frame) -> None:
+        if source.format.layout == "packed":
+            pq_frames.packed_to_pq(enhanced, source, out)
+            return
+        peak = source.colour.peak_nits
+        tables = (
+            pq_frames.pq_codes(out.colour, out.format),
+            *pq_frames.gamma_of_values(peak),
+            *pq_frames.pq_of_values(peak),
+        )
+        band = partial(
+            gamma_to_pq, yuv_planes(enhanced), yuv_planes(source), yuv_planes(out), out.width,
+            out.height, (chroma_layout(source.format), chroma_layout(out.format)),
+            _coefficients(enhanced), _coefficients(out), tables, np.float32(pq.codes_of(peak)),
+        )  # fmt: skip
+        with self._start.reported("to PQ", out.format):
+            self._bands.run(band, self._bands.bounds(enhanced.planes[1].shape[0]))
         if out.format.dropped_bits:
             _clear_dropped_bits(out)
 

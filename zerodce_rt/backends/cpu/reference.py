@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zerodce_rt.backends.cpu import pq_frames
 from zerodce_rt.backends.cpu.reference_denoiser import ReferenceDenoiser
 from zerodce_rt.backends.cpu.reference_frames import (
     first_pixels,
@@ -17,7 +18,7 @@ from zerodce_rt.backends.cpu.reference_frames import (
     to_rgb,
     to_yuv,
 )
-from zerodce_rt.curve import floor, light
+from zerodce_rt.curve import floor, light, pq
 from zerodce_rt.curve import maps as curve
 from zerodce_rt.curve.maps import CurveMaps
 from zerodce_rt.frame import LUMA_WEIGHTS, PACKED_MATRIX, Frame, luma_weights
@@ -57,11 +58,57 @@ class ReferenceApplier:
         else:
             from_rgb(curve.apply(to_rgb(frame), maps), out)
 
+    def pq_to_gamma(self, frame: Frame) -> Frame:
+        out = pq_frames.empty_gamma_frame(frame)
+        if frame.format.layout == "packed":
+            pq_frames.packed_to_gamma(frame, out)
+            return out
+        luma, cb, cr = _clipped_luma(frame)
+        means, peak = subsampled(luma, frame.format), frame.colour.peak_nits
+        base = pq.to_gamma(means, peak)
+        cb, cr = (
+            (pq.to_gamma(means + chroma * span, peak) - base) / span
+            for chroma, span in zip((cb, cr), _spans(frame), strict=True)
+        )
+        from_yuv(pq.to_gamma(luma, peak), cb, cr, out)
+        return out
+
+    def gamma_to_pq(self, enhanced: Frame, source: Frame, out: Frame) -> None:
+        if source.format.layout == "packed":
+            pq_frames.packed_to_pq(enhanced, source, out)
+            return
+        peak = source.colour.peak_nits
+        before, after = _clipped_luma(source), to_yuv(enhanced)
+        highest = pq.codes_of(peak)
+        above = subsampled(before[0], source.format) >= highest
+        luma = np.where(before[0] >= highest, to_yuv(source)[0], pq.from_gamma(after[0], peak))
+        from_yuv(luma, after[1], after[2], out)
+        means = subsampled(_clipped_luma(out)[0], out.format)  # of what was written
+        base = pq.to_gamma(means, peak)
+        cb, cr = (
+            np.where(above, same, (pq.from_gamma(base + chroma * span, peak) - means) / span)
+            for same, chroma, span in zip(before[1:], after[1:], _spans(out), strict=True)
+        )
+        from_yuv(luma, cb, cr, out)
+
     def denoiser(self, *, alone: bool = False) -> ReferenceDenoiser:
         return ReferenceDenoiser(alone=alone)
 
     def close(self) -> None:
         """There is nothing to release."""
+
+
+def _clipped_luma(
+    frame: Frame,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    luma, cb, cr = to_yuv(frame)
+    return luma.clip(0, 1), cb, cr
+
+
+def _spans(frame: Frame) -> tuple[float, float]:
+    """B - Y and R - Y for chroma of 1."""
+    kr, kb = LUMA_WEIGHTS[frame.colour.matrix]
+    return 2 * (1 - kb), 2 * (1 - kr)
 
 
 def _apply_to_yuv(frame: Frame, maps: CurveMaps, out: Frame) -> None:
@@ -73,7 +120,7 @@ def _apply_to_yuv(frame: Frame, maps: CurveMaps, out: Frame) -> None:
     curves: NDArray[Any] = full.curves
     enhanced = light.luma_curve(luma[None], curves, maps.knots)[0]
     kr, kb = LUMA_WEIGHTS[frame.colour.matrix]
-    red, blue = 2 * (1 - kr) * cr, 2 * (1 - kb) * cb
+    blue, red = (span * chroma for span, chroma in zip(_spans(frame), (cb, cr), strict=True))
     green = -(kr * red + kb * blue) / (1 - kr - kb)
     # As the kernel does: the factor on a cell's last row.
     last_rows = np.append(first_pixels(frame.height, format, 1)[1:], frame.height) - 1

@@ -40,9 +40,14 @@ class CPURunner:
     ) -> Callable[[], None]:
         with self._lock:
             self.control.settings = settings
-            maps = self.curve_maps(source, seconds)
+            is_pq = source.colour.transfer == "pq"
+            before = self.applier.pq_to_gamma(source) if is_pq else source
+            after = before.empty_like() if is_pq else target
+            maps = self.curve_maps(before, seconds)
             if maps.curves.any():
-                self.applier.apply(self._denoised(source, target, maps, seconds), maps, target)
+                self.applier.apply(self._denoised(before, after, maps, seconds), maps, after)
+                if is_pq:
+                    self.applier.gamma_to_pq(after, source, target)
             else:  # an exact copy: converting to RGB would clip colours outside its range
                 source.copy_to(target)
                 self._denoiser.reset()

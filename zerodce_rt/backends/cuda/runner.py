@@ -46,6 +46,11 @@ class CUDARunner:
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
     ) -> Callable[[], None]:
+        if source.colour.transfer == "pq":
+            raise DeviceError(
+                f"backend {self.name} does not enhance PQ (HDR10) video yet; "
+                "`backend='openvino'` does"
+            )
         size = f"{source.width}x{source.height}"
         with reported_as_device_errors(size), self._current():
             step = self._step_for(source, target, settings.max_level)
