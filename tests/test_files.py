@@ -396,10 +396,10 @@ def test_a_failure_keeps_the_old_output(make_video: VideoMaker, tmp_path: Path) 
                 not t.name.startswith("zerodce-apply")]  # fmt: skip
 
 
-def test_audio_that_the_container_cannot_hold_is_an_error(
+def test_subtitles_that_the_container_cannot_hold_are_an_error(
     make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
 ) -> None:
-    source = make_video(audio=1)
+    source = make_video(subtitle=True)
     with pytest.raises(ZeroDCEError, match=r"\.mkv"):
         enhance_video(source, tmp_path / "out.webm", enhancer=enhancer)
     assert_nothing_left(tmp_path, "night.mp4")

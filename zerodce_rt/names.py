@@ -48,6 +48,9 @@ CODECS = {
 }
 """Short names of video codecs, with FFmpeg's encoder for each. FFmpeg's own names work as well."""
 
+AUDIO_CHOICES = ("copy", "opus", "aac", "none")
+"""What becomes of sound: copied as it is, encoded again, or left out."""
+
 LOSSES = ("spatial", "exposure", "colour", "smoothness", "agreement")
 """Terms of the training loss of ``plus`` and ``dcenet``; each has a weight (see
 ``training.LossWeights``)."""

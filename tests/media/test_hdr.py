@@ -204,7 +204,7 @@ def test_webm_keeps_ten_bits(
 def fake_dolby_vision(monkeypatch: pytest.MonkeyPatch, profile: int, full_range: int) -> None:
     header = bytes([2, 0, 18, 0, profile, 0, 0, 0, 23, 1, full_range, 10])
     metadata = struct.pack("NNN", 48, 0, 0).ljust(48, b"\0") + header
-    monkeypatch.setattr(hdr, "_side_data", lambda _: [("DOVI_METADATA", metadata)])
+    monkeypatch.setattr(hdr, "side_data", lambda _: [("DOVI_METADATA", metadata)])
 
 
 def test_dolby_vision_8_is_its_base_layer(

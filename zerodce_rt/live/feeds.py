@@ -13,9 +13,7 @@ from zerodce_rt.live.sources import Feed
 from zerodce_rt.live.stream import FilePlayer, Stream
 from zerodce_rt.media.paths import is_picture
 
-SCHEMES = (
-    "http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp",
-)  # fmt: skip
+SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "tcp", "udp")
 
 
 def camera_device(source: str) -> int | str | None:
@@ -47,7 +45,7 @@ def open_feed(
 
     Args:
         source: a camera's number (0 or ``"0"``) or device path, a URL (rtsp, http, rtmp, rtp,
-            udp, tcp, srt, or the secure form of one), or the path of a video file.
+            udp, tcp, or the secure form of one), or the path of a video file.
         camera: what to ask of a camera; default: 1280x720 at 30 frames a second.
         hold: ``FrameRateHold("/dev/video0")``, which keeps a camera from lowering its frame rate
             (Linux); call its ``restore`` at the end.
@@ -67,6 +65,11 @@ def open_feed(
         return Feed(name, lambda: Camera(device, settings, hold), slow_advice=advice)
     scheme, separator, _ = source.partition("://")
     if separator:
+        if scheme.lower() == "srt":
+            raise ZeroDCEError(
+                f"{without_password(source)}: PyAV's FFmpeg is built without SRT; let another "
+                "program turn it into one of " + ", ".join(SCHEMES)
+            )
         if scheme.lower() not in SCHEMES:
             raise ZeroDCEError(
                 f"{without_password(source)}: unknown kind of stream; valid: {', '.join(SCHEMES)}"

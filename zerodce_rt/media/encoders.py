@@ -10,7 +10,7 @@ import av
 
 from zerodce_rt.errors import check_numbers
 from zerodce_rt.media.hdr import LightLevels
-from zerodce_rt.names import CODECS
+from zerodce_rt.names import AUDIO_CHOICES, CODECS
 
 NVENC = {"libx264": "h264_nvenc", "libx265": "hevc_nvenc", "libsvtav1": "av1_nvenc"}
 """NVENC's encoder for the codec of each of these encoders on the CPU."""
@@ -26,18 +26,23 @@ _DEFAULT_CRF = {
     "libx264": 18, "libx265": 20, "libsvtav1": 28, "libvpx-vp9": 24,
     "h264_nvenc": 19, "hevc_nvenc": 21, "av1_nvenc": 28,
 }  # fmt: skip
+# The others end at 63.
+_LAST_CRF = dict.fromkeys(("libx264", "libx265", "h264_nvenc", "hevc_nvenc", "av1_nvenc"), 51)
 _DEFAULT_PRESET = {
     "libx264": "veryfast", "libx265": "veryfast", "libsvtav1": "8",
     "h264_nvenc": "p5", "hevc_nvenc": "p5", "av1_nvenc": "p5",
 }  # fmt: skip
-_QUIET_OPTIONS = {"libx265": {"x265-params": "log-level=error"}}
+_X265_OPTIONS = {"x265-params": "log-level=error", "a53cc": "1"}
+_VPX_OPTIONS = {"deadline": "good", "cpu-used": "5", "row-mt": "1", "b": "0"}
+
 KEEP_LIGHT_LEVELS: dict[str, tuple[str, Callable[[LightLevels], str]]] = {
     "libx265": ("x265-params", LightLevels.x265_params),
     "libsvtav1": ("svtav1-params", LightLevels.svtav1_params),
 }
 """Encoders that can be told the static metadata of HDR10: by which option, and how."""
 
-_VPX_OPTIONS = {"deadline": "good", "cpu-used": "5", "row-mt": "1", "b": "0"}
+KEEP_CAPTIONS = frozenset({"libx264", "libx265", "mpeg2video", "h264_nvenc", "hevc_nvenc"})
+"""Encoders that store the closed captions which are inside frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,8 @@ class EncoderSettings:
             51. Default: 18 for H.264, 20 for HEVC, 28 for AV1, 24 for VP9.
         preset: speed of the encoder. H.264 and HEVC: ``"ultrafast"`` to ``"placebo"``, default
             ``"veryfast"``; AV1: ``"0"`` (slowest) to ``"13"``, default ``"8"``.
+        audio: ``"copy"``, ``"opus"`` or ``"aac"`` (encoded again), or ``"none"``. Default: copied,
+            and encoded again only if the container cannot hold it.
         gpu: encode with NVENC on an NVIDIA GPU if it can encode such frames. NVENC has presets
             of its own and refuses those above, so leave ``preset`` out.
 
@@ -62,31 +69,42 @@ class EncoderSettings:
     codec: str | None = None
     crf: float | None = None
     preset: str | None = None
+    audio: str | None = None
     gpu: bool = False
 
     def __post_init__(self) -> None:
         check_numbers(crf=self.crf)
-        if self.crf is not None and not 0 <= self.crf <= 63:
-            raise ValueError(f"`crf` must be between 0 and 63, not {self.crf:g}")
+        self._check_crf(None if self.codec is None else CODECS.get(self.codec, self.codec))
         if self.codec is not None:
             find_encoder(self.codec)
+        if self.audio is not None and self.audio not in AUDIO_CHOICES:
+            valid = ", ".join(AUDIO_CHOICES)
+            raise ValueError(f"`audio` must be one of {valid}, not {self.audio!r}")
         x26x = self.codec is None or CODECS.get(self.codec, self.codec) in ("libx264", "libx265")
         if self.preset is not None and x26x and self.preset not in X26X_PRESETS:
             valid = ", ".join(X26X_PRESETS)
             raise ValueError(f"`preset` must be one of {valid}, not {self.preset!r}")
 
-    def encoder_for(self, suffix: str, bits: int) -> str:
+    def encoder_for(self, suffix: str, bits: int, *, interlaced: bool = False) -> str:
         """Name of the FFmpeg encoder on the CPU.
 
         Args:
             suffix: of the output's name, which chooses the container, such as ``".mp4"``.
             bits: of a sample of the source.
+            interlaced: the frames consist of fields, which HEVC's encoder does not code.
         """
         if self.codec:
             return CODECS.get(self.codec, self.codec)
         if suffix == ".webm":  # PyAV's VP9 encoder is built for 8 bits
             return "libvpx-vp9" if bits == 8 else "libsvtav1"
-        return "libx264" if bits == 8 else "libx265"
+        return "libx264" if bits == 8 or interlaced else "libx265"
+
+    def _check_crf(self, encoder: str | None) -> None:
+        """Refuse a crf outside the range of an encoder; None: of those with the longest."""
+        last = _LAST_CRF.get(encoder or "", 63)
+        if self.crf is not None and not 0 <= self.crf <= last:
+            whose = f" for {encoder}" if encoder in _LAST_CRF else ""
+            raise ValueError(f"`crf` must be between 0 and {last}{whose}, not {self.crf:g}")
 
     def options(self, encoder: str, light: LightLevels | None = None) -> dict[str, str]:
         """What these settings are in an encoder's own options.
@@ -95,9 +113,10 @@ class EncoderSettings:
             encoder: FFmpeg's name, such as ``"libx264"`` or ``"h264_nvenc"``.
             light: metadata of HDR video, for the encoders of ``KEEP_LIGHT_LEVELS``.
         """
-        options = dict(_QUIET_OPTIONS.get(encoder, {}))
+        options = dict(_X265_OPTIONS) if encoder == "libx265" else {}
         if encoder.startswith("libvpx"):
             options |= _VPX_OPTIONS
+        self._check_crf(encoder)
         crf = self.crf if self.crf is not None else _DEFAULT_CRF.get(encoder)
         preset = self.preset or _DEFAULT_PRESET.get(encoder)
         if encoder in NVENC.values():

@@ -10,7 +10,9 @@ import av
 import numpy as np
 
 from zerodce_rt.frame import FORMATS, Colour, Frame, PixelFormat, plane_shapes
+from zerodce_rt.media.filters import FrameFilter
 from zerodce_rt.media.hdr import peak_nits, transfer_of
+from zerodce_rt.media.side_data import side_data
 
 # ITU-T H.273 code points, as FFmpeg numbers them.
 _MATRICES = {1: "bt709", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
@@ -196,12 +198,39 @@ def blank_like(
     """
     name = format or _plain_name(frame.format)
     blank = av.VideoFrame(width or frame.width, frame.height, name)
-    blank.color_range = _FULL_RANGE if frame.format.name in _J_FORMATS else frame.color_range
-    blank.colorspace = frame.colorspace
-    blank.color_primaries = frame.color_primaries
-    blank.color_trc = frame.color_trc
+    _copy_tags(frame, blank)
     copy_timing(frame, blank)
     return blank
+
+
+def _copy_tags(frame: av.VideoFrame, to: av.VideoFrame) -> None:
+    to.color_range = _FULL_RANGE if frame.format.name in _J_FORMATS else frame.color_range
+    to.colorspace = frame.colorspace
+    to.color_primaries = frame.color_primaries
+    to.color_trc = frame.color_trc
+
+
+def has_captions(frame: av.VideoFrame) -> bool:
+    """Whether there are closed captions (CEA-608, CEA-708) inside a frame."""
+    return any(name == "A53_CC" for name, _ in side_data(frame))
+
+
+class Twins:
+    """Makes frames as ``blank_like`` does, but with all side data, such as captions.
+
+    PyAV cannot add side data to a frame; what goes through a filter keeps it.
+    """
+
+    def __init__(self) -> None:
+        self._filters: dict[str, FrameFilter] = {}
+
+    def __call__(self, frame: av.VideoFrame, format: str) -> av.VideoFrame:
+        if format not in self._filters:
+            self._filters[format] = FrameFilter(("format", format))
+        (twin,) = self._filters[format](frame)
+        twin.make_writable()  # its memory is that of the frame
+        _copy_tags(frame, twin)
+        return twin
 
 
 def copy_timing(frame: av.VideoFrame, to: av.VideoFrame) -> None:
@@ -214,8 +243,7 @@ def copy_timing(frame: av.VideoFrame, to: av.VideoFrame) -> None:
 
 def display_matrix(frame: av.VideoFrame) -> list[int] | None:
     """How players should turn the picture, as FFmpeg's nine numbers; None if the frame has none."""
-    data: Any
-    for data in frame.side_data.keys():  # noqa: SIM118 - its iterator gives the values
-        if data.type.name == "DISPLAYMATRIX":
-            return [int(n) for n in np.frombuffer(data, np.int32)]
+    for name, data in side_data(frame):
+        if name == "DISPLAYMATRIX":
+            return np.frombuffer(data, np.int32).tolist()
     return None

@@ -6,13 +6,14 @@ import logging
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import av
 import numpy as np
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import Transfer
+from zerodce_rt.media.filters import FrameFilter
+from zerodce_rt.media.side_data import side_data
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def light_levels(frame: av.VideoFrame) -> LightLevels:
     """What a frame says of its light."""
     primaries = display_nits = None
     max_cll = max_fall = 0
-    for name, data in _side_data(frame):
+    for name, data in side_data(frame):
         if name == "MASTERING_DISPLAY_METADATA":
             numbers = np.frombuffer(data, np.int32).tolist()
             pairs = zip(numbers[0:20:2], numbers[1:20:2], strict=True)
@@ -107,7 +108,7 @@ def peak_nits(frame: av.VideoFrame) -> float:
 
 def dynamic_metadata(frame: av.VideoFrame) -> str | None:
     """The kind of metadata that describes each picture by itself, if a frame has one."""
-    names = [name for name, _ in _side_data(frame) if name in _DYNAMIC]
+    names = [name for name, _ in side_data(frame) if name in _DYNAMIC]
     if not names:
         return None
     return "Dolby Vision" if names[0].startswith("DOVI") else "HDR10+"
@@ -120,7 +121,7 @@ def check_base_layer(frame: av.VideoFrame, where: str) -> None:
         ZeroDCEError: for such a frame.
     """
     own_colours = int(frame.colorspace) == _IPT_MATRIX
-    for name, data in _side_data(frame):
+    for name, data in side_data(frame):
         if name == "DOVI_METADATA":
             # AVDOVIMetadata begins with the offset of its header. As FFmpeg guesses the profile.
             header = struct.unpack_from("@N", data)[0]
@@ -132,11 +133,6 @@ def check_base_layer(frame: av.VideoFrame, where: str) -> None:
         )
 
 
-def _side_data(frame: av.VideoFrame) -> list[tuple[str, bytes]]:
-    side_data: Any = frame.side_data
-    return [(data.type.name, bytes(data)) for data in side_data.keys()]  # noqa: SIM118 - its iterator gives the values
-
-
 class ToneMapper:
     """Turns HDR frames into SDR (BT.709, 10 bits); SDR frames pass as they are.
 
@@ -145,40 +141,13 @@ class ToneMapper:
     """
 
     def __init__(self) -> None:
-        self._graph: Any = None
-        self._key: tuple[Any, ...] = ()
+        self._filter: FrameFilter | None = None
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        trc = int(frame.color_trc)
-        if transfer_of(trc) == "gamma":
+        if transfer_of(int(frame.color_trc)) == "gamma":
             return frame
-        key = (frame.width, frame.height, frame.format.name, int(frame.colorspace),
-               int(frame.color_primaries), trc, int(frame.color_range))  # fmt: skip
-        if key != self._key:
-            self._graph, self._key = self._new_graph(key), key
-        timing = frame.pts, frame.time_base, frame.duration
-        frame.pts, frame.time_base = 0, Fraction(1, 1000)  # those of the graph
-        self._graph.push(frame)
-        mapped: av.VideoFrame = self._graph.pull()
-        for each in (frame, mapped):
-            each.pts, each.duration = timing[0], timing[2]
-            if timing[1] is not None:
-                each.time_base = timing[1]
+        if self._filter is None:
+            log.info("preparing the conversion from HDR to SDR: some seconds")
+            self._filter = FrameFilter(("scale", _TO_SDR), ("format", "yuv420p10le"))
+        (mapped,) = self._filter(frame)
         return mapped
-
-    def _new_graph(self, key: tuple[Any, ...]) -> Any:
-        log.info("preparing the conversion from HDR to SDR: some seconds")
-        width, height, format, matrix, _, _, color_range = key
-        graph = av.filter.Graph()
-        chain = [
-            graph.add(
-                "buffer",
-                f"video_size={width}x{height}:pix_fmt={format}:time_base=1/1000:"
-                f"colorspace={matrix}:range={color_range}",
-            ),
-            graph.add("scale", _TO_SDR),
-            graph.add("format", "yuv420p10le"),
-            graph.add("buffersink"),
-        ]
-        graph.link_nodes(*chain).configure()
-        return graph

@@ -36,7 +36,7 @@ _PLAYLIST_TIMEOUT_SECONDS = (10.0, 10.0)
 _DECODER_MARGIN, _MOST_THAT_FFMPEG_TAKES = 128, 2**31 - 1
 _STREAM_FORMATS = ("rtp", "rtsp", "sdp")
 _STREAM_PROTOCOLS = (
-    "crypto data http httpproxy https rtmp rtmpe rtmps rtmpt rtmpte rtmpts rtp rtsp srt srtp tcp "
+    "crypto data http httpproxy https rtmp rtmpe rtmps rtmpt rtmpte rtmpts rtp rtsp srtp tcp "
     "tls udp"
 ).split()
 

@@ -1,4 +1,4 @@
-"""A file that FFmpeg writes through Python."""
+"""A file, or standard output, that FFmpeg writes through Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OutputFile(io.FileIO):
         failure: the first error of writing. PyAV raises it once, and FFmpeg goes on failing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | int) -> None:
         super().__init__(path, "w")
         self.failure: OSError | None = None
 

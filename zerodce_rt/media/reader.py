@@ -21,6 +21,8 @@ from av.stream import Disposition
 from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.media.hdr import transfer_of
 from zerodce_rt.media.opening import check_pixels, decoder_options, open_file
+from zerodce_rt.media.pipes import PIPE, RawVideo, open_input
+from zerodce_rt.media.sequences import is_sequence, open_sequence
 from zerodce_rt.media.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -63,18 +65,23 @@ class Span:
 
 
 class VideoReader:
-    """A video file that is open for reading; a context manager.
+    """A video that is open for reading; a context manager.
+
+    It is a file, standard input (see ``pipes``), or numbered pictures (see ``sequences``).
 
     Attributes:
         stream: the main video, which is decoded.
         format: pixel format of its frames, if the file says so.
         is_hdr: its transfer is PQ or HLG.
+        field_order: as FFmpeg numbers it; see ``fields.is_interlaced``.
         copied: the other streams, whose packets are passed on.
 
     Args:
         span: the part to read; default: all of it.
         decoding: decode on the GPU; default: on the CPU.
         max_pixels: of a frame; default: ``names.MAX_VIDEO_PIXELS``.
+        raw: what standard input holds; default: YUV4MPEG2.
+        fps: of numbered pictures.
 
     Raises:
         ZeroDCEError: no such file, not a video, no video stream, frames that are too large.
@@ -82,17 +89,26 @@ class VideoReader:
 
     def __init__(
         self, path: Path, span: Span | None = None, decoding: Decoding | None = None,
-        *, max_pixels: float | None = None,
+        *, max_pixels: float | None = None, raw: RawVideo | None = None,
+        fps: float | Fraction | None = None,
     ) -> None:  # fmt: skip
-        self.path = path
+        self._is_pipe = path == PIPE
+        self.path = path = Path("standard input") if self._is_pipe else path
         self.span = span or Span()
         self._items: Generator[av.VideoFrame | av.Packet, None, None] | None = None
         try:
-            self.container = open_file(path, max_pixels, decoding.accel if decoding else None)
+            if self._is_pipe:
+                self.container = open_input(raw, max_pixels)
+            elif is_sequence(path):
+                self.container = open_sequence(path, fps, max_pixels)
+            else:
+                self.container = open_file(path, max_pixels, decoding.accel if decoding else None)
         except (av.FFmpegError, OSError) as error:
             reason = reason_of(error)
             if isinstance(error, av.ArgumentError):  # also FFmpeg's for what is not whitelisted
                 reason = "its container is not one that is read"
+                if self._is_pipe:
+                    reason = "not YUV4MPEG2; bare frames need `size`, `pix_fmt` and `fps`"
             raise ZeroDCEError(f"{path}: not a video that can be read ({reason})") from error
         try:
             self.stream = self._main_stream()
@@ -107,6 +123,7 @@ class VideoReader:
                 self.format = context.format
             else:
                 self.format = decoding.format
+            self.field_order = int(context.field_order)
             self.is_hdr = transfer_of(int(context.color_trc or 0)) != "gamma"
         except BaseException:
             self.container.close()
@@ -207,12 +224,13 @@ class VideoReader:
             raise ZeroDCEError(
                 f"{self.path}: no video frame "
                 + ("could be decoded" if self._whole else "between `start` and `end`")
+                + self._length
             )
         self._warn_if_short(seconds)
 
     def _decoded(self, begin: float, end: float) -> Iterator[av.VideoFrame | av.Packet]:
         """All from the key frame before ``begin`` on, until nothing before ``end`` is left."""
-        if self.span.start > 0:
+        if self.span.start > 0 and not self._is_pipe:
             self.container.seek(int(begin * av.time_base))
         stored: list[int] = []
 
@@ -242,6 +260,12 @@ class VideoReader:
     def _whole(self) -> bool:
         """Whether all of the file is read."""
         return self.span == Span()
+
+    @property
+    def _length(self) -> str:
+        """How long the file is, for a message."""
+        duration = self.container.duration
+        return f"; the file is {duration / av.time_base:.1f} s long" if duration else ""
 
     @property
     def _stores_no_pts(self) -> bool:

@@ -23,11 +23,13 @@ from zerodce_rt.media.encoders import (
     describe_picture,
     find_encoder,
 )
+from zerodce_rt.media.fields import field_options
 from zerodce_rt.media.frames import nearest_format
 from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.hwaccel import gpu_encoder
 from zerodce_rt.media.output_file import OutputFile
 from zerodce_rt.media.reader import VideoReader, codec_of, reason_of
+from zerodce_rt.media.sound import ENCODERS, SoundEncoder, codec_for, name_channels
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -45,8 +47,7 @@ _MP4_KEYS = frozenset(
 # Of containers in which two packets of a stream may have the same time.
 _NONSTRICT = av.format.Flags.ts_nonstrict.value
 _MATROSKA = "matroska"
-# FFmpeg's usual layout of so many channels.
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_ALPHA_MODE = "alpha_mode"
 _HDR_BITS = 10
 _MOV_SUFFIXES = {".mp4", ".m4v", ".mov"}
 
@@ -70,6 +71,7 @@ class VideoWriter:
         reader: where streams, metadata and times come from.
         width: of the frames to come; default: that of the reader's.
         hdr: the frames to come are HDR, which takes 10 bits.
+        interlaced: the frames to come consist of fields.
 
     Raises:
         ZeroDCEError: from any method, if the file cannot be written, the container cannot hold a
@@ -78,7 +80,7 @@ class VideoWriter:
 
     def __init__(
         self, path: Path, output: Path, reader: VideoReader, settings: EncoderSettings,
-        *, width: int | None = None, hdr: bool = False,
+        *, width: int | None = None, hdr: bool = False, interlaced: bool = False,
     ) -> None:  # fmt: skip
         self._path, self._output, self._reader = path, output, reader
         self._suffix = output.suffix.lower()
@@ -86,15 +88,20 @@ class VideoWriter:
         bits = nearest_format(reader.format).bits if reader.format is not None else 8
         if reader.is_hdr:
             bits = max(bits, _HDR_BITS) if hdr else 8
-        self.encoder = settings.encoder_for(self._suffix, bits)
+        self.encoder = settings.encoder_for(self._suffix, bits, interlaced=interlaced)
         if settings.gpu:
             self.encoder = self._gpu_encoder(width)
         self._formats = self._usable_formats(bits, hdr=hdr)
+        self._field_options = self._options_for_fields() if interlaced else {}
+        self._transparent = _is_transparent(reader)
+        if self._transparent:
+            log.warning("%s: its transparency is left out", reader.path)
         # SVT-AV1 writes a page about itself to stderr unless it is to report errors only.
         os.environ.setdefault("SVT_LOG", "1")
         self._container: Any = None
         self._file: OutputFile | None = None
         self._streams: dict[int, Stream] = {}
+        self._sounds: dict[int, SoundEncoder] = {}
         self._last_dts: dict[int, int] = {}
         self._complaints: set[str] = set()
         self._waiting: list[av.Packet] = []
@@ -141,6 +148,15 @@ class VideoWriter:
             return [name for name in names if FORMATS[name].bits == 8] or names
         return names
 
+    def _options_for_fields(self) -> dict[str, str]:
+        options = field_options(self.encoder, self._reader.field_order)
+        if options is None:
+            log.warning(
+                "%s: is interlaced, and %s codes whole frames, so its players will not know; "
+                "`deinterlace=True` makes whole frames of it", self._reader.path, self.encoder,
+            )  # fmt: skip
+        return options or {}
+
     def format_for(self, format: av.VideoFormat) -> PixelFormat:
         """The pixel format that ``write`` takes for frames of ``format``."""
         return nearest_format(format, self._formats)
@@ -156,7 +172,7 @@ class VideoWriter:
         if self._container is None:
             self._open(item)
         try:
-            self._mux(self._video.encode(self._timed(item)))
+            self._mux(self._with_dts(self._video.encode(self._timed(item))))
         except av.FFmpegError as error:
             raise ZeroDCEError(
                 f"{self._output}: {self.encoder} failed ({reason_of(error)})"
@@ -167,7 +183,9 @@ class VideoWriter:
         """Write the frames that are still in the encoder, and the end of the file."""
         if self._container is not None and self._file is not None:
             try:
-                self._mux(self._video.encode(None))
+                self._mux(self._with_dts(self._video.encode(None)))
+                for index in self._sounds:
+                    self._encode_sound(index, None)
                 self._container.close()
                 self._file.close()
             except (av.FFmpegError, OSError) as error:
@@ -205,7 +223,7 @@ class VideoWriter:
             if stream == reader.stream:
                 self._video = self._add_video(frame)
             elif stream in reader.copied:
-                self._add_copy(stream)
+                self._add_other(stream)
         try:
             container.start_encoding()
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -238,7 +256,7 @@ class VideoWriter:
         try:
             stream = self._container.add_stream(
                 self.encoder, rate=reader.rate,
-                options=self._settings.options(self.encoder, self.light),
+                options=self._settings.options(self.encoder, self.light) | self._field_options,
             )  # fmt: skip
         except (ValueError, av.FFmpegError) as error:
             raise ZeroDCEError(
@@ -254,37 +272,69 @@ class VideoWriter:
                 "%s: what it says of its brightest light and its display is left out, since %s "
                 "takes no such metadata", reader.path, self.encoder,
             )  # fmt: skip
+        if self._field_options:
+            context.field_order = reader.field_order
         context.time_base = stream.time_base = source.time_base
         context.thread_type = "AUTO"
         context.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(0, 1)
         context.flags |= av.codec.context.Flags.frame_duration
         stream.metadata.update(_kept(source.metadata))
+        if self._transparent:
+            stream.metadata.pop(_ALPHA_MODE, None)
         stream.disposition = source.disposition
         if self.display_matrix is not None:
             stream.set_display_matrix(self.display_matrix)
         return stream
 
-    def _add_copy(self, stream: Stream) -> None:
-        format = self._container.format.name
-        if (reason := _refusal(stream, format)) is not None:
-            what = f"stream {stream.index} ({stream.type}, {codec_of(stream) or 'unknown codec'})"
-            wanted = stream.type in ("audio", "subtitle")
-            if wanted and format != _MATROSKA and _refusal(stream, _MATROSKA) is None:
-                raise ZeroDCEError(
-                    f"{self._reader.path}: {what} cannot be stored in {self._suffix} "
-                    f"({reason}); choose an output name that ends in .mkv"
-                )
-            log.warning("%s: %s is left out (%s)", self._reader.path, what, reason)
+    def _add_other(self, stream: Stream) -> None:
+        """Add a stream beside the video: copied, or if it is sound perhaps encoded again."""
+        path, asked = self._reader.path, self._settings.audio
+        what = f"stream {stream.index} ({stream.type}, {codec_of(stream) or 'unknown codec'})"
+        if stream.type == "audio" and asked == "none":
             return
-        self._streams[stream.index] = _copy_of(self._container, stream)
+        if stream.type == "audio" and asked in ENCODERS and _can_be_decoded(stream):
+            self._add_sound(stream, asked)
+            return
+        format = self._container.format.name
+        reason = _refusal(stream, format)
+        if reason is None:
+            self._streams[stream.index] = _copy_of(self._container, stream)
+        elif stream.type == "audio" and asked is None and _can_be_decoded(stream):
+            codec = codec_for(self._suffix)
+            log.warning(
+                "%s: %s cannot be stored in %s, and is encoded as %s",
+                path, what, self._suffix, codec,
+            )  # fmt: skip
+            self._add_sound(stream, codec)
+        elif (
+            stream.type in ("audio", "subtitle")
+            and format != _MATROSKA
+            and _refusal(stream, _MATROSKA) is None
+        ):
+            raise ZeroDCEError(
+                f"{path}: {what} cannot be stored in {self._suffix} ({reason}); choose an output "
+                "name that ends in .mkv"
+            )
+        else:
+            log.warning("%s: %s is left out (%s)", path, what, reason)
+
+    def _add_sound(self, stream: Stream, codec: str) -> None:
+        encoder = SoundEncoder(self._container, cast("AudioStream", stream), codec)
+        encoder.stream.metadata.update(_kept(stream.metadata))
+        encoder.stream.disposition = stream.disposition
+        self._sounds[stream.index] = encoder
 
     def _copy(self, packet: av.Packet) -> None:
-        stream = self._streams.get(packet.stream.index)
-        if stream is None:
-            return
+        index = packet.stream.index
         if offset := self._offset(packet.time_base):
             packet.pts = None if packet.pts is None else packet.pts - offset
             packet.dts = None if packet.dts is None else packet.dts - offset
+        if index in self._sounds:
+            self._encode_sound(index, packet)
+            return
+        stream = self._streams.get(index)
+        if stream is None:
+            return
         packet.stream = stream
         self._put_in_order(packet, stream)
         try:
@@ -293,6 +343,15 @@ class VideoWriter:
             if self._place_failed(error):
                 raise self._not_written(error) from error
             self._complain_once(f"damaged packets are left out ({reason_of(error)})", stream)
+
+    def _encode_sound(self, index: int, packet: av.Packet | None) -> None:
+        sound = self._sounds[index]
+        try:
+            packets = sound.encode(packet)
+        except av.FFmpegError as error:
+            self._complain_once(f"damaged packets are left out ({reason_of(error)})", sound.stream)
+            return
+        self._mux(packets)
 
     def _put_in_order(self, packet: av.Packet, stream: Stream) -> None:
         """Move a packet whose times go back: muxers refuse those."""
@@ -336,10 +395,13 @@ class VideoWriter:
     def _offset(self, time_base: Fraction | None) -> int:
         return round(self._trim_seconds / time_base) if self._trim_seconds and time_base else 0
 
-    def _mux(self, packets: list[av.Packet]) -> None:
+    def _with_dts(self, packets: list[av.Packet]) -> list[av.Packet]:
         if self.frames <= 2 and self.encoder == "libx265":  # it makes up any dts for so few
             for packet in packets:
                 packet.dts = packet.pts
+        return packets
+
+    def _mux(self, packets: list[av.Packet]) -> None:
         try:
             self._container.mux(packets)
         except (av.FFmpegError, OSError) as error:
@@ -385,20 +447,25 @@ def _refusal(stream: Stream, format: str) -> str | None:
     return None
 
 
+def _is_transparent(reader: VideoReader) -> bool:
+    """Whether pixels have an alpha, which is not among what is enhanced and encoded."""
+    if reader.stream.metadata.get(_ALPHA_MODE) == "1":  # VP8 and VP9, which decode without it
+        return True
+    return reader.format is not None and any(c.is_alpha for c in reader.format.components)
+
+
+def _can_be_decoded(stream: Stream) -> bool:
+    context: Any = stream.codec_context
+    return context is not None and context.sample_rate > 0
+
+
 def _copy_of(container: Any, stream: Stream) -> Stream:
     copy: Stream = container.add_stream_from_template(stream, opaque=True)
     if stream.type == "audio":
-        _name_channels(cast("AudioStream", copy).codec_context)
+        name_channels(cast("AudioStream", copy).codec_context)
     copy.metadata.update(_kept(stream.metadata))
     copy.disposition = stream.disposition
     return copy
-
-
-def _name_channels(context: Any) -> None:
-    """Give sound that has no layout the usual one: AVI has none, and MP4 fails without."""
-    nameless = all(channel.name == "NONE" for channel in context.layout.channels)
-    if nameless and context.channels in _LAYOUTS:
-        context.layout = _LAYOUTS[context.channels]
 
 
 def _kept(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,69 @@
+"""Sound that is encoded again: it was asked for, or the container cannot hold it as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import av
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+
+ENCODERS = {"opus": "libopus", "aac": "aac"}
+"""FFmpeg's encoder of each codec that can be asked for."""
+
+# Transparent to most ears.
+_BITS_PER_SECOND_PER_CHANNEL = {"libopus": 64_000, "aac": 96_000}
+# FFmpeg's usual layout of so many channels.
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+
+
+def name_channels(context: Any) -> None:
+    """Give sound that has no layout the usual one: AVI has none, and MP4 fails without."""
+    nameless = all(channel.name == "NONE" for channel in context.layout.channels)
+    if nameless and context.channels in _LAYOUTS:
+        context.layout = _LAYOUTS[context.channels]
+
+
+def codec_for(suffix: str) -> str:
+    """The codec, a key of ``ENCODERS``, that a container can hold."""
+    return "opus" if suffix == ".webm" else "aac"
+
+
+class SoundEncoder:
+    """Decodes the packets of a track, and encodes what they hold, at the same times.
+
+    Attributes:
+        stream: the new track.
+
+    Args:
+        container: the output, before it has begun.
+        source: the track to read; its packets come in order.
+        codec: a key of ``ENCODERS``.
+    """
+
+    def __init__(self, container: Any, source: AudioStream, codec: str) -> None:
+        encoder = av.Codec(ENCODERS[codec], "w")
+        assert encoder.audio_rates
+        rate = source.codec_context.sample_rate
+        if rate not in encoder.audio_rates:
+            rate = 48_000
+        self._decoder: Any = source.codec_context
+        channels = source.codec_context.channels
+        self.stream: Any = container.add_stream(encoder.name, rate=rate)
+        context = self.stream.codec_context
+        context.layout = _LAYOUTS[min(channels, max(_LAYOUTS))]
+        context.bit_rate = _BITS_PER_SECOND_PER_CHANNEL[encoder.name] * channels
+
+    def encode(self, packet: av.Packet | None) -> list[av.Packet]:
+        """New packets for one of the source, or None at the end.
+
+        Raises:
+            av.FFmpegError: for a damaged packet.
+        """
+        encoded: list[av.Packet] = []
+        for frame in self._decoder.decode(packet):
+            encoded += self.stream.encode(frame)
+        if packet is None:
+            encoded += self.stream.encode(None)
+        return encoded
