@@ -399,10 +399,10 @@ def test_a_failure_keeps_the_old_output(make_video: VideoMaker, tmp_path: Path) 
 def test_subtitles_that_the_container_cannot_hold_are_an_error(
     make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
 ) -> None:
-    source = make_video(subtitle=True)
+    source = make_video("night.mkv", subtitle=True)
     with pytest.raises(ZeroDCEError, match=r"\.mkv"):
         enhance_video(source, tmp_path / "out.webm", enhancer=enhancer)
-    assert_nothing_left(tmp_path, "night.mp4")
+    assert_nothing_left(tmp_path, "night.mkv")
 
 
 def test_metadata_beyond_the_standard_keys(

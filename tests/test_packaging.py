@@ -19,7 +19,7 @@ import zerodce_rt
 
 ROOT = Path(__file__).resolve().parents[1]
 TREE = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "tests", "zerodce_rt")
-EXTRAS = {"bench", "rtx", "tensorrt", "test", "vcam"}
+EXTRAS = {"bench", "raw", "rtx", "tensorrt", "test", "vcam"}
 
 
 def command(*arguments: str | Path, folder: Path, **environment: str | Path) -> str:

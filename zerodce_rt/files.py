@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -13,16 +15,19 @@ import numpy as np
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.errors import check_numbers
+from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.frame import Frame, from_array, same_samples
 from zerodce_rt.media import compare as comparing
 from zerodce_rt.media import pictures
-from zerodce_rt.media.encoders import EncoderSettings
+from zerodce_rt.media.encoders import KEEP_CAPTIONS, EncoderSettings
+from zerodce_rt.media.fields import deinterlaced, is_interlaced
 from zerodce_rt.media.frames import (
+    Twins,
     blank_like,
     convert,
     display_matrix,
     downloaded,
+    has_captions,
     nearest_format,
     samples_of,
     wrap,
@@ -37,12 +42,22 @@ from zerodce_rt.media.hdr import (
     transfer_of,
 )
 from zerodce_rt.media.hwaccel import nvdec
-from zerodce_rt.media.paths import PICTURE_SUFFIXES, VIDEO_SUFFIXES, check_output
+from zerodce_rt.media.paths import (
+    PICTURE_SUFFIXES,
+    PIPE,
+    VIDEO_SUFFIXES,
+    check_output,
+    is_sequence,
+)
+from zerodce_rt.media.pipes import PipeWriter, RawVideo
 from zerodce_rt.media.reader import Span, VideoReader
+from zerodce_rt.media.sequences import SequenceWriter
 from zerodce_rt.media.writer import VideoWriter
 from zerodce_rt.pipeline import run_in_order
 
 log = logging.getLogger(__name__)
+
+Writer = VideoWriter | PipeWriter | SequenceWriter
 
 PendingFrame = Callable[[], av.VideoFrame]
 """Waits for an enhanced frame."""
@@ -79,7 +94,11 @@ def enhance_video(
     span: Span | None = None,
     compare: str | None = None,
     sdr: bool = False,
+    deinterlace: bool = False,
+    audio: str | None = None,
     hwaccel: bool = False,
+    raw: RawVideo | None = None,
+    fps: float | Fraction | None = None,
     overwrite: bool = False,
     max_pixels: float | None = None,
     progress: Progress | None = None,
@@ -90,8 +109,11 @@ def enhance_video(
     VideoResult(output=PosixPath('bright.mp4'), frames=300)
 
     Args:
-        source: a file that FFmpeg reads.
+        source: a file that FFmpeg reads; ``"-"``, which is standard input, as YUV4MPEG2; or
+            numbered pictures, such as ``"frame_%04d.png"``.
         output: a file name; its ending chooses the container (.mp4, .mkv, .mov, .webm, ...).
+            ``"-"`` is standard output, as YUV4MPEG2 and without sound. ``"frame_%04d.png"``
+            makes numbered pictures.
         enhancer: default: ``Enhancer.for_video()``. It starts a new scene.
         strength: 0 (unchanged) to 1 (default) of the default enhancer.
         start, end: the part to keep, in seconds from the beginning; default: all of it.
@@ -99,13 +121,18 @@ def enhance_video(
             (default in .webm), or the name of an FFmpeg encoder.
         crf: constant quality, 0 (best) to 63, in the encoder's own scale; default: 18 for H.264.
         preset: the encoder's speed preset; default: ``"veryfast"`` for H.264 and HEVC.
-        encoder, span: the same as settings, instead of ``codec``, ``crf`` and ``preset``, and of
-            ``start`` and ``end``.
+        encoder, span: the same as settings, instead of ``codec``, ``crf``, ``preset`` and
+            ``audio``, and of ``start`` and ``end``.
         compare: ``"split"`` or ``"side"`` puts before and after in one picture.
         sdr: turn HDR video (HLG, PQ) into SDR, for players and sites without HDR; otherwise it
             stays what it is.
+        deinterlace: make whole frames of interlaced video; otherwise it stays interlaced.
+        audio: ``"copy"``, ``"opus"``, ``"aac"`` or ``"none"``; default: copied, and encoded again
+            only if the container cannot hold it.
         hwaccel: decode with NVDEC and encode with NVENC where the GPU can; what it cannot is
             reported in the log, and done on the CPU.
+        raw: standard input and output are bare frames of this kind.
+        fps: of numbered pictures; default: 25.
         overwrite: replace an existing output.
         max_pixels: larger frames are refused, which would take all memory; default: 70 million.
         progress: called from a worker thread after each frame, with the frames done and the
@@ -121,20 +148,38 @@ def enhance_video(
     source, output = Path(source), Path(output)
     if compare is not None:
         comparing.check_mode(compare)
-    encoder = _encoder_settings(encoder, codec, crf, preset, hwaccel=hwaccel)
+    encoder = _encoder_settings(encoder, codec, crf, preset, audio, hwaccel=hwaccel)
     span = _span(span, start, end)
     check_numbers(max_pixels=max_pixels)
-    check_output(source, output, VIDEO_SUFFIXES, overwrite=overwrite)
+    if output != PIPE:
+        named = None if source == PIPE or is_sequence(source) else source
+        if output == source:
+            raise ZeroDCEError(f"{output}: is the input itself; choose another `output`")
+        suffixes = PICTURE_SUFFIXES if is_sequence(output) else VIDEO_SUFFIXES
+        check_output(named, output, suffixes, overwrite=overwrite)
     enhancer = _enhancer(enhancer, strength, Enhancer.for_video)
-    decoding = nvdec(source, shared=enhancer.on_gpu, max_pixels=max_pixels) if hwaccel else None
-    with VideoReader(source, span, decoding, max_pixels=max_pixels) as reader:
+    decoding = None
+    check_numbers(fps=fps)
+    if hwaccel and source != PIPE and not is_sequence(source):
+        decoding = nvdec(source, shared=enhancer.on_gpu, max_pixels=max_pixels)
+    with VideoReader(source, span, decoding, max_pixels=max_pixels, raw=raw, fps=fps) as reader:
         width = reader.stream.codec_context.width
         if compare is not None:
             width = comparing.width_of(compare, width)
-        with finished_file(output) as unfinished:
-            writer = VideoWriter(
-                unfinished, output, reader, encoder, width=width, hdr=reader.is_hdr and not sdr
-            )
+        open_writer = partial(
+            VideoWriter, output=output, reader=reader, settings=encoder, width=width,
+            hdr=reader.is_hdr and not sdr,
+            interlaced=is_interlaced(reader.field_order) and not deinterlace,
+        )  # fmt: skip
+        in_parts = output == PIPE or is_sequence(output)
+        with nullcontext() if in_parts else finished_file(output) as unfinished:
+            writer: Writer
+            if unfinished is not None:
+                writer = open_writer(unfinished)
+            elif output == PIPE:
+                writer = PipeWriter(reader, raw)
+            else:
+                writer = SequenceWriter(output, overwrite=overwrite)
             stage = _FrameStage(enhancer, writer, source, compare, sdr=sdr)
             expected = reader.frame_count
 
@@ -147,7 +192,7 @@ def enhance_video(
                     progress(writer.frames, expected)
 
             try:
-                run_in_order(reader, stage, write)
+                run_in_order(deinterlaced(reader) if deinterlace else reader, stage, write)
                 writer.close()
             except BaseException:
                 writer.abort()
@@ -162,19 +207,23 @@ def enhance_picture(
     enhancer: Enhancer | None = None,
     strength: float | None = None,
     compare: str | None = None,
+    quality: int | None = None,
     overwrite: bool = False,
     max_pixels: float | None = None,
 ) -> None:
-    """Enhance a JPEG, PNG, WebP or TIFF; depth, alpha, EXIF and ICC profile are kept.
+    """Enhance a picture of any kind; depth, alpha, EXIF and ICC profile are kept.
 
     >>> enhance_picture("photo.jpg", "bright.png")  # doctest: +SKIP
 
     Args:
-        source: a file whose name ends in .jpg, .jpeg, .png, .webp, .tif or .tiff.
-        output: a file name with one of these endings, which chooses the format.
+        source: a JPEG, PNG, WebP, TIFF, AVIF, HEIC, BMP, GIF (its first frame) or JPEG 2000, or
+            a camera's raw file (with ``pip install 'zerodce-rt[raw]'``).
+        output: a file name; its ending chooses the format: .jpg, .jpeg, .png, .tif, .tiff, .webp
+            or .avif.
         enhancer: default: ``Enhancer()``.
         strength: 0 (unchanged) to 1 (default) of the default enhancer.
         compare: ``"split"`` or ``"side"`` puts before and after in one picture.
+        quality: of JPEG, WebP and AVIF, 1 (smallest file) to 100 (best); default: 95, of AVIF 90.
         overwrite: replace an existing output.
         max_pixels: a larger picture is refused, which would take all memory; default: 300 million.
 
@@ -186,6 +235,7 @@ def enhance_picture(
     if compare is not None:
         comparing.check_mode(compare)
     check_numbers(max_pixels=max_pixels)
+    pictures.check_quality(quality)
     check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
     picture = pictures.read_picture(source, max_pixels)
     before = from_array(picture.rgb)
@@ -203,7 +253,7 @@ def enhance_picture(
             alpha = np.concatenate([alpha[:, :half], alpha[:, :half]], axis=1)
     else:
         both = after.planes[0].reshape(picture.rgb.shape)
-    pictures.write_picture(output, pictures.Picture(both, alpha, picture.grey, picture.header))
+    pictures.write_picture(output, replace(picture, rgb=both, alpha=alpha), quality)
 
 
 def _enhancer(
@@ -219,14 +269,14 @@ def _enhancer(
 
 def _encoder_settings(
     given: EncoderSettings | None, codec: str | None, crf: float | None, preset: str | None,
-    *, hwaccel: bool,
+    audio: str | None, *, hwaccel: bool,
 ) -> EncoderSettings:  # fmt: skip
     if given is None:
-        given = EncoderSettings(codec=codec, crf=crf, preset=preset)
+        given = EncoderSettings(codec=codec, crf=crf, preset=preset, audio=audio)
     elif not isinstance(given, EncoderSettings):
         raise TypeError(f"`encoder` must be EncoderSettings, not {given!r}; a name is `codec`")
-    elif (codec, crf, preset) != (None, None, None):
-        raise ValueError("give `codec`, `crf` and `preset`, or `encoder`, not both")
+    elif (codec, crf, preset, audio) != (None, None, None, None):
+        raise ValueError("give `codec`, `crf`, `preset` and `audio`, or `encoder`, not both")
     return replace(given, gpu=True) if hwaccel else given
 
 
@@ -248,7 +298,7 @@ class _FrameStage:
     """
 
     def __init__(
-        self, enhancer: Enhancer, writer: VideoWriter, source: Path, compare: str | None,
+        self, enhancer: Enhancer, writer: Writer, source: Path, compare: str | None,
         *, sdr: bool,
     ) -> None:  # fmt: skip
         self._enhancer, self._writer, self._source = enhancer, writer, source
@@ -256,6 +306,8 @@ class _FrameStage:
         self._to_sdr = ToneMapper() if sdr else None
         self._size: tuple[int, int] | None = None
         self._peak_nits = 0.0
+        self._twins = Twins()
+        self._captions_said = False
         enhancer.reset()
 
     def __call__(self, item: av.VideoFrame | av.Packet) -> PendingFrame | av.Packet:
@@ -263,6 +315,7 @@ class _FrameStage:
             return item
         if self._size is None:
             self._begin(item)
+        original = item
         wanted = self._writer.format_for(samples_of(item))
         mapped = self._to_sdr is not None and transfer_of(int(item.color_trc)) != "gamma"
         if self._to_sdr is not None and mapped:
@@ -276,7 +329,11 @@ class _FrameStage:
         if before.colour.transfer == "pq":
             # Not every frame says it again.
             before = replace(before, colour=replace(before.colour, peak_nits=self._peak_nits))
-        enhanced = blank_like(item, format=format.name)
+        if has_captions(original) and (original.width, original.height) == self._size:
+            self._warn_of_captions()
+            enhanced = self._twins(downloaded(original), format.name)
+        else:
+            enhanced = blank_like(item, format=format.name)
         finish = self._enhancer.begin(before, wrap(enhanced), seconds=item.time)
 
         # Without ``before``, whose memory a decoder on the GPU wants back soon.
@@ -300,6 +357,15 @@ class _FrameStage:
                     "%s: its %s metadata describes each picture as it was, and is left out",
                     self._source, kind,
                 )  # fmt: skip
+
+    def _warn_of_captions(self) -> None:
+        encoder = self._writer.encoder
+        if not self._captions_said and (self._compare or encoder not in KEEP_CAPTIONS):
+            why = "a comparison" if self._compare else encoder
+            log.warning(
+                "%s: %s does not keep the closed captions inside the video", self._source, why
+            )
+        self._captions_said = True
 
     def _both(self, before: Frame, finished: PendingFrame) -> av.VideoFrame:
         """A comparison of a frame with itself enhanced."""

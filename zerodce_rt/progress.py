@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -64,10 +65,15 @@ def progress_bar(
 def frame_progress(name: str, *, show: bool = True) -> Iterator[Callable[[int, int | None], None]]:
     """A bar with frame rate and ETA around the enhancement of a video.
 
+    Where there is no terminal, a line in the log every half a minute says the same.
+
     Yields:
         A function to call after each frame, with the frames done and the frames expected, or
         None where that is not known.
     """
+    if not Lasting(sys.stderr).isatty():
+        yield _logged_frames(name) if show else _unseen
+        return
     bar: Any = None
 
     def update(done: int, expected: int | None) -> None:
@@ -82,6 +88,29 @@ def frame_progress(name: str, *, show: bool = True) -> Iterator[Callable[[int, i
     finally:
         if bar is not None:
             bar.close()
+
+
+def _unseen(done: int, expected: int | None) -> None:
+    """Progress that nobody wants to see."""
+
+
+def _logged_frames(name: str) -> Callable[[int, int | None], None]:
+    begun = said = time.monotonic()
+
+    def update(done: int, expected: int | None) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said < _LOG_INTERVAL:
+            return
+        said = now
+        rate = done / (now - begun)
+        if not expected:
+            log.info("%s: %d frames, %.3g frame/s", name, done, rate)
+            return
+        left = tqdm.format_interval(max(0, expected - done) / rate)
+        log.info("%s: %d of %d frames, %.3g frame/s, %s left", name, done, expected, rate, left)
+
+    return update
 
 
 @contextmanager

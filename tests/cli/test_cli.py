@@ -21,6 +21,7 @@ from tests.support.media import Probe, dark_scene
 from zerodce_rt import __version__
 from zerodce_rt.backends.cuda.driver import nvidia_driver_present
 from zerodce_rt.network.checkpoint import load_weights
+from zerodce_rt.streams import Lasting
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,9 +73,11 @@ def test_denoising_by_strength(make_video: VideoMaker, tmp_path: Path) -> None:
 
 
 def test_progress_shows_rate_and_stays_quiet_when_asked(
-    make_video: VideoMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+    make_video: VideoMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     source = make_video(frames=20)
+    monkeypatch.setattr(Lasting, "isatty", lambda _: True)
     assert run("enhance", source) == 0
     shown = capfd.readouterr()
     assert "frame/s" in shown.err or "s/frame" in shown.err
@@ -93,7 +96,9 @@ def test_folder_keeps_its_shape_and_goes_on_after_a_bad_file(
     make_video("in/deep/clip.mp4", frames=3)
     (folder / "broken.jpg").write_text("no picture")
     assert run("enhance", folder, "-o", tmp_path / "out", "--quiet") == 1
-    found = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    found = sorted(
+        str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("[!.]*.*")
+    )
     assert found == ["a.png", os.path.join("deep", "clip.mp4")]
     error = capfd.readouterr().err
     assert "broken.jpg" in error
@@ -124,11 +129,23 @@ TRAIN_LIGHT = ["train", "empty", "-o", "w.safetensors", "--model", "light"]
         (["enhance", "night.mp4", "-o", "out.xyz"], 1, "out.xyz"),
         (["enhance", "night.mp4", "--codec", "betamax"], 2, "h264"),
         (["enhance", "night.mp4", "--crf", "99"], 2, "crf must be between"),
+        (["enhance", "night.mp4", "--crf", "60"], 2, "between 0 and 51 for libx264, not 60"),
+        (["enhance", "night.mp4", "--crf", "60", "--codec", "h265"], 2, "and 51 for libx265"),
         (["enhance", "night.mp4", "--preset", "warp"], 2, "veryfast"),
         (["enhance", "night.mp4", "--start", "5", "--end", "2"], 2, "before --end"),
-        (["enhance", "night.mp4", "--start", "50"], 1, "between --start and --end"),
+        (
+            ["enhance", "night.mp4", "--start", "50"],
+            1,
+            "between --start and --end; the file is 0.2",
+        ),
+        (
+            ["enhance", "text.png", "--start", "1"],
+            2,
+            "text.png: is a picture; --start is for videos",
+        ),
+        (["enhance", "text.png", "--hwaccel"], 2, "--hwaccel is for videos"),
         (["enhance", "night.mp4", "--working-size", "huge"], 2, "'1/12'"),
-        (["enhance", "night.mp4", "--backend", "abacus"], 1, "openvino"),
+        (["enhance", "night.mp4", "--backend", "abacus"], 2, "openvino"),
         (["enhance", "night.mp4", "--weights", "text.png"], 1, "text.png: not a checkpoint"),
         (["enhance", "night.mp4", "--weights", "missing.pth"], 1, "no such weights"),
         (["train", "empty", "-o", "w.safetensors"], 1, "no photographs"),
@@ -203,6 +220,32 @@ def _keep_only_audio(source: Path, target: Path) -> None:
 def test_bad_usage_exits_with_2(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
     assert "--help'" in one_line(capfd.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["enhance", "-night.mp4"],
+        ["enhance", "-night-with-dash-.mp4"],
+        ["enhance", "x.mp4", "-night.mp4"],
+        ["enhance", "x.mp4", "-o", "-night.mp4"],
+        ["enhance", "-folder"],
+    ],
+)
+def test_a_name_that_begins_with_a_dash_gets_a_hint(
+    arguments: list[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-folder").mkdir()
+    assert run(*arguments) == 2
+    name = arguments[-1]
+    hint = f"{name} is taken for an option; write ./{name}, or -- before the inputs"
+    assert hint in one_line(capfd.readouterr().err)
+    assert run("enhance", "--", "-night.mp4") == 1
+    assert "-night.mp4: no such file" in one_line(capfd.readouterr().err)
+    assert run("enhance", "x.mp4", "--foo") == 2
+    assert "unrecognized arguments: --foo" in one_line(capfd.readouterr().err)
 
 
 @pytest.mark.skipif(
@@ -332,3 +375,41 @@ def test_train_writes_weights_that_enhance(tmp_path: Path, model: str) -> None:
     source = write_picture(tmp_path / "dark.png")
     assert run("enhance", source, "--weights", weights, "--quiet") == 0
     assert (tmp_path / "dark_enhanced.png").exists()
+
+
+def test_streams_are_for_live(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enhance", "rtsp://user:secret@camera/1") == 2
+    line = one_line(capsys.readouterr().err)
+    assert "rtsp://camera/1: is a stream" in line
+    assert "zerodce-rt live" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["x.mp4", "--size", "64x48"], "--size is for bare frames"),
+        (["-", "--size", "0x48"], "must be 1x1 or more"),
+        (["-", "--size", "64x48", "--pix-fmt", "x"], "must be one of"),
+        (["x.mp4", "-o", "-", "--json"], "cannot both go to standard output"),
+    ],
+)
+def test_wrong_use_of_pipes(
+    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str,
+) -> None:  # fmt: skip
+    make_video("x.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert run("enhance", *arguments) == 2
+    assert expected in one_line(capsys.readouterr().err)
+
+
+def test_a_pipe_on_the_command_line(make_video: VideoMaker, tmp_path: Path) -> None:
+    source, output = make_video(), tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "zerodce_rt", "enhance"]
+    sender = subprocess.Popen([*command, str(source), "-o", "-"], stdout=subprocess.PIPE)
+    received = subprocess.run(
+        [*command, "-", "-o", str(output)], stdin=sender.stdout, capture_output=True, check=True
+    )
+    assert sender.wait() == 0
+    assert received.stdout.decode().strip() == str(output)
+    assert len(Probe(output).frames) == len(Probe(source).frames)

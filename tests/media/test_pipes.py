@@ -82,7 +82,8 @@ def test_a_part_of_a_pipe(make_video: VideoMaker, tmp_path: Path, enhancer: Enha
 def test_bare_frames(tmp_path: Path, enhancer: Enhancer) -> None:
     width, height, count = 64, 48, 4
     bare = np.random.default_rng(0).integers(16, 40, (count, height * 3 // 2, width), np.uint8)
-    (tmp_path / "in.yuv").write_bytes(bare.tobytes())
+    # The sender was stopped in the middle of a frame.
+    (tmp_path / "in.yuv").write_bytes(bare.tobytes() + bytes(100))
     raw = RawVideo(size=(width, height), pix_fmt="nv12", fps=24)
     with standard(0, tmp_path / "in.yuv"), standard(1, tmp_path / "out.yuv"):
         enhance_video("-", "-", enhancer=enhancer, raw=raw)

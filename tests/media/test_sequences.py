@@ -12,8 +12,9 @@ from tests.support.media import Probe, dark_scene
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.files import enhance_video
+from zerodce_rt.media.paths import is_sequence
 from zerodce_rt.media.pictures import Picture, read_picture, write_picture
-from zerodce_rt.media.sequences import is_sequence, numbered, numbers_of
+from zerodce_rt.media.sequences import numbered, numbers_of
 
 
 @pytest.fixture(scope="module")

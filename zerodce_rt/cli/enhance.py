@@ -1,31 +1,58 @@
-"""``zerodce-rt enhance``: a video, a picture, or a folder of either."""
+"""``zerodce-rt enhance``: videos, pictures, and folders of either."""
 
 from __future__ import annotations
 
 import argparse
+import glob
 import logging
 import math
+import os
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.cli.enhancers import make_enhancer
-from zerodce_rt.cli.messages import said_by
-from zerodce_rt.cli.options import add_model_options, number, seconds
-from zerodce_rt.errors import EXIT_FAILURE, UsageError, ZeroDCEError
+from zerodce_rt.cli.finished import Records, Settings, State
+from zerodce_rt.cli.jobs import Job, Plan, make_plan
+from zerodce_rt.cli.options import add_model_options, frame_size, number, seconds
+from zerodce_rt.cli.reports import Counts, JsonReport, TextReport
+from zerodce_rt.errors import EXIT_FAILURE, UsageError
 from zerodce_rt.media import paths
-from zerodce_rt.names import CODECS, COMPARE_MODES
+from zerodce_rt.names import AUDIO_CHOICES, CODECS, COMPARE_MODES
+
+if TYPE_CHECKING:
+    from zerodce_rt.media.pipes import RawVideo
 
 log = logging.getLogger(__name__)
 
-SUMMARY = "enhance a video, a picture, or a folder of either"
+# Options that do not change what becomes of a file.
+_WITHOUT_EFFECT = frozenset(
+    "inputs output overwrite json quiet debug run max_pixels of_videos".split()
+)
+
+SUMMARY = "enhance videos, pictures, and folders of either"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", type=Path, help="video, picture, or folder")
     parser.add_argument(
-        "-o", "--output", type=Path,
-        help="output file or folder (default: INPUT with _enhanced added to its name)",
+        "inputs", type=_path, nargs="+", metavar="INPUT",
+        help="video, picture, or folder; '-' is standard input, frame_%%04d.png numbered pictures",
     )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    parser.add_argument(
+        "-o", "--output", type=_path, metavar="PATH",
+        help="output file; or a folder, which is made; '-' is standard output (default: INPUT with "
+        "_enhanced added to its name)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overwrite", action="store_true",
+        help="replace existing outputs, and do again what is finished",
+    )  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true",
+        help="print progress and results for programs: a JSON object in each line",
+    )  # fmt: skip
     parser.add_argument(
         "--compare", choices=COMPARE_MODES,
         help="show before and after in one picture: two halves, or side by side",
@@ -34,6 +61,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--max-pixels", type=number, metavar="N",
         help="refuse larger pictures (default: 300e6) and video frames (default: 70e6), which "
         "would take all memory",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quality", type=int, metavar="N",
+        help="of JPEG, WebP and AVIF: 1 (smallest file) to 100 (default: 95, of AVIF 90)",
     )  # fmt: skip
     add_model_options(parser)
     video = parser.add_argument_group("video")
@@ -56,6 +87,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: HDR stays HDR)",
     )  # fmt: skip
     video.add_argument(
+        "--deinterlace", action="store_true",
+        help="make whole frames of interlaced video (default: it stays interlaced)",
+    )  # fmt: skip
+    video.add_argument(
+        "--audio", choices=AUDIO_CHOICES,
+        help="copy the sound, encode it again, or leave it out (default: copy, and encode what the "
+        "output's kind of file cannot hold)",
+    )  # fmt: skip
+    video.add_argument(
         "--hwaccel", action="store_true",
         help="decode and encode on an NVIDIA GPU (NVDEC, NVENC) where possible; what is not is "
         "reported and done on the CPU",
@@ -64,83 +104,172 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                        help="where to begin: seconds, or [HH:]MM:SS")  # fmt: skip
     video.add_argument("--end", type=seconds, default=math.inf, metavar="TIME",
                        help="where to stop")  # fmt: skip
+    video.add_argument("--size", type=frame_size, metavar="WxH",
+                       help="standard input holds bare frames of this size")  # fmt: skip
+    video.add_argument("--pix-fmt", default="yuv420p", metavar="NAME",
+                       help="pixel format of bare frames (default: yuv420p)")  # fmt: skip
+    video.add_argument("--fps", type=number, metavar="N",
+                       help="rate of bare frames and numbered pictures (default: 25)")  # fmt: skip
+    parser.set_defaults(of_videos={a.dest: a.default for a in video._group_actions})
+
+
+def _path(text: str) -> str:
+    """Text, since a path would lose the separator at its end, which says that it is a folder."""
+    if not text:  # Path("") is the current folder
+        raise argparse.ArgumentTypeError("a path is empty")
+    return text
 
 
 def run(options: argparse.Namespace) -> int:
-    source: Path = options.input
-    if not source.exists():
-        raise ZeroDCEError(f"{source}: no such file or folder")
-    job = _Job(options)
-    if source.is_dir():
-        return _enhance_folder(job, source, options.output)
-    output: Path = options.output or paths.default_output(source)
-    if output.is_dir():
-        output = output / paths.default_output(source).name
-    job.run(source, output)
-    log.info("%s", output)
-    return 0
+    records = Records()
+    plan = make_plan(_expanded(options.inputs), options.output, records)
+    if plan.alone and plan.jobs[0].output == paths.PIPE:
+        _check_standard_output(options)
+    work = _Work(options, plan)
+    report = JsonReport(plan) if options.json else TextReport(plan, quiet=options.quiet)
+    counts = Counts()
+    for job in plan.jobs:
+        try:
+            _do(job, work, records, report, counts)
+        except Exception as error:  # whatever is wrong with one file, the others are done
+            counts.failed += 1
+            report.failed(job, error)
+            if plan.alone:
+                report.summary(counts)
+                raise
+            if options.debug:
+                log.exception("%s", job.source)
+    report.summary(counts)
+    return EXIT_FAILURE if counts.failed else 0
 
 
-class _Job:
+def _check_standard_output(options: argparse.Namespace) -> None:
+    """Refuse to mix a video with anything else."""
+    if options.json:
+        raise UsageError("`json` and the video cannot both go to standard output")
+    if sys.stdout.isatty():
+        raise UsageError(
+            "standard output is a terminal, which shows no video; choose an `output`, or let "
+            "another program read it"
+        )
+
+
+def _expanded(inputs: Sequence[str]) -> list[str]:
+    """Inputs with ``*.mp4`` as the files that it means; only the shells of Windows leave it so."""
+    if os.name != "nt":
+        return list(inputs)
+    return [name for text in inputs for name in sorted(glob.glob(text)) or [text]]
+
+
+def _do(
+    job: Job, work: _Work, records: Records, report: TextReport | JsonReport, counts: Counts
+) -> None:
+    """Enhance one file, unless that has been done."""
+    if job.output is None:
+        assert job.problem is not None
+        raise job.problem
+    overwrite: bool = work.options.overwrite
+    settings = work.settings_for(job.source)
+    if job.in_folder and not overwrite:
+        state = records.state(job.source, job.output, settings)
+        if state is State.FINISHED or (state is State.THERE and not work.alone):
+            counts.finished_before += state is State.FINISHED
+            counts.left += state is State.THERE
+            report.skipped(job, state)
+            return
+        overwrite = state is State.OUTDATED
+    report.begin(job)
+    begun = time.monotonic()
+    if job.in_folder:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+    finished = records.begin(job.source, job.output, settings) if job.in_folder else None
+    frames = work.run(job, job.output, report, overwrite=overwrite)
+    if finished is not None:
+        finished()
+    counts.enhanced += 1
+    report.done(job, frames, time.monotonic() - begun)
+
+
+class _Work:
     """The options of one ``enhance`` command, checked before any file is touched."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, plan: Plan) -> None:
+        from zerodce_rt import backends
+        from zerodce_rt.media import pictures
         from zerodce_rt.media.encoders import EncoderSettings
         from zerodce_rt.media.reader import Span
 
-        self.options = options
+        self.options, self.alone = options, plan.alone
+        if options.backend not in ("auto", *backends.BACKENDS):
+            valid = ", ".join(("auto", *backends.BACKENDS))
+            raise UsageError(f"unknown backend {options.backend!r}; valid: {valid}")
+        given = [n for n, default in options.of_videos.items() if vars(options)[n] != default]
+        still = plan.alone and plan.jobs[0].is_picture
+        if still and given:
+            raise UsageError(f"{plan.jobs[0].source}: is a picture; `{given[0]}` is for videos")
+        if plan.alone and options.quality and not still:
+            raise UsageError(f"{plan.jobs[0].source}: is no picture; `quality` is for pictures")
         try:
+            pictures.check_quality(options.quality)
             self.encoder = EncoderSettings(
-                codec=options.codec, crf=options.crf, preset=options.preset
+                codec=options.codec, crf=options.crf, preset=options.preset, audio=options.audio
             )
+            self.raw = self._raw(plan)
             self.span = Span(start=options.start, end=options.end)
+            for job in plan.jobs:  # each kind of file has an encoder of its own
+                if job.output is not None and not paths.is_picture(job.output):
+                    suffix = job.output.suffix.lower()
+                    self.encoder.options(self.encoder.encoder_for(suffix, bits=8))
             self.enhancer = make_enhancer(options)
         except ValueError as error:
             raise UsageError(str(error)) from error
 
-    def run(self, source: Path, output: Path) -> None:
-        from zerodce_rt import files
-        from zerodce_rt.progress import frame_progress
-
-        names = "compare", "overwrite", "max_pixels"
-        common = {"enhancer": self.enhancer} | {n: getattr(self.options, n) for n in names}
+    def settings_for(self, source: Path) -> Settings:
+        """The options that change what becomes of a file, as text."""
+        values = {n: v for n, v in vars(self.options).items() if n not in _WITHOUT_EFFECT}
         if paths.is_picture(source):
-            files.enhance_picture(source, output, **common)
-            return
-        title = f"{source.name} [{self.enhancer.backend}]"
-        with frame_progress(title, show=not self.options.quiet) as progress:
-            files.enhance_video(
-                source, output, encoder=self.encoder, span=self.span,
-                sdr=self.options.sdr, hwaccel=self.options.hwaccel, progress=progress, **common,
+            values = {n: v for n, v in values.items() if n not in self.options.of_videos}
+        else:
+            del values["quality"]
+        if (weights := self.options.weights) is not None:
+            stat = weights.stat()
+            values["weights"] = f"{weights.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+        return {n: str(v) for n, v in sorted(values.items()) if v is not None and v is not False}
+
+    def run(
+        self, job: Job, output: Path, report: TextReport | JsonReport, *, overwrite: bool
+    ) -> int | None:
+        """Enhance a file.
+
+        Returns:
+            The number of frames of a video.
+        """
+        from zerodce_rt import files
+
+        source = job.source
+        names = "compare", "max_pixels"
+        common: dict[str, Any] = {"enhancer": self.enhancer, "overwrite": overwrite}
+        common |= {n: getattr(self.options, n) for n in names}
+        if job.is_picture:
+            files.enhance_picture(source, output, quality=self.options.quality, **common)
+            return None
+        common |= {n: getattr(self.options, n) for n in ("sdr", "deinterlace", "hwaccel", "fps")}
+        with report.progress(job, self.enhancer.backend) as progress:
+            result = files.enhance_video(
+                source, output, encoder=self.encoder, span=self.span, raw=self.raw,
+                progress=progress, **common,
             )  # fmt: skip
+        return result.frames
 
+    def _raw(self, plan: Plan) -> RawVideo | None:
+        """What comes by standard input, if those are bare frames."""
+        from zerodce_rt.media.pipes import RawVideo
 
-def _enhance_folder(job: _Job, folder: Path, output: Path | None) -> int:
-    output = output or folder.with_name(f"{folder.resolve().name}_enhanced")
-    if output.resolve() == folder.resolve():
-        raise UsageError(f"{output}: is the input folder; choose another `output`")
-    if output.is_file():
-        raise ZeroDCEError(f"{output}: is a file; the output of a folder is a folder")
-    sources = [p for p in paths.find_media(folder) if output.resolve() not in p.resolve().parents]
-    failed: list[Path] = []
-    targets: set[Path] = set()
-    for index, source in enumerate(sources, start=1):
-        target = paths.output_in_folder(source, folder, output)
-        try:
-            if target in targets:
-                raise ZeroDCEError(
-                    f"{source}: its output would replace that of another file, {target}; rename it"
-                )
-            targets.add(target)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            job.run(source, target)
-            log.info("[%d/%d] %s", index, len(sources), target)
-        except Exception as error:  # whatever is wrong with one file, the others are done
-            if job.options.debug:
-                log.exception("%s", source)
-            failed.append(source)
-            log.error("[%d/%d] failed: %s", index, len(sources), said_by(error))
-    done = len(sources) - len(failed)
-    log.warning("%d of %d files enhanced to %s%s", done, len(sources), output,
-                f"; {len(failed)} failed" if failed else "")  # fmt: skip
-    return EXIT_FAILURE if failed else 0
+        size = self.options.size
+        piped = plan.alone and plan.jobs[0].source == paths.PIPE
+        if size is None:
+            return None
+        if not piped:
+            raise UsageError("`size` is for bare frames on standard input, the input '-'")
+        fps = RawVideo.fps if self.options.fps is None else self.options.fps
+        return RawVideo(size=size, pix_fmt=self.options.pix_fmt, fps=fps)

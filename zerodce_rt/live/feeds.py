@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live.camera import Camera, CameraSettings, camera_name
 from zerodce_rt.live.exposure import FrameRateHold
 from zerodce_rt.live.sources import Feed
 from zerodce_rt.live.stream import FilePlayer, Stream
-from zerodce_rt.media.paths import is_picture
+from zerodce_rt.media.paths import is_picture, without_password
 
 SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "tcp", "udp")
 
@@ -87,11 +86,3 @@ def open_feed(
             "or the like"
         )
     return Feed(path.name, lambda: FilePlayer(path))
-
-
-def without_password(url: str) -> str:
-    """A URL without user name and password, to be shown and logged."""
-    parts = urlsplit(url)
-    if not parts.username and not parts.password:
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

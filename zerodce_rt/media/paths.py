@@ -6,13 +6,39 @@ Opens no files, so it needs neither PyAV nor libvips.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from zerodce_rt.errors import ZeroDCEError
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Suffixes of the pictures that are read and written, in lower case."""
+
+RAW_SUFFIXES = frozenset(
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .kdc .mef .mos .mrw .nef .nrw .orf "
+    ".pef .raf .rw2 .rwl .sr2 .srf .srw .x3f".split()
+)
+"""Suffixes of cameras' raw files, which are read and not written, in lower case."""
+
+_OTHER_OUTPUTS = {
+    # Photos of phones, which are shown and sent on: every program opens .jpg.
+    ".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg",
+    # Without loss, as these are or may be.
+    ".bmp": ".png", ".gif": ".png", ".jp2": ".png", ".j2k": ".png", ".jpx": ".png", ".jxl": ".png",
+    # PNG holds 16 bits as TIFF does, and the EXIF tags, which libvips does not write to TIFF.
+    **dict.fromkeys(RAW_SUFFIXES, ".png"),
+}  # fmt: skip
+
+NUMBER = re.compile(r"%(0\d+)?d")
+"""Where the number is in the name of numbered pictures."""
+
+PIPE = Path("-")
+"""The name of standard input and output."""
+
+READ_SUFFIXES = PICTURE_SUFFIXES | frozenset(_OTHER_OUTPUTS)
+"""Suffixes of all pictures that are read or named as what they are, in lower case."""
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .flv .ts .m2ts .mts .mpg .mpeg .wmv .3gp .ogv .vob".split()
@@ -25,7 +51,17 @@ _FAITHFUL_SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .flv".s
 
 def is_picture(path: Path) -> bool:
     """Whether a file is a picture, by its name."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+    return path.suffix.lower() in READ_SUFFIXES and not is_sequence(path)
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a name stands for numbered pictures: ``%d`` or ``%04d`` in it, once.
+
+    >>> is_sequence(Path("shots/frame_%04d.png")), is_sequence(Path("100%.png"))
+    (True, False)
+    """
+    named = path.suffix.lower() in PICTURE_SUFFIXES and len(NUMBER.findall(path.name)) == 1
+    return named and not path.is_file()
 
 
 def is_video(path: Path) -> bool:
@@ -76,29 +112,33 @@ def _check_place(source: Path | None, output: Path, *, overwrite: bool) -> None:
 
 
 def default_output(source: Path) -> Path:
-    """Where the output goes by default; .mkv if the container cannot keep timestamps exactly.
+    """Where the output goes by default, of the same kind if that can be written.
+
+    A container that cannot keep timestamps exactly becomes .mkv, a raw file .png.
 
     >>> default_output(Path("night.mp4")).name, default_output(Path("old.avi")).name
     ('night_enhanced.mp4', 'old_enhanced.mkv')
     """
     suffix = source.suffix
-    if not is_picture(source) and suffix.lower() not in _FAITHFUL_SUFFIXES:
+    if is_picture(source):
+        suffix = _OTHER_OUTPUTS.get(suffix.lower(), suffix)
+    elif not is_sequence(source) and suffix.lower() not in _FAITHFUL_SUFFIXES:
         suffix = ".mkv"
     return source.with_name(f"{source.stem}_enhanced{suffix}")
 
 
 def find_media(folder: Path) -> list[Path]:
-    """Every picture and video below a folder, sorted.
+    """Every picture and video below a folder, sorted; without those that are hidden.
 
     Raises:
         ZeroDCEError: if there is none.
     """
     found = sorted(
-        p for p in folder.rglob("*") if p.is_file() and (is_picture(p) or is_video(p))
-        and not p.name.startswith(".")
+        p for p in folder.rglob("*") if (is_picture(p) or is_video(p)) and p.is_file()
+        and not any(part.startswith(".") for part in p.relative_to(folder).parts)
     )  # fmt: skip
     if not found:
-        kinds = ", ".join(sorted(PICTURE_SUFFIXES | VIDEO_SUFFIXES))
+        kinds = ", ".join(sorted(READ_SUFFIXES - RAW_SUFFIXES | VIDEO_SUFFIXES)) + ", camera raw"
         raise ZeroDCEError(f"{folder}: no pictures or videos in it; looked for {kinds}")
     return found
 
@@ -113,3 +153,11 @@ def output_in_folder(source: Path, folder: Path, output_folder: Path) -> Path:
     if suffix != source.suffix:
         name += suffix  # not clip.mkv: the folder may have one of that name, too
     return output_folder / source.relative_to(folder).parent / name
+
+
+def without_password(url: str) -> str:
+    """A URL without user name and password, to be shown and logged."""
+    parts = urlsplit(url)
+    if not parts.username and not parts.password:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

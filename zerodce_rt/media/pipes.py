@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
     from zerodce_rt.media.reader import VideoReader
-
-PIPE = Path("-")
-"""The name of standard input and output."""
 
 _Y4M = "yuv4mpegpipe"
 _Y4M_FORMATS = [n for n, f in FORMATS.items() if f.layout == "planar"]

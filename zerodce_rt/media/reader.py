@@ -21,8 +21,9 @@ from av.stream import Disposition
 from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.media.hdr import transfer_of
 from zerodce_rt.media.opening import check_pixels, decoder_options, open_file
-from zerodce_rt.media.pipes import PIPE, RawVideo, open_input
-from zerodce_rt.media.sequences import is_sequence, open_sequence
+from zerodce_rt.media.paths import PIPE, is_sequence
+from zerodce_rt.media.pipes import RawVideo, open_input
+from zerodce_rt.media.sequences import open_sequence
 from zerodce_rt.media.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -215,6 +216,9 @@ class VideoReader:
                     frames += 1
                     yield item
         except (av.FFmpegError, OSError) as error:
+            if self._is_pipe and frames:  # what has gone through cannot be taken back
+                log.warning("%s: broke off (%s)", self.path, reason_of(error))
+                return
             at_seconds = max(0.0, seconds - self.start_seconds)
             rescue = f"; `end={at_seconds:.2f}` keeps the part before" if frames else ""
             raise ZeroDCEError(

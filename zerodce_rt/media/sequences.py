@@ -16,7 +16,7 @@ from zerodce_rt.frame import FORMATS, PixelFormat
 from zerodce_rt.media.frames import convert, nearest_format
 from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.opening import decoder_options
-from zerodce_rt.media.paths import is_picture
+from zerodce_rt.media.paths import NUMBER
 from zerodce_rt.media.pictures import Picture, write_picture
 
 if TYPE_CHECKING:
@@ -27,17 +27,6 @@ log = logging.getLogger(__name__)
 USUAL_RATE = 25.0
 """Pictures in a second, if nobody says."""
 
-_NUMBER = re.compile(r"%(0\d+)?d")
-
-
-def is_sequence(path: Path) -> bool:
-    """Whether a name stands for numbered pictures: ``%d`` or ``%04d`` in it, once.
-
-    >>> is_sequence(Path("shots/frame_%04d.png")), is_sequence(Path("100%.png"))
-    (True, False)
-    """
-    return is_picture(path) and len(_NUMBER.findall(path.name)) == 1
-
 
 def numbered(pattern: Path, number: int) -> Path:
     """The name of one picture.
@@ -45,12 +34,12 @@ def numbered(pattern: Path, number: int) -> Path:
     >>> numbered(Path("frame_%04d.png"), 7).name
     'frame_0007.png'
     """
-    return pattern.with_name(_NUMBER.sub(lambda match: match[0] % number, pattern.name))
+    return pattern.with_name(NUMBER.sub(lambda match: match[0] % number, pattern.name))
 
 
 def numbers_of(pattern: Path) -> list[int]:
     """The numbers of the pictures that there are, in order."""
-    head, tail = _NUMBER.split(pattern.name)[::2]
+    head, tail = NUMBER.split(pattern.name)[::2]
     wanted = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
     found = []
     if pattern.parent.is_dir():
@@ -96,7 +85,7 @@ class SequenceWriter:
         encoder, display_matrix, light, frames: as those of ``VideoWriter``.
 
     Args:
-        pattern: see ``is_sequence``; the first number is 1.
+        pattern: see ``paths.is_sequence``; the first number is 1.
         overwrite: replace pictures that exist.
 
     Raises:

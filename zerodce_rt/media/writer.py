@@ -48,6 +48,8 @@ _MP4_KEYS = frozenset(
 _NONSTRICT = av.format.Flags.ts_nonstrict.value
 _MATROSKA = "matroska"
 _ALPHA_MODE = "alpha_mode"
+# FFmpeg's own is 1000: a millisecond.
+_MOST_TICKS = 20_000_000
 _HDR_BITS = 10
 _MOV_SUFFIXES = {".mp4", ".m4v", ".mov"}
 
@@ -246,10 +248,17 @@ class VideoWriter:
         self._waiting.clear()
 
     def _container_options(self) -> dict[str, str]:
+        if self._suffix == ".mkv":
+            # Sound may begin some milliseconds before 0, as encoders need it; FFmpeg would move all
+            # that the file holds.
+            return {"avoid_negative_ts": "disabled"}
+        if self._suffix not in _MOV_SUFFIXES:
+            return {}
+        options = {"movie_timescale": str(_movie_timescale(self._reader))}
         keys = set(_kept(self._reader.container.metadata))
-        if self._suffix == ".mov" or (self._suffix in _MOV_SUFFIXES and keys - _MP4_KEYS):
-            return {"movflags": "use_metadata_tags"}
-        return {}
+        if self._suffix == ".mov" or keys - _MP4_KEYS:
+            options["movflags"] = "use_metadata_tags"
+        return options
 
     def _add_video(self, frame: av.VideoFrame) -> Any:
         reader, source = self._reader, self._reader.stream
@@ -445,6 +454,14 @@ def _refusal(stream: Stream, format: str) -> str | None:
     except (ValueError, OSError, av.FFmpegError) as error:
         return reason_of(error)
     return None
+
+
+def _movie_timescale(reader: VideoReader) -> int:
+    """Ticks for MP4's edit lists, in which every stream can say exactly when it begins."""
+    streams = [reader.stream, *(s for s in reader.copied if s.type == "audio")]
+    scales = [s.time_base.denominator for s in streams if s.time_base]
+    exact = math.lcm(*scales)
+    return exact if exact <= _MOST_TICKS else min(max(scales), _MOST_TICKS)
 
 
 def _is_transparent(reader: VideoReader) -> bool:

@@ -1,0 +1,160 @@
+"""What ``enhance`` says while it works: to people, or to programs (``--json``).
+
+For people, standard output gets the path of each output, so that a script can go on with them;
+all the rest goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zerodce_rt.cli.finished import State
+from zerodce_rt.cli.jobs import Job, Plan
+from zerodce_rt.cli.messages import in_one_line, said_by
+from zerodce_rt.media.paths import PIPE
+from zerodce_rt.progress import frame_progress
+from zerodce_rt.streams import Lasting, printable
+
+log = logging.getLogger(__name__)
+
+Update = Callable[[int, "int | None"], None]
+
+# Between two events of progress.
+_INTERVAL_SECONDS = 1.0
+
+
+@dataclass
+class Counts:
+    """How many files came to what.
+
+    Attributes:
+        left: outputs that were there already, and are not known to be ours.
+    """
+
+    enhanced: int = 0
+    finished_before: int = 0
+    left: int = 0
+    failed: int = 0
+
+
+class TextReport:
+    """For people.
+
+    Args:
+        quiet: warnings and errors only; standard output stays empty.
+    """
+
+    def __init__(self, plan: Plan, *, quiet: bool) -> None:
+        self._plan, self._quiet = plan, quiet
+        self._positions = {
+            job: "" if plan.alone else f"[{number}/{len(plan.jobs)}] "
+            for number, job in enumerate(plan.jobs, start=1)
+        }
+
+    def begin(self, job: Job) -> None:
+        pass  # the bar shows it
+
+    def progress(self, job: Job, backend: str) -> AbstractContextManager[Update]:
+        title = f"{self._positions[job]}{job.source.name} [{backend}]"
+        return frame_progress(title, show=not self._quiet)
+
+    def done(self, job: Job, frames: int | None, seconds: float) -> None:
+        if not self._quiet and job.output != PIPE:  # which the video itself has taken
+            _print_path(str(job.output))
+
+    def skipped(self, job: Job, state: State) -> None:
+        text = "%s%s: exists already, and is left as it is"
+        if state is State.FINISHED:
+            text = "%s%s: was finished before; `overwrite=True` does it again"
+        if state is State.THERE or self._plan.alone:  # the others are counted in the end
+            log.info(text, self._positions[job], job.output)
+
+    def failed(self, job: Job, error: Exception) -> None:
+        if not self._plan.alone:  # otherwise it is the error of the command
+            log.error("%sfailed: %s", self._positions[job], said_by(error))
+
+    def summary(self, counts: Counts) -> None:
+        if self._plan.alone:
+            return
+        if count := self._plan.passed_over:
+            log.info("earlier results, passed over: %d", count)
+        text = f"{counts.enhanced} of {len(self._plan.jobs)} files enhanced"
+        if self._plan.folder is not None:
+            text += f" to {self._plan.folder}"
+        if counts.finished_before:
+            text += f"; {counts.finished_before} were finished before"
+        if counts.left:
+            text += f"; {counts.left} existed already (`overwrite=True` replaces them)"
+        if counts.failed:
+            text += f"; {counts.failed} failed"
+        log.log(logging.WARNING if counts.failed or counts.left else logging.INFO, "%s", text)
+
+
+class JsonReport:
+    """For programs: an object in each line of standard output, and nothing else there."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def begin(self, job: Job) -> None:
+        _print_event("start", job)
+
+    @contextmanager
+    def progress(self, job: Job, backend: str) -> Iterator[Update]:
+        begun = last = 0.0
+
+        def update(done: int, expected: int | None) -> None:
+            nonlocal begun, last
+            now = time.monotonic()
+            if last and now - last < _INTERVAL_SECONDS:
+                return
+            begun, last = begun or now, now
+            # From the first frame on, before which the decoder and the network get ready.
+            rate = (done - 1) / (now - begun) if done > 1 else None
+            left = max(0, expected - done) / rate if expected and rate else None
+            _print_event(
+                "progress", job, frames=done, total=expected,
+                fps=_rounded(rate), eta_seconds=_rounded(left),
+            )  # fmt: skip
+
+        yield update
+
+    def done(self, job: Job, frames: int | None, seconds: float) -> None:
+        _print_event("done", job, frames=frames, seconds=_rounded(seconds))
+
+    def skipped(self, job: Job, state: State) -> None:
+        reason = "finished before" if state is State.FINISHED else "exists already"
+        _print_event("skipped", job, reason=reason)
+
+    def failed(self, job: Job, error: Exception) -> None:
+        _print_event("failed", job, error=in_one_line(said_by(error)))
+
+    def summary(self, counts: Counts) -> None:
+        _print_line({"event": "summary", **asdict(counts), "passed_over": self._plan.passed_over})
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _print_event(event: str, job: Job, **values: object) -> None:
+    output = None if job.output is None else str(job.output)
+    _print_line({"event": event, "input": str(job.source), "output": output, **values})
+
+
+def _print_line(values: dict[str, Any]) -> None:
+    # In ASCII: what is not UTF-8 in a file's name is kept as well.
+    print(json.dumps(values), flush=True)
+
+
+def _print_path(path: str) -> None:
+    print(printable(path) if sys.stdout.isatty() else path, flush=True)
+    if isinstance(sys.stdout, Lasting) and sys.stdout.failure is not None:
+        sys.stdout = Lasting(None)  # the output is there; that nobody reads its name is no failure
