@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.backends.interfaces import BackendUnavailable
-from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.errors import UsageError, ZeroDCEError
 from zerodce_rt.names import PAPER_MODELS, PUBLISHED_MODEL
 
 if TYPE_CHECKING:
@@ -108,13 +108,14 @@ def choose_backend(
         model: that it is to run.
 
     Raises:
-        ZeroDCEError: for an unknown name, or a backend that is not available: one asked for by
-            name is never replaced by another.
+        UsageError: for an unknown name.
+        ZeroDCEError: for a backend that is not available: one asked for by name is never replaced
+            by another.
     """
     if name == "auto":
         return _first_available(skip, model)
     if name not in BACKENDS:
-        raise ZeroDCEError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")
+        raise UsageError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")
     chosen = BACKENDS[name]
     try:
         log.debug("backend %s (%s)", name, chosen.probe(model))

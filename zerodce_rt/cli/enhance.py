@@ -194,15 +194,11 @@ class _Work:
     """The options of one ``enhance`` command, checked before any file is touched."""
 
     def __init__(self, options: argparse.Namespace, plan: Plan) -> None:
-        from zerodce_rt import backends
         from zerodce_rt.media import pictures
         from zerodce_rt.media.encoders import EncoderSettings
         from zerodce_rt.media.reader import Span
 
         self.options, self.alone = options, plan.alone
-        if options.backend not in ("auto", *backends.BACKENDS):
-            valid = ", ".join(("auto", *backends.BACKENDS))
-            raise UsageError(f"unknown backend {options.backend!r}; valid: {valid}")
         given = [n for n, default in options.of_videos.items() if vars(options)[n] != default]
         still = plan.alone and plan.jobs[0].is_picture
         if still and given:

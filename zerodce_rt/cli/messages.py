@@ -21,8 +21,9 @@ def said_by(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
         return f"out of memory ({str(error) or type(error).__name__}); close other programs"
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:  # its text has a number, too
+        name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return name + error.strerror
     if isinstance(error, (ValueError, OSError)):
         return str(error) or type(error).__name__
     return (
