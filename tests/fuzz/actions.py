@@ -128,7 +128,8 @@ def _enhance_video(case: Case, source: Path, results: Path) -> set[str]:
 
 
 def _enhance_picture(case: Case, source: Path, results: Path) -> set[str]:
-    random, settings, suffix = case.random, dict[str, Any](), source.suffix
+    random, settings = case.random, dict[str, Any]()
+    suffix = default_output(source).suffix
     if case.mode == "compare":
         settings["compare"] = random.choice(COMPARE_MODES)
     if case.mode == "container":

@@ -31,6 +31,7 @@ class Clip:
         extras: which of ``subtitle``, ``chapters``, ``attachment``, ``tags``, ``rotation`` and
             ``second`` (another video stream) there are.
         container: options of the container.
+        transfer: of HDR, as FFmpeg numbers it: 16 is PQ, 18 is HLG.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Clip:
     sound_rate: int = 48000
     extras: frozenset[str] = frozenset()
     container: dict[str, str] = field(default_factory=dict)
+    transfer: int | None = None
     size: tuple[int, int] = (64, 48)
     frames: int = 8
 
@@ -48,6 +50,10 @@ class Clip:
 _X264 = {"preset": "ultrafast", "crf": "20"}
 _B_FRAMES = {"preset": "veryfast", "bf": "3", "crf": "20"}
 _X265 = {"preset": "ultrafast"}
+_LIGHT = (
+    "log-level=error:pools=none:frame-threads=1:max-cll=600,120:"
+    "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+)
 _VPX = {"deadline": "realtime", "cpu-used": "8"}
 _INTERLACED = {"flags": "+ildct+ilme", "top": "1"}
 _FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
@@ -59,6 +65,8 @@ CLIPS = (
          extras=frozenset({"subtitle", "chapters", "tags"})),
     Clip("turned.mp4", "libx264", options=_X264, extras=frozenset({"rotation"})),
     Clip("hevc10.mp4", "libx265", "yuv420p10le", _X265, sound="aac"),
+    Clip("hlg.mp4", "libx265", "yuv420p10le", _X265, sound="aac", transfer=18),
+    Clip("pq.mov", "libx265", "yuv420p10le", _X265 | {"x265-params": _LIGHT}, transfer=16),
     Clip("av1.mp4", "libsvtav1", options={"preset": "13"}, sound="libopus", frames=6),
     Clip("part4.mp4", "mpeg4", options={"bf": "2"}, sound="mp2"),
     Clip("fragments.mp4", "libx264", options=_X264, sound="aac", container=_FRAGMENTED),
@@ -150,6 +158,10 @@ def _video(out: Any, clip: Clip) -> Any:
     stream.width, stream.height = clip.size
     stream.pix_fmt = clip.pix_fmt
     stream.codec_context.thread_count = 1
+    if clip.transfer is not None:
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = 9
+        context.color_trc = clip.transfer
     if "rotation" in clip.extras:
         stream.set_display_rotation(90)
     return stream

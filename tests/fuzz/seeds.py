@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from tests.fuzz.clips import CLIPS, Clip, made
+from tests.support.dng import dng
+from tests.support.heif import heic
 from tests.support.media import dark_scene
 from zerodce_rt.backends.tensorrt.engines import EngineKey
 from zerodce_rt.media import pictures
@@ -110,6 +112,20 @@ def _picture(suffix: str, *, bits: int = 8, bands: int = 3, **options: Any) -> M
     return make
 
 
+def _by_pillow(kind: str, *, frames: int = 1) -> Maker:
+    """A picture of a kind that libvips does not write."""
+
+    def make() -> bytes:
+        from PIL import Image
+
+        first, *more = [Image.fromarray(dark_scene(n, 64, 48)) for n in range(frames)]
+        file = io.BytesIO()
+        first.save(file, kind, **({"save_all": True, "append_images": more} if more else {}))
+        return file.getvalue()
+
+    return make
+
+
 def _weights(model: str, *, legacy: bool | None = None, wrapped: bool = False) -> Maker:
     """One of our networks: as it is, or as PyTorch writes it now (a zip) or wrote it once."""
 
@@ -181,6 +197,13 @@ _MAKERS: dict[str, list[tuple[str, Maker]]] = {
         ("photo.webp", _picture(".webp", exif=True)),
         ("alpha.webp", _picture(".webp", lossless=True, bands=4)),
         ("animation.webp", _picture(".webp", pages=3)),
+        ("photo.avif", _picture(".avif", exif=True)),
+        ("deep.avif", _picture(".avif", bits=16, bitdepth=10)),
+        ("plain.bmp", _by_pillow("BMP")),
+        ("animation.gif", _by_pillow("GIF", frames=3)),
+        ("plain.jp2", _by_pillow("JPEG2000")),
+        ("IMG_1.HEIC", lambda: heic("yuv420p")),
+        ("negative.dng", dng),
     ],
     "weights": [
         ("light.safetensors", _weights("light")),
