@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from zerodce_rt.cli import main
 
 # The tests' own processes must not fight over the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nor may a developer's own defaults change what is tested.
+_NO_DEFAULTS = TemporaryDirectory(prefix="zerodce-config-")
+os.environ["XDG_CONFIG_HOME"] = _NO_DEFAULTS.name
 if not nvidia_driver_present():
     # Triton reads it once, when the first test imports it (see support/agreement.py).
     os.environ["TRITON_INTERPRET"] = "1"

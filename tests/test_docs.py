@@ -26,6 +26,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("example
 HOMES = {
     "live": "live.md", "enhance": "files.md", "demo": "files.md", "bench": "measuring.md",
     "train": "training.md", "engines": "gpu.md", "doctor": "troubleshooting.md",
+    "config": "config.md",
 }  # fmt: skip
 
 

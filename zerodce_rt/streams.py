@@ -10,7 +10,11 @@ import io
 import os
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+_STDERR = 2
 
 
 class Lasting(io.TextIOBase):
@@ -100,3 +104,21 @@ def make_lasting() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
     sys.stdout, sys.stderr = Lasting(sys.stdout), Lasting(sys.stderr)
+
+
+@contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """Let what a library writes to standard error by itself go nowhere; of the whole process."""
+    try:
+        saved = os.dup(_STDERR)
+    except OSError:  # closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDERR)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(saved, _STDERR)
+        os.close(saved)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 
 import av
 from av.video.frame import PictureType
 
+from zerodce_rt.bench.load import LoadMeter
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video
 from zerodce_rt.media.encoders import EncoderSettings
@@ -29,12 +30,19 @@ class ClipStep:
     """Speed of one step.
 
     Attributes:
-        fps: frames per second.
-        cpu_ms: CPU time of all threads in milliseconds per frame.
+        fps: frames per second of the fastest round.
+        cpu_ms: CPU time of all threads in milliseconds per frame, in that round.
+        slowest_fps: frames per second of the slowest round.
     """
 
     fps: float
     cpu_ms: float
+    slowest_fps: float
+
+    @property
+    def spread(self) -> float:
+        """Distance of the slowest round from the fastest, as a share of the fastest."""
+        return 1 - self.slowest_fps / self.fps
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class ClipResult:
         encode: encode enhanced frames that are in memory.
         whole: decode, enhance and encode, as ``zerodce-rt enhance`` does.
         transcode: decode the same file, and encode it with the same settings.
+        load: share of CPU time that other programs took meanwhile; None where it is not known.
     """
 
     clip: str
@@ -63,11 +72,17 @@ class ClipResult:
     encode: ClipStep
     whole: ClipStep
     transcode: ClipStep
+    load: float | None
 
     @property
     def share_of_transcode(self) -> float:
         """Speed of the whole run, as a share of that of plain transcoding."""
         return self.whole.fps / self.transcode.fps
+
+    @property
+    def spread(self) -> float:
+        """How much the rounds of the whole run and of transcoding vary; the larger."""
+        return max(self.whole.spread, self.transcode.spread)
 
 
 def measure_clip(
@@ -109,16 +124,20 @@ def measure_clip(
             size = reader.stream.codec_context.width, reader.stream.codec_context.height
         frames = whole()  # compiles the kernels, and writes the file to encode
         best: dict[str, ClipStep] = {}
+        meter = LoadMeter()
         turns = [(name, step) for _ in range(rounds) for name, step in steps.items()]
         for name, step in progress_bar(clip.name, unit="run", items=turns, show=progress):
             cpu, start = time.process_time(), time.perf_counter()
             count = step()
             fps = round(count / (time.perf_counter() - start), 2)
             cpu_ms = round((time.process_time() - cpu) / count * 1000, 2)
-            if name not in best or fps > best[name].fps:
-                best[name] = ClipStep(fps, cpu_ms)
+            step_now = ClipStep(fps, cpu_ms, fps)
+            fastest = max(best.get(name, step_now), step_now, key=lambda step: step.fps)
+            slowest = min(best.get(name, step_now).slowest_fps, fps)
+            best[name] = replace(fastest, slowest_fps=slowest)
         width, height = size
-        return ClipResult(clip.name, width, height, frames, enhancer.backend, **best)
+        load = meter.others()
+        return ClipResult(clip.name, width, height, frames, enhancer.backend, load=load, **best)
 
 
 def _read(clip: Path, enhancer: Enhancer | None) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.backends.cpu.runner import CPURunner
 from zerodce_rt.bench.baselines import gamma_lookup, pass_through, published_plus
+from zerodce_rt.bench.load import LoadMeter
 from zerodce_rt.bench.timing import Timing, measure
 from zerodce_rt.curve.maps import CurveMaps
 from zerodce_rt.enhancer import Enhancer
@@ -43,6 +44,7 @@ class FrameResult:
             published design in PyTorch).
         estimate_gflops: 10^9 operations per second of the network; None on a GPU.
         apply_gbs: 10^9 bytes per second that the curve's kernel reads and writes; None on a GPU.
+        load: share of CPU time that other programs took meanwhile; None where it is not known.
     """
 
     size: str
@@ -55,6 +57,7 @@ class FrameResult:
     baselines: dict[str, Timing]
     estimate_gflops: float | None
     apply_gbs: float | None
+    load: float | None
 
     @property
     def fps(self) -> float:
@@ -67,6 +70,17 @@ class FrameResult:
     def times_published(self) -> float:
         """How many times as fast as the published design."""
         return self.baselines["published"].median_ms / self.stages["whole"].median_ms
+
+    @property
+    def times_published_range(self) -> tuple[float, float]:
+        """The same with the quartiles of both times: the lowest and the highest ratio."""
+        published, whole = self.baselines["published"], self.stages["whole"]
+        return published.p25_ms / whole.p75_ms, published.p75_ms / whole.p25_ms
+
+    @property
+    def spread(self) -> float:
+        """How much the times of the whole and of the published design vary; the larger."""
+        return max(self.stages["whole"].spread, self.baselines["published"].spread)
 
 
 def measure_frame(
@@ -89,7 +103,9 @@ def measure_frame(
         "gamma": gamma_lookup(source, target),
         "published": published_plus(width, height),
     }
+    meter = LoadMeter()
     timings = measure(cases | baselines, seconds=seconds)
+    load = meter.others()
     gflops = gbs = None
     if isinstance(enhancer.runner, CPURunner):
         thumbnail = enhancer.working_size.of(height, width)
@@ -99,7 +115,7 @@ def measure_frame(
         gbs = round(moved / timings["apply"].median_ms / 1e6, 2)
     return FrameResult(
         name, width, height, format, enhancer.model, enhancer.backend,
-        {n: timings[n] for n in cases}, {n: timings[n] for n in baselines}, gflops, gbs,
+        {n: timings[n] for n in cases}, {n: timings[n] for n in baselines}, gflops, gbs, load,
     )  # fmt: skip
 
 

@@ -94,10 +94,15 @@ def _bench_frames(options: argparse.Namespace, settings: BenchSettings) -> dict[
         print(report.row(result), flush=True)
         results.append(result)
     print(report.LEGEND)
+    _warn(report.caution(results))
     if options.plot is not None:
         report.plot_frames(results, options.plot, processor)
     return {"frames": [
-        asdict(r) | {"fps": round(r.fps, 1), "times_published": round(r.times_published, 2)}
+        asdict(r) | {
+            "fps": round(r.fps, 1), "times_published": round(r.times_published, 2),
+            "times_published_range": [round(ratio, 2) for ratio in r.times_published_range],
+            "spread": round(r.spread, 3),
+        }
         for r in results
     ]}  # fmt: skip
 
@@ -117,9 +122,18 @@ def _bench_file(options: argparse.Namespace, settings: BenchSettings) -> dict[st
         working_size=settings.working_size, progress=not options.quiet,
     )  # fmt: skip
     print(report.clip_table(result))
+    _warn(report.caution([result]))
     if options.plot is not None:
         report.plot_clip(result, options.plot, processor)
-    return {"file": asdict(result) | {"share_of_transcode": round(result.share_of_transcode, 4)}}
+    return {"file": asdict(result) | {
+        "share_of_transcode": round(result.share_of_transcode, 4),
+        "spread": round(result.spread, 3),
+    }}  # fmt: skip
+
+
+def _warn(caution: str | None) -> None:
+    if caution is not None:
+        log.warning("%s", caution)
 
 
 def _show_machine() -> str:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import platform
+import re
+import shlex
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+import zerodce_rt
 from zerodce_rt import __version__
 from zerodce_rt.cli.messages import as_options
 from zerodce_rt.errors import ZeroDCEError
@@ -22,6 +29,20 @@ _TRITON_ADVICE = (
     "pip install triton-windows" if sys.platform == "win32" else "comes with PyTorch for CUDA"
 )
 _PACKAGES = ("numpy", "numba", "openvino", "torch", "av", "opencv-python", "pyvips", "safetensors")
+_EXTRAS = {
+    "bench": "matplotlib", "raw": "rawpy", "rtx": "tensorrt_rtx", "tensorrt": "torch-tensorrt",
+    "vcam": "pyvirtualcam",
+}  # fmt: skip
+# FFmpeg's names of the containers that are written, by the ending of a file.
+_CONTAINERS = {
+    ".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".ts": "mpegts",
+    ".flv": "flv", ".avi": "avi", ".mpg": "mpeg", ".wmv": "asf", ".3gp": "3gp", ".ogv": "ogv",
+}  # fmt: skip
+_DECODERS = (
+    "h264", "hevc", "av1", "vp9", "vp8", "mpeg2video", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1",
+    "vc1", "wmv3", "theora", "vvc",
+)  # fmt: skip
+_SOUND_ENCODERS = {"aac": "aac", "opus": "libopus"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,13 +58,12 @@ def report() -> str:
     """The whole picture as text, a line a fact."""
     from zerodce_rt.backends import probed
     from zerodce_rt.bench.hardware import processor
-    from zerodce_rt.media.encoders import NVENC, find_encoder
-    from zerodce_rt.media.hwaccel import NoHardware, try_encoder
     from zerodce_rt.network.checkpoint import load_bundled
 
     lines = [
         f"zerodce-rt {__version__}, Python {platform.python_version()}, {platform.platform()}",
         f"CPU: {processor()}",
+        f"installed {Installation.found().name}",
         "",
         "backends (auto takes the first that works):",
     ]
@@ -59,24 +79,100 @@ def report() -> str:
             lines.append(_line("yes", model, load_bundled(model).source.name))
         except ZeroDCEError as error:
             lines.append(_line("no", model, str(error)))
-    lines += ["", "video encoders:"]
-    for name, encoder in CODECS.items():
-        try:
-            find_encoder(name)
-            lines.append(_line("yes", name, encoder))
-        except ValueError:
-            lines.append(_line("no", name, f"PyAV was built without {encoder}; pip install av"))
-    for name in NVENC.values():
-        try:
-            try_encoder(name, {}, "nv12", 1280, 720)
-            lines.append(_line("yes", name, "for --hwaccel"))
-        except NoHardware as reason:
-            lines.append(_line("no", name, str(reason)))
+    lines += ["", "pictures:", *_picture_lines()]
+    lines += ["", "video:", *_video_lines()]
     lines += ["", "live:", *_live_lines()]
     lines += ["", "packages:"]
     for package in _PACKAGES:
         lines.append(_package_line(package, f"pip install {package}"))
     return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """How this package was installed, and so how others are put beside it.
+
+    Attributes:
+        kind: ``"checkout"``, ``"pip"``, ``"uv"``, ``"pipx"`` or ``"uv tool"``.
+        source: the folder of a checkout; of the others, what to give to the installer for this
+            package.
+        installer: what puts packages into the environment of a checkout.
+    """
+
+    kind: str
+    source: str = "zerodce-rt"
+    installer: str = "pip"
+
+    @classmethod
+    def found(cls) -> Installation:
+        """That of the running program."""
+        from importlib.metadata import PackageNotFoundError, distribution
+
+        source, installer = "zerodce-rt", "pip"
+        try:
+            distributed = distribution("zerodce-rt")
+            installer = (distributed.read_text("INSTALLER") or "pip").strip()
+            source = _source(distributed.read_text("direct_url.json"))
+        except PackageNotFoundError:  # run from a folder that was only unpacked
+            pass
+        installer = "uv" if installer == "uv" else "pip"
+        if Path(sys.prefix, "pipx_metadata.json").exists():
+            return cls("pipx", source)
+        if Path(sys.prefix, "uv-receipt.toml").exists():
+            return cls("uv tool", source)
+        folder = Path(zerodce_rt.__file__).parents[1]
+        if (folder / "pyproject.toml").exists():
+            return cls("checkout", str(folder), installer)
+        return cls(installer, source)
+
+    @property
+    def name(self) -> str:
+        """What to say of it."""
+        if self.kind == "checkout":
+            return f"from the checkout in {self.source}"
+        return f"by {self.kind}"
+
+    def command(self, requirement: str, index: str = "") -> str:
+        """The command that installs something beside this package.
+
+        >>> Installation("pip").command("zerodce-rt[raw]")
+        "pip install 'zerodce-rt[raw]'"
+        >>> Installation("pipx").command("zerodce-rt[raw]")
+        'pipx inject zerodce-rt rawpy'
+
+        Args:
+            requirement: a package, or ``zerodce-rt[EXTRA]``.
+            index: address of a further index that it needs.
+        """
+        extra = re.fullmatch(r"zerodce-rt\[(.*)\]", requirement)
+        package = shlex.quote(_EXTRAS[extra[1]] if extra else requirement)
+        at = f" --extra-index-url {index}" if index else ""
+        if self.kind == "pipx":
+            return f"pipx inject zerodce-rt {package}" + (f" --pip-args='{at[1:]}'" if at else "")
+        if self.kind == "uv tool":
+            return f"uv tool install {shlex.quote(self.source)} --with {package}{at}"
+        program = "uv pip install" if "uv" in (self.kind, self.installer) else "pip install"
+        if extra and self.kind == "checkout":
+            folder = "." if Path.cwd() == Path(self.source) else self.source
+            return f"{program} -e '{folder}[{extra[1]}]'{at}"
+        return f"{program} {shlex.quote(requirement)}{at}"
+
+    def fitting(self, text: str) -> str:
+        """A text with the commands ``pip install PACKAGE`` in it replaced by those that fit."""
+        return re.sub(
+            r"\bpip install ('[^']+'|[A-Za-z][\w.-]*\w)(?: --extra-index-url ([^\s,]+))?",
+            lambda found: self.command(found[1].strip("'"), found[2] or ""),
+            text,
+        )
+
+
+def _source(direct_url: str | None) -> str:
+    """What an installer takes for this package, by the note of where it came from (PEP 610)."""
+    if direct_url is None:
+        return "zerodce-rt"
+    note = json.loads(direct_url)
+    prefix = f"{note['vcs_info']['vcs']}+" if "vcs_info" in note else ""
+    return f"zerodce-rt @ {prefix}{note['url']}"
 
 
 def _checked(backend: Backend, found: str) -> str | Exception:
@@ -108,7 +204,7 @@ def _nvidia_lines() -> list[str]:
     for package, remedy in (
         ("triton", _TRITON_ADVICE),
         ("torch-tensorrt", advice()),
-        ("tensorrt_rtx", "for GeForce RTX cards: pip install tensorrt_rtx"),
+        ("tensorrt_rtx", "for GeForce RTX cards: pip install 'zerodce-rt[rtx]'"),
     ):
         lines.append(_package_line(package, remedy))
     engines = list(EngineCache())
@@ -117,32 +213,124 @@ def _nvidia_lines() -> list[str]:
     return lines
 
 
-def _live_lines() -> list[str]:
-    from zerodce_rt.live.camera import list_cameras
-    from zerodce_rt.live.window import check_display
+def _picture_lines() -> Iterator[str]:
+    try:
+        import pyvips
+
+        yield _line("yes", "pictures", f"libvips {pyvips.version(0)}.{pyvips.version(1)}")
+    except (ImportError, OSError):  # OSError: pyvips is there, libvips is not
+        yield _line("no", "pictures", "pip install 'pyvips[binary]'")
+    if find_spec("rawpy") is not None:
+        yield _package_line("rawpy", "", "camera raw")
+    else:
+        yield _line("no", "camera raw", "pip install 'zerodce-rt[raw]'")
+
+
+def _video_lines() -> Iterator[str]:
+    """What FFmpeg, as PyAV brings it, encodes, writes and reads."""
+    import av
+
+    from zerodce_rt.media.encoders import NVENC, find_encoder
+    from zerodce_rt.media.hwaccel import NoHardware, try_encoder
+
+    yield _line("yes", "FFmpeg", f"{av.ffmpeg_version_info}, of PyAV {av.__version__}")
+    for name, encoder in CODECS.items():
+        try:
+            find_encoder(name)
+            yield _line("yes", name, encoder)
+        except ValueError:
+            yield _line("no", name, f"PyAV was built without {encoder}; pip install av")
+    for name in NVENC.values():
+        try:
+            try_encoder(name, {}, "nv12", 1280, 720)
+            yield _line("yes", name, "for --hwaccel")
+        except NoHardware as reason:
+            yield _line("no", name, str(reason))
+    groups: tuple[tuple[str, list[str], Callable[[str], bool]], ...] = (
+        ("sound", list(_SOUND_ENCODERS), lambda n: _has_codec(_SOUND_ENCODERS[n], "w")),
+        ("writes", list(_CONTAINERS), lambda n: _has_container(_CONTAINERS[n])),
+        ("reads", list(_DECODERS), lambda n: _has_codec(n, "r")),
+    )
+    for label, names, there in groups:
+        missing = [name for name in names if not there(name)]
+        text = " ".join(name for name in names if name not in missing)
+        without = f"; this FFmpeg lacks {' '.join(missing)}" if missing else ""
+        yield _line("yes" if text else "no", label, f"{text}{without}")
+
+
+def _has_codec(name: str, mode: Literal["r", "w"]) -> bool:
+    from av.codec.codec import Codec, UnknownCodecError
 
     try:
-        check_display()
-        window = _line("yes", "window", "")
-    except ZeroDCEError as error:
-        window = _line("no", "window", str(error))
+        Codec(name, mode)
+    except UnknownCodecError:
+        return False
+    return True
+
+
+def _has_container(name: str) -> bool:
+    from av import ContainerFormat
+
+    try:
+        ContainerFormat(name, "w")
+    except ValueError:
+        return False
+    return True
+
+
+def _live_lines() -> list[str]:
+    from zerodce_rt.live.camera import list_cameras
+
     cameras = [_line("yes", "camera", camera) for camera in list_cameras()]
+    return [
+        _window_line(), *(cameras or [_line("no", "camera", "none found")]), _virtual_camera_line()
+    ]  # fmt: skip
+
+
+def _window_line() -> str:
+    import cv2
+
+    from zerodce_rt.live.window import check_display
+
+    toolkit = cv2.currentUIFramework()
+    if not toolkit:
+        remedy = (
+            "this OpenCV cannot open windows; remove opencv-python-headless if it is there, then "
+            "pip install --force-reinstall opencv-python"
+        )
+        return _line("no", "window", remedy)
+    try:
+        check_display()
+    except ZeroDCEError as error:
+        return _line("no", "window", str(error))
+    return _line("yes", "window", toolkit)
+
+
+def _virtual_camera_line() -> str:
+    name = "virtual camera"
     if find_spec("pyvirtualcam") is None:
-        virtual = _line("no", "virtual camera", "pip install pyvirtualcam")
-    else:
-        virtual = _line("yes", "virtual camera", "if this system has a driver for it")
-    return [window, *(cameras or [_line("no", "camera", "none found")]), virtual]
+        return _line("no", name, "pip install 'zerodce-rt[vcam]'")
+    if sys.platform == "linux" and not Path("/sys/devices/virtual/video4linux").exists():
+        driver = "sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback exclusive_caps=1"
+        return _line("no", name, f"no driver; {driver}")
+    return _line("yes", name, "if this system has a driver for it")
 
 
-def _package_line(package: str, remedy: str) -> str:
-    """The version of a package, or what to do about its absence."""
+def _package_line(package: str, remedy: str, name: str = "") -> str:
+    """The version of a package, or what to do about its absence.
+
+    Args:
+        name: of the line; default: that of the package.
+    """
     from importlib.metadata import PackageNotFoundError, version  # 20 ms, which --help can spare
 
     try:
-        return _line("yes", package, version(package))
+        return _line("yes", name or package, f"{package} {version(package)}" if name else
+                     version(package))  # fmt: skip
     except PackageNotFoundError:
-        return _line("no", package, remedy)
+        return _line("no", name or package, remedy)
 
 
 def _line(mark: str, name: str, text: str) -> str:
-    return f"  {mark:<4}{name:<16}{as_options(text)}".rstrip()
+    text = Installation.found().fitting(as_options(text))
+    return f"  {mark:<4}{name:<16}{text}".rstrip()

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 # Options that do not change what becomes of a file.
 _WITHOUT_EFFECT = frozenset(
-    "inputs output overwrite json quiet debug run max_pixels of_videos".split()
+    "inputs output overwrite json quiet debug run max_pixels of_videos from_file preview".split()
 )
 
 SUMMARY = "enhance videos, pictures, and folders of either"
@@ -65,6 +65,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quality", type=int, metavar="N",
         help="of JPEG, WebP and AVIF: 1 (smallest file) to 100 (default: 95, of AVIF 90)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--preview", nargs="?", type=seconds, const=True, metavar="SECONDS",
+        help="write a picture of four places, or one, at several settings, to choose by, and no "
+        "video",
     )  # fmt: skip
     add_model_options(parser)
     video = parser.add_argument_group("video")
@@ -126,6 +131,8 @@ def run(options: argparse.Namespace) -> int:
     if plan.alone and plan.jobs[0].output == paths.PIPE:
         _check_standard_output(options)
     work = _Work(options, plan)
+    if options.preview is not None:
+        return _preview(work, plan)
     report = JsonReport(plan) if options.json else TextReport(plan, quiet=options.quiet)
     counts = Counts()
     for job in plan.jobs:
@@ -159,6 +166,21 @@ def _expanded(inputs: Sequence[str]) -> list[str]:
     if os.name != "nt":
         return list(inputs)
     return [name for text in inputs for name in sorted(glob.glob(text)) or [text]]
+
+
+def _preview(work: _Work, plan: Plan) -> int:
+    """Write a contact sheet of one file, and print where."""
+    from zerodce_rt.preview import write_preview
+
+    options, source = work.options, plan.jobs[0].source
+    if not plan.alone or source == paths.PIPE or paths.is_sequence(source):
+        raise UsageError("`preview` is of one file; give a video or a picture")
+    at = None if options.preview is True else options.preview
+    print(write_preview(
+        source, options.output, overwrite=options.overwrite, enhancer=work.enhancer, at=at,
+        span=work.span, sdr=options.sdr, max_pixels=options.max_pixels,
+    ))  # fmt: skip
+    return 0
 
 
 def _do(
@@ -203,7 +225,8 @@ class _Work:
         still = plan.alone and plan.jobs[0].is_picture
         if still and given:
             raise UsageError(f"{plan.jobs[0].source}: is a picture; `{given[0]}` is for videos")
-        if plan.alone and options.quality and not still:
+        asked = options.quality != options.from_file.get("quality")
+        if plan.alone and asked and not still:
             raise UsageError(f"{plan.jobs[0].source}: is no picture; `quality` is for pictures")
         try:
             pictures.check_quality(options.quality)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.media.opening import check_pixels
+from zerodce_rt.streams import silenced_stderr
 
 _SRGB_CURVE = (2.4, 12.92)
 
@@ -35,7 +36,8 @@ def develop(
     """
     rawpy = _rawpy(path)
     try:
-        with rawpy.imread(io.BytesIO(data)) as raw:
+        # LibRaw itself writes "unknown file: Unexpected end of file" there.
+        with silenced_stderr(), rawpy.imread(io.BytesIO(data)) as raw:
             sizes = raw.sizes
             width, height = (
                 max(sizes.raw_width, sizes.iwidth), max(sizes.raw_height, sizes.iheight)

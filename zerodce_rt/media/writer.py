@@ -356,11 +356,13 @@ class VideoWriter:
     def _encode_sound(self, index: int, packet: av.Packet | None) -> None:
         sound = self._sounds[index]
         try:
-            packets = sound.encode(packet)
-        except av.FFmpegError as error:
+            for encoded in sound.encode(packet):
+                self._put_in_order(encoded, sound.stream)
+                self._container.mux(encoded)
+        except (av.FFmpegError, OSError) as error:
+            if self._place_failed(error):
+                raise self._not_written(error) from error
             self._complain_once(f"damaged packets are left out ({reason_of(error)})", sound.stream)
-            return
-        self._mux(packets)
 
     def _put_in_order(self, packet: av.Packet, stream: Stream) -> None:
         """Move a packet whose times go back: muxers refuse those."""
