@@ -97,13 +97,13 @@ def test_a_file_is_recorded_bright_at_its_own_speed(
         (["--no-window", "--record", "live.avi"], EXIT_FAILURE, "may end in .mkv, .mov, .mp4"),
         (["--no-window", "--record", "{taken}"], EXIT_FAILURE, "exists already; use --overwrite"),
         (["--no-window", "--record", "{source}", "--overwrite"], EXIT_FAILURE, "input itself"),
-        (["-o", "{folder}/none"], EXIT_FAILURE, "none: no such folder"),
+        (["-o", "{source}/shots"], EXIT_FAILURE, "shots: cannot be made ("),
         (["--size", "1280"], EXIT_USAGE, "is not a size like 1280x720"),
         (["--size", "1x1"], EXIT_USAGE, "size must be 16x16"),
         (["--fps", "0"], EXIT_USAGE, "fps must be above 0"),
         (["--view", "both"], EXIT_USAGE, "invalid choice"),
         (["--keep-fps"], EXIT_FAILURE, "--keep-fps is for cameras only"),
-        (["--backend", "none"], EXIT_FAILURE, "none"),
+        (["--backend", "none"], EXIT_USAGE, "none"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -189,6 +189,13 @@ def test_seconds_end_a_session(make_video: VideoMaker, tmp_path: Path) -> None:
     output = tmp_path / "live.mp4"
     assert live(make_video(frames=300), "--record", output, "--seconds", "1.5") == 0
     assert 0.5 < float(Probe(output).pts[-1]) < 2.5
+
+
+def test_a_file_can_begin_again(make_video: VideoMaker, tmp_path: Path) -> None:
+    output = tmp_path / "live.mp4"
+    clip = make_video(frames=15)
+    assert live(clip, "--record", output, "--loop", "--seconds", "3") == 0
+    assert len(Probe(output).frames) > 30
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -56,6 +56,49 @@ def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "_LONGEST_PAUSE_SECONDS", 0.1)
 
 
+def test_a_file_that_stays_waits_until_somebody_goes_back() -> None:
+    class Two(Script):
+        """Two images; its end can be left."""
+
+        def seek(self, seconds: float) -> None:
+            asked.append(seconds)
+            self.images = 2
+
+    asked: list[float] = []
+    feed = Feed("film", opener(Two(2)))
+    feed.at_end = "stay"
+    taken: list[CapturedImage] = []
+    thread = threading.Thread(target=lambda: taken.extend(feed))
+    thread.start()
+    wait_until(lambda: feed.ended)
+    assert feed.seekable
+    assert feed.silent_seconds == 0
+    feed.seek(-5)
+    wait_until(lambda: feed.ended and bool(asked))
+    feed.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert len(taken) == 4
+    assert asked == [-5]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_a_file_is_played_again_and_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "zerodce_rt")
+    scripts = [Script(2), Script(2), Script(0)]
+    feed = Feed("film", opener(*scripts))
+    feed.at_end = "again"
+    assert len(list(feed)) == 4, "one without images ends it"
+    assert all(script.closed for script in scripts)
+    assert caplog.messages == ["film: 4x4"], "said once"
+
+
 def test_a_file_ends() -> None:
     script = Script(3)
     feed = Feed("clip", opener(script))

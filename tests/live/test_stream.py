@@ -286,6 +286,38 @@ def test_a_damaged_file_ends(make_video: VideoMaker, caplog: pytest.LogCaptureFi
     assert 5 < len(play(broken)) < 60
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_seeking_in_a_file(make_video: VideoMaker, suffix: str) -> None:
+    player = FilePlayer(make_video(f"clip{suffix}", frames=90))
+
+    def level_of(number: int) -> float:
+        """Where the patch of ``dark_scene`` is, which tells the image."""
+        row = dark_scene(number, 96, 64)[26].astype(int)
+        return float((row[:, 0] - row[:, 2]).argmax())
+
+    def where() -> float:
+        item = player.read()
+        assert item is not None
+        row = item.image[26].astype(int)
+        return float((row[:, 2] - row[:, 0]).argmax())
+
+    first = where()
+    player.seek(1.0)
+    assert where() == pytest.approx(level_of(30), abs=4)
+    player.seek(-0.5)
+    assert where() == pytest.approx(level_of(15), abs=4)
+    player.seek(-100)
+    assert where() == pytest.approx(first, abs=4), "the beginning"
+    player.seek(100)
+    assert where() == pytest.approx(level_of(89), abs=4), "the last image"
+    assert player.read() is None
+    player.seek(-0.5)
+    late = player.read()
+    assert late is not None
+    assert abs(late.captured - time.monotonic()) < 1, "due now"
+    player.close()
+
+
 def test_files_that_are_not_videos_are_refused(tmp_path: Path, make_video: VideoMaker) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("not a video")

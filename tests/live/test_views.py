@@ -145,6 +145,9 @@ class NoWindow:
     def take_keys(self) -> list[str]:
         return []
 
+    def take_notches(self) -> int:
+        return 0
+
 
 def test_messages_in_the_window_have_no_backquotes(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []

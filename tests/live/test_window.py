@@ -234,10 +234,86 @@ def test_every_way_to_end_a_session_is_quick(program: Program, way: str) -> None
     assert "Traceback" not in log
 
 
-def test_the_window_of_a_file_closes_at_its_end(tmp_path: Path) -> None:
-    clip = tmp_path / "short.mp4"
-    write_video(clip, frames=30, size=SIZE, time_base=Fraction(1, 15))
+def test_escape_leaves_full_screen_first(program: Program) -> None:
+    program.press("f")
+    program.wait_for(lambda _: program.place()[2:] != SIZE, "full screen")
+    program.press("Escape")
+    program.wait_for(lambda _: program.place()[2:] == SIZE, "a window again")
+    program.press("Escape")
+    assert program.ended() == 0
+
+
+def test_the_wheel_changes_the_strength_and_does_not_zoom(program: Program) -> None:
+    full = program.look()
+    program.scroll(-5)
+    weak = program.wait_for(lambda p: level(p) < 0.85 * level(full), "less strength")
+    program.scroll(5)
+    program.wait_for(lambda p: level(p) > level(weak) + 10, "more strength")
+    program.press("2")
+    program.wait_for(is_dark, "the original, which strength does not change")
+    program.press("o", "p")
+    time.sleep(3)  # until the messages have gone
+    before = program.look()
+    program.scroll(3)
+    time.sleep(0.3)
+    assert np.array_equal(program.look()[:270], before[:270]), "nothing has moved"
+
+
+def test_the_key_of_the_help_is_shown_at_first(program: Program) -> None:
+    bottom = slice(300, 360), slice(270, 370)
+    program.wait_for(lambda p: text_pixels(p[bottom]) > 20, "H: help")
+    program.wait_for(lambda p: text_pixels(p[bottom]) == 0, "it goes")
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Path:
+    """Two seconds, with a patch that moves to the right."""
+    path = tmp_path / "short.mp4"
+    write_video(path, frames=30, size=SIZE, time_base=Fraction(1, 15))
+    return path
+
+
+def test_a_file_stays_on_its_last_image(short: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    with Program(short, "-o", folder, title=short.name, folder=tmp_path) as program:
+        bottom = slice(300, 360), slice(150, 490)
+        program.wait_for(lambda p: text_pixels(p[bottom]) > 120, "the message at the end")
+        last = program.look()
+        assert is_bright(last)
+        assert np.array_equal(last[CALM], later(program)[CALM]), "it stays"
+        program.press("space")
+        program.wait_for(is_dark, "its enhancement is off")
+        program.press("s", "space")
+        program.wait_for(is_bright, "its enhancement is on")
+        program.press("Left")
+        program.wait_for(lambda p: not np.array_equal(p[CALM], last[CALM]), "it plays again")
+        program.wait_for(lambda p: np.abs(level(p) - level(last)) < 3, "to its end", seconds=5)
+        program.press("q")
+        assert program.ended() == 0
+    assert len(list(folder.glob("*.png"))) == 2, "the snapshot, in a new folder"
+
+
+def test_a_recording_ends_with_the_file(short: Path, tmp_path: Path) -> None:
+    output = tmp_path / "live.mp4"
+    with Program(short, "--record", output, title=short.name, folder=tmp_path) as program:
+        program.wait_for(lambda p: red_mark(p) > 50, "the red mark of a recording")
+        program.wait_for(lambda p: red_mark(p) == 0, "stopped")
+        assert len(Probe(output).frames) > 10
+        program.press("q")
+        assert program.ended() == 0
+
+
+def test_the_arrow_keys_seek(clip: Path, tmp_path: Path) -> None:
+    """The clip is a minute long: twelve steps lead to its end."""
     with Program(clip, title=clip.name, folder=tmp_path) as program:
+        program.wait_for(is_bright, "the picture")
+        program.press(*["Right"] * 13)
+        last = program.wait_for(
+            lambda p: np.array_equal(p[CALM], later(program)[CALM]), "the last image", seconds=20
+        )
+        program.press("Left")
+        program.wait_for(lambda p: not np.array_equal(p[CALM], last[CALM]), "it plays")
+        program.press("q")
         assert program.ended() == 0
 
 

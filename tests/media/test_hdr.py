@@ -153,7 +153,7 @@ def test_sdr_stays_what_it_is(make_video: VideoMaker, tmp_path: Path) -> None:
 def test_tone_mapping(caplog: pytest.LogCaptureFixture) -> None:
     frame = ramp_frame("yuv420p10le", PQ)
     frame.pts = 7
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="zerodce_rt"):
         mapped = ToneMapper()(frame)
     assert "some seconds" in caplog.text
     assert (mapped.pts, frame.pts) == (7, 7)

@@ -117,6 +117,14 @@ class Program:
         xdotool("mouseup", 1)
         time.sleep(0.1)
 
+    def scroll(self, notches: int) -> None:
+        """Turn the mouse wheel over the middle of the window, away from the user if positive."""
+        left, top, width, height = self.place()
+        xdotool("mousemove", left + width // 2, top + height // 2)  # it may be there already
+        for _ in range(abs(notches)):
+            xdotool("click", 4 if notches > 0 else 5)
+            time.sleep(0.05)
+
     def look(self) -> NDArray[np.uint8]:
         """What the screen shows inside the window, ``(H, W, 3)`` uint8 RGB."""
         left, top, width, height = self.place()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zerodce_rt.cli.enhancers import make_enhancer
 from zerodce_rt.cli.options import add_model_options, frame_size, number
-from zerodce_rt.errors import UsageError, ZeroDCEError
+from zerodce_rt.errors import UsageError
 from zerodce_rt.names import VIEWS
 
 SUMMARY = "show a camera, a stream or a file, brightened while it plays"
@@ -20,6 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: camera 0)",
     )  # fmt: skip
     parser.add_argument("--seconds", type=number, metavar="N", help="stop after N seconds")
+    parser.add_argument("--loop", action="store_true", help="play a file again and again")
     camera = parser.add_argument_group("camera")
     camera.add_argument("--list-cameras", action="store_true", help="list the cameras, and exit")
     camera.add_argument(
@@ -62,7 +63,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     outputs.add_argument(
         "-o", "--output", type=Path, default=Path(), metavar="FOLDER",
-        help="folder for the snapshots and recordings made with keys (default: the current one)",
+        help="folder for the snapshots and recordings made with keys; made if it is missing "
+        "(default: the current one)",
     )  # fmt: skip
     add_model_options(parser)
 
@@ -86,12 +88,10 @@ def run(options: argparse.Namespace) -> int:
             overlay=not options.no_overlay, full_screen=options.full_screen,
             folder=options.output, record=options.record,
             virtual_camera=options.virtual_camera, rate=options.fps, seconds=options.seconds,
-            progress=not options.quiet,
+            loop=options.loop, progress=not options.quiet,
         )  # fmt: skip
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if not options.output.is_dir():
-        raise ZeroDCEError(f"{options.output}: no such folder")
     if options.record is not None:
         file = Path(options.source)
         source = file if file.is_file() else None

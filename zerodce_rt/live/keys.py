@@ -22,7 +22,7 @@ class Key:
     help: str
 
 
-ESCAPE = "\x1b"
+ESCAPE, LEFT, RIGHT = "\x1b", "←", "→"
 
 KEYS = (
     Key("v", "view", "V", "next view: enhanced, original, split, side by side"),
@@ -37,14 +37,16 @@ KEYS = (
     Key("o", "overlay", "O", "figures on / off"),
     Key("m", "mirror", "M", "mirror the picture"),
     Key("f", "full_screen", "F", "full screen"),
+    Key(LEFT + RIGHT, "seek", "Left  Right", "5 s back / on in a file"),
     Key("h?", "help", "H", "this help"),
-    Key("q" + ESCAPE, "quit", "Q  Esc", "quit"),
+    Key("q" + ESCAPE, "quit", "Q  Esc", "quit; Esc leaves full screen first"),
 )
 
 ACTIONS = {character: key.action for key in KEYS for character in key.characters}
 
 
 def help_lines() -> list[tuple[str, str]]:
-    """Label and meaning of each key, and of the mouse."""
+    """Label and meaning of each key, and of the mouse and its wheel."""
     mouse = ("Mouse", "drag the divider of the split view")
-    return [(key.label, key.help) for key in KEYS] + [mouse]
+    wheel = ("Wheel", "more / less strength")
+    return [(key.label, key.help) for key in KEYS] + [mouse, wheel]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.errors import check_numbers
+from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.live.meters import LatencyMeter
 from zerodce_rt.live.outputs import Output, Recordings, closed_at_end
 from zerodce_rt.live.shots import Brightener, Shot
@@ -43,12 +43,13 @@ class LiveSettings:
         mirror: swap left and right in the window.
         overlay: show figures in the window.
         full_screen: begin with a window in full screen.
-        folder: where the snapshots and recordings of the window's keys go.
+        folder: where the snapshots and recordings of the window's keys go; made if missing.
         record: file to record to from the start (.mp4, .mov or .mkv); an existing one is
             replaced.
         virtual_camera: send the images to a virtual camera (needs the extra ``vcam``).
         rate: nominal frames a second of the source, recordings and the virtual camera.
         seconds: end after that time; default: go on.
+        loop: play a file again and again.
         progress: without a window, count the frames on stderr.
 
     Raises:
@@ -66,6 +67,7 @@ class LiveSettings:
     virtual_camera: bool = False
     rate: float = 30.0
     seconds: float | None = None
+    loop: bool = False
     progress: bool = False
 
     def __post_init__(self) -> None:
@@ -84,10 +86,10 @@ def run_live(
     *,
     outputs: Sequence[Output] = (),
 ) -> None:
-    """Show a feed, enhanced, until its file ends or somebody ends the session.
+    """Show a feed, enhanced, until somebody ends the session or, without a window, its file ends.
 
-    Runs in the caller's thread, on macOS in the main one. Closing the window, its keys and Ctrl-C
-    end it.
+    In a window, the last image of a file stays. Runs in the caller's thread, on macOS in the main
+    one. Closing the window, its keys and Ctrl-C end it.
 
     Args:
         feed: what ``open_feed`` returns.
@@ -110,6 +112,9 @@ def run_live(
         raise ValueError(
             "without a window there must be a recording, a virtual camera or another output"
         )
+    if settings.window:
+        _make_folder(settings.folder)
+    feed.at_end = "again" if settings.loop else "stay" if settings.window else "stop"
     with ExitStack() as stack:
         receivers = [stack.enter_context(closed_at_end(output)) for output in outputs]
         if settings.virtual_camera:
@@ -141,8 +146,7 @@ def run_live(
             recordings.start(settings.record)
         stack.enter_context(pipeline)
         with suppress(KeyboardInterrupt):
-            # A frozen picture stays after the end of its file.
-            while not viewer.quit and (viewer.frozen or not pipeline.ended):
+            while not viewer.quit and not pipeline.ended:
                 shot = pipeline.get(_POLL_SECONDS)
                 viewer.update(shot)
                 if shot is not None:
@@ -163,6 +167,16 @@ def run_live(
         raise recordings.failure
 
 
+def _make_folder(folder: Path) -> None:
+    """Make the folder for snapshots and recordings, if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ZeroDCEError(
+            f"{folder}: cannot be made ({error.strerror}); choose another folder"
+        ) from error
+
+
 def _log_rate(feed: Feed, wanted: float) -> None:
     """Log what the source gives, which may be less than its driver reported."""
     slow = feed.slow_advice and feed.meter.rate(time.monotonic()) < _SLOW_SHARE * wanted
@@ -176,8 +190,6 @@ class Headless:
     Attributes:
         latency: from capture to the outputs.
     """
-
-    frozen = False
 
     def __init__(self, name: str, recordings: Recordings, *, progress: bool) -> None:
         self.latency = LatencyMeter()

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,18 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Seekable(Protocol):
+    """A ``Source`` in which one can go back and on."""
+
+    def seek(self, seconds: float) -> None:
+        """Go on so far from the last image, back if negative; not beyond the ends."""
+
+
+AtEnd = Literal["stop", "stay", "again"]
+"""What a feed does after the last image of a file: end, wait for ``seek``, or begin again."""
+
+
 class Feed:
     """The images of a source, which is opened again when it is lost.
 
@@ -70,6 +82,8 @@ class Feed:
         size: width and height of its last image in pixels.
         meter: rate of the images that the source gives.
         slow_advice: what to do if the rate is lower than was asked for, for people.
+        at_end: what to do after the last image of a file.
+        ended: whether the last image of a file was given, and the feed waits.
 
     Args:
         open_source: opens the source; called again after it was lost.
@@ -85,7 +99,13 @@ class Feed:
         self.meter = RateMeter()
         self._source: Source | None = None
         self._asked: float | None = None
+        self.at_end: AtEnd = "stop"
+        self.ended = False
         self._stop = threading.Event()
+        # Set when there is something to do before the next image is due.
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._seek_seconds = 0.0
 
     def measured(self) -> str:
         """Measured size and rate, for people: ``1280x720 at 29.9 fps``."""
@@ -101,6 +121,18 @@ class Feed:
     def close(self) -> None:
         """End the iteration as soon as the source answers."""
         self._stop.set()
+        self._wake.set()
+
+    @property
+    def seekable(self) -> bool:
+        """Whether ``seek`` has an effect: in files it has."""
+        return isinstance(self._source, Seekable)
+
+    def seek(self, seconds: float) -> None:
+        """Go on so far in a file, back if negative; not beyond its ends."""
+        with self._lock:
+            self._seek_seconds += seconds
+        self._wake.set()
 
     def __iter__(self) -> Iterator[CapturedImage]:
         """Images, each not before it is due, until a file ends or ``close`` is called.
@@ -109,23 +141,29 @@ class Feed:
             ZeroDCEError: if the source cannot be opened the first time. Later failures are
                 logged, and shown as ``status``.
         """
-        opened = False
+        opened = lost = False
         pause = _FIRST_PAUSE_SECONDS
         while not self._stop.is_set():
             try:
                 self._source = self._open()
-                if opened:
+                if lost:
                     log.warning("%s is back", self.name)
                 self.description = self._source.description
-                log.info("%s: %s", self.name, self.description)
-                opened = True
+                if lost or not opened:
+                    log.info("%s: %s", self.name, self.description)
+                opened, lost = True, False
+                given = False
                 for item in self._images(self._source):
                     pause = _FIRST_PAUSE_SECONDS
+                    given = True
                     yield item
-                return
+                if self.at_end != "again" or not given:
+                    return
+                continue
             except ZeroDCEError as error:
                 if not opened:
                     raise
+                lost = True
                 self.status = f"{error}; trying again in {pause:g} s"
                 log.warning("%s", self.status)
             finally:
@@ -136,13 +174,36 @@ class Feed:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _images(self, source: Source) -> Iterator[CapturedImage]:
-        while (item := self._read(source)) is not None:
-            if self._stop.wait(max(0.0, item.captured - time.monotonic())):
+        while True:
+            self._wake.clear()
+            if self._stop.is_set():
                 return
+            if not self._seek(source) and self.ended:
+                self._wake.wait()
+                continue
+            self.ended = False
+            item = self._read(source)
+            if item is None:
+                if self.at_end != "stay":
+                    return
+                self.ended = True
+                continue
+            self._wake.wait(max(0.0, item.captured - time.monotonic()))
+            if self._stop.is_set() or self._seek_seconds:
+                continue
             self.status = None
             self.meter.tick(item.captured)
             self.size = item.image.shape[1], item.image.shape[0]
             yield item
+
+    def _seek(self, source: Source) -> bool:
+        """Seek if somebody has asked for it; whether that was so."""
+        with self._lock:
+            seconds, self._seek_seconds = self._seek_seconds, 0.0
+        if seconds and isinstance(source, Seekable):
+            source.seek(seconds)
+            return True
+        return False
 
     def _read(self, source: Source) -> CapturedImage | None:
         self._asked = time.monotonic()

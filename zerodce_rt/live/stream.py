@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -103,6 +104,8 @@ class Stream:
 class FilePlayer:
     """A video file that plays at its own speed; a ``Source``. A damaged one ends early.
 
+    It is ``Seekable``.
+
     Raises:
         ZeroDCEError: if the file is not a video that can be decoded.
     """
@@ -119,6 +122,12 @@ class FilePlayer:
             log.warning("%s: damaged (%s)", self._reader.path, reason_of(error))
             return None
 
+    def seek(self, seconds: float) -> None:
+        try:
+            self._player.seek(seconds)
+        except (av.FFmpegError, OSError) as error:
+            log.warning("%s: cannot be sought in (%s)", self._reader.path, reason_of(error))
+
     def close(self) -> None:
         self._reader.container.close()
 
@@ -134,23 +143,52 @@ class _Player:
     def __init__(self, container: Any, stream: Any, name: str, *, paced: bool) -> None:
         # Decoding with frame threads delays the picture by a frame for each thread.
         stream.thread_type = "AUTO" if paced else "SLICE"
+        self._container, self._stream = container, stream
         self._frames = _decoded(container, stream)
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self._paced = paced
         self._name = name
         self._to_sdr = ToneMapper()
         self._start: float | None = None
+        self._first = (container.start_time or 0) / av.time_base
+        self._at, self._from, self._sought = self._first, -math.inf, False
 
     def next(self) -> CapturedImage | None:
         """The next image; None at the end."""
+        early: av.VideoFrame | None = None
         for frame in self._frames:
-            captured = time.monotonic()
-            if self._paced and frame.time is not None:
-                captured = self._due(frame.time, captured)
-            check_base_layer(frame, self._name)
-            image = _upright_bgr(self._to_sdr(frame), frame.rotation, self._aspect)
-            return CapturedImage(image, captured)
+            if frame.time is None or frame.time >= self._from:
+                return self._shown(frame)
+            early = frame  # decoding begins at a key frame before the place that was sought
+        if early is not None:
+            return self._shown(early)
+        if self._sought:
+            self._sought = False
+            # Without an index, FFmpeg may land behind the last key frame: decode from the start.
+            self._go_to(min(0.0, self._first))
+            return self.next()
         return None
+
+    def seek(self, seconds: float) -> None:
+        """Go on so far from the last image, back if negative; not beyond the ends."""
+        self._from, self._sought = max(self._first, self._at + seconds), True
+        self._go_to(self._from)
+
+    def _go_to(self, seconds: float) -> None:
+        self._container.seek(round(seconds * av.time_base))
+        self._frames = _decoded(self._container, self._stream)
+        self._start = None
+
+    def _shown(self, frame: av.VideoFrame) -> CapturedImage:
+        self._from, self._sought = -math.inf, False
+        captured = time.monotonic()
+        if frame.time is not None:
+            self._at = frame.time
+            if self._paced:
+                captured = self._due(frame.time, captured)
+        check_base_layer(frame, self._name)
+        image = _upright_bgr(self._to_sdr(frame), frame.rotation, self._aspect)
+        return CapturedImage(image, captured)
 
     def _due(self, seconds: float, now: float) -> float:
         """When an image is due, given its time in the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.live.keys import ACTIONS, help_lines
+from zerodce_rt.live.keys import ACTIONS, ESCAPE, LEFT, help_lines
 from zerodce_rt.live.meters import LatencyMeter, RateMeter
 from zerodce_rt.live.outputs import Recordings
 from zerodce_rt.live.overlay import draw_text
@@ -28,11 +29,16 @@ log = logging.getLogger(__name__)
 # After so long without an image from the source, the window says so.
 _SILENT_SECONDS = 2.0
 _MESSAGE_SECONDS, _ALARM_SECONDS = 2.5, 15.0
+# For so long after the first image, the window says which key shows the others.
+_HINT_SECONDS = 6.0
 # Figures that change with every image cannot be read.
 _FIGURES_SECONDS = 0.5
 # How often the text is drawn while no image comes.
 _IDLE_SECONDS = 0.1
 _STRENGTH_STEP = 0.1
+_SEEK_SECONDS = 5.0
+# So long after the last image of a file was read, it has been shown and recorded.
+_DRAIN_SECONDS = 0.3
 _BLANK = np.full((720, 1280, 3), 24, np.uint8)
 
 
@@ -65,6 +71,8 @@ class Viewer:
         self._changed = True
         self._drawn = 0.0
         self._message, self._message_until = "", 0.0
+        self._hint_until = 0.0
+        self._end_at: float | None = None
         self._failure: ZeroDCEError | None = None
         self._figures: list[str] = []
         self._figures_until = 0.0
@@ -87,10 +95,18 @@ class Viewer:
         if fresh is not None:
             if self._shot is None:
                 self._window.fit(fresh.before.shape[1], fresh.before.shape[0])
+                self._hint_until = now + _HINT_SECONDS
             self._shot = fresh
         if self._failure is not self._recordings.failure:
             self._failure = self._recordings.failure
             self._say(str(self._failure), _ALARM_SECONDS)
+        if not self._feed.ended:
+            self._end_at = None
+        elif self._end_at is None:
+            self._end_at = now + _DRAIN_SECONDS
+        elif self._end_at <= now:
+            self._end_at = math.inf  # once is enough
+            self._end()
         if fresh is not None or self._changed or now - self._drawn > _IDLE_SECONDS:
             self._window.show(self._picture(), self._annotate)
             self._changed, self._drawn = False, now
@@ -103,6 +119,8 @@ class Viewer:
             if action is not None:
                 self._changed = True
                 getattr(self, f"key_{action}")(character)
+        if notches := self._window.take_notches():
+            self._change_strength(notches * _STRENGTH_STEP)
 
     def _status(self) -> str | None:
         """Why no images come just now; None while they do."""
@@ -133,6 +151,8 @@ class Viewer:
             draw_text(canvas, help_lines(), "centre")
         if now < self._message_until:
             draw_text(canvas, [_plain(self._message)], "bottom")
+        elif self._overlay and not self._help and now < self._hint_until:
+            draw_text(canvas, ["H: help"], "bottom")
 
     def _figures_at(self, now: float) -> list[str]:
         if self._changed or now >= self._figures_until:
@@ -160,9 +180,18 @@ class Viewer:
             self._divider = x
             self._changed = True
 
+    def _end(self) -> None:
+        """A file has come to its end: its last image stays."""
+        saved = None if self._recordings.seconds is None else self._recordings.stop()
+        self._say(
+            (f"saved {saved.name} · " if saved else "")
+            + ("end · left arrow: back · Q: quit" if self._feed.seekable else "end · Q: quit"),
+            _ALARM_SECONDS,
+        )
+
     def _adjusted(self, message: str) -> None:
-        """Report a changed setting, and apply it to a frozen image; live ones follow anyway."""
-        if self.frozen and self._shot is not None:
+        """Report a changed setting, and apply it to an image that stays; others follow anyway."""
+        if (self.frozen or self._feed.ended) and self._shot is not None:
             self._shot = self._brightener.again(self._shot)
         self._say(message)
 
@@ -214,8 +243,20 @@ class Viewer:
     def key_full_screen(self, _: str) -> None:
         self._window.full_screen = not self._window.full_screen
 
-    def key_quit(self, _: str) -> None:
-        self._quit = True
+    def key_seek(self, character: str) -> None:
+        if not self._feed.seekable:
+            self._say("not a file: there is no way back or on")
+            return
+        self.frozen = False
+        back = character == LEFT
+        self._feed.seek(-_SEEK_SECONDS if back else _SEEK_SECONDS)
+        self._say(f"{_SEEK_SECONDS:g} s {'back' if back else 'on'}")
+
+    def key_quit(self, character: str) -> None:
+        if character == ESCAPE and self._window.full_screen:
+            self._window.full_screen = False
+        else:
+            self._quit = True
 
     def key_snapshot(self, _: str) -> None:
         if self._shot is None:

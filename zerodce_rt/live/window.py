@@ -16,10 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.live.keys import LEFT, RIGHT
+from zerodce_rt.live.wheel import keep_from_zooming
 
 # Bounds of a new window's size: it fits most screens, and its text can be read.
 _WIDEST, _HIGHEST = 1280, 720
 _NARROWEST, _LOWEST = 320, 180
+# The arrow keys as HighGUI gives them: with Qt and GTK, on Windows, on macOS.
+_ARROWS = {
+    0xFF51: LEFT, 0x250000: LEFT, 0xF702: LEFT,
+    0xFF53: RIGHT, 0x270000: RIGHT, 0xF703: RIGHT,
+}  # fmt: skip
+# What the wheel gives for a notch away from the user, other than 120; by HighGUI's source.
+_NOTCHES = {"GTK": -1, "COC": 1}
 
 Draw = Callable[[NDArray[np.uint8]], None]
 """Draws on an image of the window's size, ``(H, W, 3)`` uint8 BGR, in place."""
@@ -44,6 +53,7 @@ class Window:
         _check_import_order()
         self._title = title
         self.on_drag: Callable[[float], None] | None = None
+        self._turned = 0
         self._place = 0, 0, 1, 1
         self._fitting = _WIDEST, _HIGHEST
         self._keys: list[str] = []
@@ -59,6 +69,8 @@ class Window:
                 "this OpenCV cannot open windows; 'pip install --force-reinstall opencv-python', "
                 "or use `window=False`"
             ) from error
+        keep_from_zooming()
+        self._notch = _NOTCHES.get(cv2.currentUIFramework()[:3], 120)
 
     def show(self, image: NDArray[np.uint8], draw: Draw | None = None) -> None:
         """Put an image on the screen; it is there on return.
@@ -88,17 +100,27 @@ class Window:
             cv2.resizeWindow(self._title, *self._fitting)
 
     def take_keys(self) -> list[str]:
-        """The characters typed since the last call; ``"\\x1b"`` is Escape."""
+        """The characters typed since the last call; some keys have names in ``keys``."""
         self._process_events()
         keys, self._keys = self._keys, []
         return keys
+
+    def take_notches(self) -> int:
+        """By how many notches the wheel was turned since the last call, away from the user."""
+        notches = int(self._turned / self._notch)
+        # Fine wheels and touchpads give parts of a notch.
+        self._turned -= notches * self._notch
+        return notches
 
     def _process_events(self) -> None:
         if self.closed:
             return
         key = cv2.pollKey()
-        if 0 <= key < 128:
-            self._keys.append(chr(key))
+        character = key & 0xFFFF  # GTK has Num Lock and the like in the other bits
+        if (arrow := _ARROWS.get(key) or _ARROWS.get(character)) is not None:
+            self._keys.append(arrow)
+        elif key >= 0 and 0 < character < 128:
+            self._keys.append(chr(character))
         try:
             # Must be noticed here: imshow would open a closed window again.
             self.closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
@@ -125,6 +147,8 @@ class Window:
         if held and self.on_drag is not None:
             left, _, width, _ = self._place
             self.on_drag(min(max((x - left) / width, 0.0), 1.0))
+        if event == cv2.EVENT_MOUSEWHEEL:
+            self._turned += flags >> 16
 
     def close(self) -> None:
         """Close the window, if nobody has."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import os
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import av
 
@@ -27,26 +25,17 @@ from zerodce_rt.media.fields import field_options
 from zerodce_rt.media.frames import nearest_format
 from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.hwaccel import gpu_encoder
+from zerodce_rt.media.other_streams import OtherStreams, kept
 from zerodce_rt.media.output_file import OutputFile
-from zerodce_rt.media.reader import VideoReader, codec_of, reason_of
-from zerodce_rt.media.sound import ENCODERS, SoundEncoder, codec_for, name_channels
-
-if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
-    from av.stream import Stream
+from zerodce_rt.media.reader import VideoReader, reason_of
 
 log = logging.getLogger(__name__)
 
-# Metadata about the old container, which FFmpeg sets when it reads one.
-_CONTAINER_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 # Metadata keys that MP4 has a tag for; others need the "mdta" form.
 _MP4_KEYS = frozenset(
     "title artist album_artist album comment composer copyright date description genre grouping "
     "synopsis track disc lyrics creation_time show network episode_id".split()
 )
-# Of containers in which two packets of a stream may have the same time.
-_NONSTRICT = av.format.Flags.ts_nonstrict.value
-_MATROSKA = "matroska"
 _ALPHA_MODE = "alpha_mode"
 # FFmpeg's own is 1000: a millisecond.
 _MOST_TICKS = 20_000_000
@@ -101,11 +90,8 @@ class VideoWriter:
         # SVT-AV1 writes a page about itself to stderr unless it is to report errors only.
         os.environ.setdefault("SVT_LOG", "1")
         self._container: Any = None
+        self._others: OtherStreams | None = None
         self._file: OutputFile | None = None
-        self._streams: dict[int, Stream] = {}
-        self._sounds: dict[int, SoundEncoder] = {}
-        self._last_dts: dict[int, int] = {}
-        self._complaints: set[str] = set()
         self._waiting: list[av.Packet] = []
         self._last_pts: int | None = None
         self._least_step = 1
@@ -169,7 +155,7 @@ class VideoWriter:
             if self._container is None:
                 self._waiting.append(item)
             else:
-                self._copy(item)
+                self._pass_on(item)
             return
         if self._container is None:
             self._open(item)
@@ -183,11 +169,10 @@ class VideoWriter:
 
     def close(self) -> None:
         """Write the frames that are still in the encoder, and the end of the file."""
-        if self._container is not None and self._file is not None:
+        if self._container is not None and self._file is not None and self._others is not None:
             try:
                 self._mux(self._with_dts(self._video.encode(None)))
-                for index in self._sounds:
-                    self._encode_sound(index, None)
+                self._others.finish()
                 self._container.close()
                 self._file.close()
             except (av.FFmpegError, OSError) as error:
@@ -217,15 +202,18 @@ class VideoWriter:
         if frame.pts is not None and frame.time_base and frame.pts < 0:
             # In MP4, frames before 0 are not shown.
             self._trim_seconds = frame.pts * frame.time_base
-        container.metadata.update(_kept(reader.container.metadata))
+        container.metadata.update(kept(reader.container.metadata))
         if chapters := reader.container.chapters():
             container.set_chapters(_shifted(chapters, reader, self._trim_seconds))
+        self._others = others = OtherStreams(
+            container, reader.path, self._suffix, self._settings.audio, self._place_failed
+        )
         # Streams keep the order of the input.
         for stream in reader.container.streams:
             if stream == reader.stream:
                 self._video = self._add_video(frame)
             elif stream in reader.copied:
-                self._add_other(stream)
+                others.add(stream)
         try:
             container.start_encoding()
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -244,7 +232,7 @@ class VideoWriter:
         # The container may be coarser than the file that is read.
         self._least_step = max(1, math.ceil(stored / base)) if base and stored else 1
         for packet in self._waiting:
-            self._copy(packet)
+            self._pass_on(packet)
         self._waiting.clear()
 
     def _container_options(self) -> dict[str, str]:
@@ -255,7 +243,7 @@ class VideoWriter:
         if self._suffix not in _MOV_SUFFIXES:
             return {}
         options = {"movie_timescale": str(_movie_timescale(self._reader))}
-        keys = set(_kept(self._reader.container.metadata))
+        keys = set(kept(self._reader.container.metadata))
         if self._suffix == ".mov" or keys - _MP4_KEYS:
             options["movflags"] = "use_metadata_tags"
         return options
@@ -287,7 +275,7 @@ class VideoWriter:
         context.thread_type = "AUTO"
         context.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(0, 1)
         context.flags |= av.codec.context.Flags.frame_duration
-        stream.metadata.update(_kept(source.metadata))
+        stream.metadata.update(kept(source.metadata))
         if self._transparent:
             stream.metadata.pop(_ALPHA_MODE, None)
         stream.disposition = source.disposition
@@ -295,100 +283,16 @@ class VideoWriter:
             stream.set_display_matrix(self.display_matrix)
         return stream
 
-    def _add_other(self, stream: Stream) -> None:
-        """Add a stream beside the video: copied, or if it is sound perhaps encoded again."""
-        path, asked = self._reader.path, self._settings.audio
-        what = f"stream {stream.index} ({stream.type}, {codec_of(stream) or 'unknown codec'})"
-        if stream.type == "audio" and asked == "none":
-            return
-        if stream.type == "audio" and asked in ENCODERS and _can_be_decoded(stream):
-            self._add_sound(stream, asked)
-            return
-        format = self._container.format.name
-        reason = _refusal(stream, format)
-        if reason is None:
-            self._streams[stream.index] = _copy_of(self._container, stream)
-        elif stream.type == "audio" and asked is None and _can_be_decoded(stream):
-            codec = codec_for(self._suffix)
-            log.warning(
-                "%s: %s cannot be stored in %s, and is encoded as %s",
-                path, what, self._suffix, codec,
-            )  # fmt: skip
-            self._add_sound(stream, codec)
-        elif (
-            stream.type in ("audio", "subtitle")
-            and format != _MATROSKA
-            and _refusal(stream, _MATROSKA) is None
-        ):
-            raise ZeroDCEError(
-                f"{path}: {what} cannot be stored in {self._suffix} ({reason}); choose an output "
-                "name that ends in .mkv"
-            )
-        else:
-            log.warning("%s: %s is left out (%s)", path, what, reason)
-
-    def _add_sound(self, stream: Stream, codec: str) -> None:
-        encoder = SoundEncoder(self._container, cast("AudioStream", stream), codec)
-        encoder.stream.metadata.update(_kept(stream.metadata))
-        encoder.stream.disposition = stream.disposition
-        self._sounds[stream.index] = encoder
-
-    def _copy(self, packet: av.Packet) -> None:
-        index = packet.stream.index
+    def _pass_on(self, packet: av.Packet) -> None:
+        """Write a packet of another stream."""
+        assert self._others is not None
         if offset := self._offset(packet.time_base):
             packet.pts = None if packet.pts is None else packet.pts - offset
             packet.dts = None if packet.dts is None else packet.dts - offset
-        if index in self._sounds:
-            self._encode_sound(index, packet)
-            return
-        stream = self._streams.get(index)
-        if stream is None:
-            return
-        packet.stream = stream
-        self._put_in_order(packet, stream)
         try:
-            self._container.mux(packet)
+            self._others.write(packet)
         except (av.FFmpegError, OSError) as error:
-            if self._place_failed(error):
-                raise self._not_written(error) from error
-            self._complain_once(f"damaged packets are left out ({reason_of(error)})", stream)
-
-    def _encode_sound(self, index: int, packet: av.Packet | None) -> None:
-        sound = self._sounds[index]
-        try:
-            for encoded in sound.encode(packet):
-                self._put_in_order(encoded, sound.stream)
-                self._container.mux(encoded)
-        except (av.FFmpegError, OSError) as error:
-            if self._place_failed(error):
-                raise self._not_written(error) from error
-            self._complain_once(f"damaged packets are left out ({reason_of(error)})", sound.stream)
-
-    def _put_in_order(self, packet: av.Packet, stream: Stream) -> None:
-        """Move a packet whose times go back: muxers refuse those."""
-        base, index = stream.time_base or packet.time_base, stream.index
-        ticks = packet.dts if packet.dts is not None else packet.pts
-        if ticks is None:  # such as a cover's
-            return
-        dts, last = _rescaled(ticks, packet.time_base, base), self._last_dts.get(index)
-        loose = stream.type in ("subtitle", "data") or self._container.format.flags & _NONSTRICT
-        least = dts if last is None else last if loose else last + 1
-        if dts < least:
-            self._complain_once("packets whose times go back are moved", stream)
-            dts = least
-            pts = packet.pts if packet.pts is not None else ticks
-            packet.pts = max(dts, _rescaled(pts, packet.time_base, base))
-            packet.duration = _rescaled(packet.duration or 0, packet.time_base, base)
-            packet.dts, packet.time_base = dts, base
-        elif packet.pts is not None and packet.dts is not None and packet.pts < packet.dts:
-            packet.pts = packet.dts
-        self._last_dts[index] = dts
-
-    def _complain_once(self, what: str, stream: Stream) -> None:
-        text = f"{self._reader.path}: stream {stream.index} ({stream.type}): {what}"
-        if text not in self._complaints:
-            self._complaints.add(text)
-            log.warning("%s", text)
+            raise self._not_written(error) from error
 
     def _timed(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame with a pts above the last one's: damaged files have gaps and repeats."""
@@ -423,7 +327,7 @@ class VideoWriter:
         return is_of_the_place(error) or (self._file is not None and self._file.failure is not None)
 
     def _not_written(self, error: Exception) -> ZeroDCEError:
-        if not self._place_failed(error) and self._streams:
+        if not self._place_failed(error) and self._others:
             # Our own packets are sound.
             return ZeroDCEError(
                 f"{self._reader.path}: its streams beside the video are damaged and cannot be "
@@ -433,29 +337,9 @@ class VideoWriter:
         return ZeroDCEError(f"{self._output}: cannot be written ({reason_of(failure or error)})")
 
 
-def _rescaled(ticks: int, base: Fraction | None, to: Fraction | None) -> int:
-    """A time in another time base, rounded as FFmpeg does."""
-    return math.floor(ticks * base / to + Fraction(1, 2)) if base and to else ticks
-
-
 def _formats_of(encoder: str) -> list[str]:
     """Names of the pixel formats that an encoder takes."""
     return [f.name for f in find_encoder(encoder).video_formats or []]
-
-
-def _refusal(stream: Stream, format: str) -> str | None:
-    """Why a container cannot hold a stream, by trying to write a header with it."""
-    if stream.codec_context is None and stream.type not in ("data", "attachment"):
-        return "unknown to this FFmpeg"
-    if stream.type == "audio" and not cast("AudioStream", stream).codec_context.sample_rate:
-        return "begins too late in the file"
-    try:
-        with av.open(io.BytesIO(), "w", format=format) as trial:
-            _copy_of(trial, stream)
-            trial.start_encoding()
-    except (ValueError, OSError, av.FFmpegError) as error:
-        return reason_of(error)
-    return None
 
 
 def _movie_timescale(reader: VideoReader) -> int:
@@ -473,32 +357,14 @@ def _is_transparent(reader: VideoReader) -> bool:
     return reader.format is not None and any(c.is_alpha for c in reader.format.components)
 
 
-def _can_be_decoded(stream: Stream) -> bool:
-    context: Any = stream.codec_context
-    return context is not None and context.sample_rate > 0
-
-
-def _copy_of(container: Any, stream: Stream) -> Stream:
-    copy: Stream = container.add_stream_from_template(stream, opaque=True)
-    if stream.type == "audio":
-        name_channels(cast("AudioStream", copy).codec_context)
-    copy.metadata.update(_kept(stream.metadata))
-    copy.disposition = stream.disposition
-    return copy
-
-
-def _kept(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {k: v for k, v in metadata.items() if k.lower() not in _CONTAINER_KEYS}
-
-
 def _shifted(chapters: list[Any], reader: VideoReader, trim_seconds: Fraction) -> list[Any]:
     """The chapters within the part that is kept, with times from its start."""
-    kept = []
+    inside = []
     for chapter in chapters:
         base = chapter["time_base"]
         offset = round(trim_seconds / base)
         end_of_span = (reader.span.end - reader.span.start) / float(base)
         start, end = max(0, chapter["start"] - offset), chapter["end"] - offset
         if end > 0 and start < end_of_span:
-            kept.append(chapter | {"start": start, "end": int(min(end, end_of_span))})
-    return kept
+            inside.append(chapter | {"start": start, "end": int(min(end, end_of_span))})
+    return inside
