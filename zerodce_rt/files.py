@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import numpy as np
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.errors import ZeroDCEError, check_numbers
+from zerodce_rt.errors import check_numbers
 from zerodce_rt.frame import Frame, from_array, same_samples
 from zerodce_rt.media import compare as comparing
 from zerodce_rt.media import pictures
@@ -51,7 +52,7 @@ from zerodce_rt.media.paths import (
 )
 from zerodce_rt.media.pipes import PipeWriter, RawVideo
 from zerodce_rt.media.reader import Span, VideoReader
-from zerodce_rt.media.sequences import SequenceWriter
+from zerodce_rt.media.sequences import SequenceWriter, check_apart
 from zerodce_rt.media.writer import VideoWriter
 from zerodce_rt.pipeline import run_in_order
 
@@ -142,7 +143,8 @@ def enhance_video(
         The output's path and number of frames.
 
     Raises:
-        ZeroDCEError: a problem with the files that the user can fix; no output is left.
+        ZeroDCEError: a problem with the files that the user can fix; no output is left, but of
+            numbered pictures those that are complete.
         ValueError: a setting outside its range, or given twice.
     """
     source, output = Path(source), Path(output)
@@ -153,13 +155,15 @@ def enhance_video(
     check_numbers(max_pixels=max_pixels)
     if output != PIPE:
         named = None if source == PIPE or is_sequence(source) else source
-        if output == source:
-            raise ZeroDCEError(f"{output}: is the input itself; choose another `output`")
+        if is_sequence(source) and is_sequence(output):
+            check_apart(source, output)
         suffixes = PICTURE_SUFFIXES if is_sequence(output) else VIDEO_SUFFIXES
         check_output(named, output, suffixes, overwrite=overwrite)
     enhancer = _enhancer(enhancer, strength, Enhancer.for_video)
     decoding = None
     check_numbers(fps=fps)
+    if fps is not None and not 0 < fps < math.inf:
+        raise ValueError(f"`fps` must be above 0, not {fps}")
     if hwaccel and source != PIPE and not is_sequence(source):
         decoding = nvdec(source, shared=enhancer.on_gpu, max_pixels=max_pixels)
     with VideoReader(source, span, decoding, max_pixels=max_pixels, raw=raw, fps=fps) as reader:

@@ -9,12 +9,14 @@ import errno
 import io
 import os
 import sys
+import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 _STDERR = 2
+_silencing = threading.Lock()
 
 
 class Lasting(io.TextIOBase):
@@ -109,16 +111,17 @@ def make_lasting() -> None:
 @contextmanager
 def silenced_stderr() -> Iterator[None]:
     """Let what a library writes to standard error by itself go nowhere; of the whole process."""
-    try:
-        saved = os.dup(_STDERR)
-    except OSError:  # closed
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, _STDERR)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(saved, _STDERR)
-        os.close(saved)
+    with _silencing:
+        try:
+            saved = os.dup(_STDERR)
+        except OSError:  # closed
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, _STDERR)
+        os.close(nowhere)
+        try:
+            yield
+        finally:
+            os.dup2(saved, _STDERR)
+            os.close(saved)

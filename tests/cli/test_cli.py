@@ -391,6 +391,9 @@ def test_streams_are_for_live(capsys: pytest.CaptureFixture[str]) -> None:
         (["-", "--size", "0x48"], "must be 1x1 or more"),
         (["-", "--size", "64x48", "--pix-fmt", "x"], "must be one of"),
         (["x.mp4", "-o", "-", "--json"], "cannot both go to standard output"),
+        (["x.mp4", "--fps", "24"], "--fps is for numbered pictures"),
+        (["x.mp4", "--pix-fmt", "nv12"], "--pix-fmt is for bare frames"),
+        (["x.mp4", "--preview", "--json"], "--preview makes none"),
     ],
 )
 def test_wrong_use_of_pipes(

@@ -131,7 +131,7 @@ def test_it_says_what_is_there_and_what_is_missing_for_what(
     assert found["virtual camera"].endswith("pip install 'zerodce-rt[vcam]'")
     assert "opencv-python-headless" in found["window"]
     assert "libx264" in found["h264"]
-    assert "aac opus" in found["sound"]
+    assert "opus aac" in found["sound"]
     assert found["writes"].endswith("; this FFmpeg lacks .xyz")
     assert {".mp4", ".mkv"} <= set(found["writes"].split())
     assert {"h264", "hevc", "vp9"} <= set(found["reads"].split())

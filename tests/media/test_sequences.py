@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import VideoMaker, assert_nothing_left
+from tests.conftest import VideoMaker, assert_nothing_left, run
 from tests.support.media import Probe, dark_scene
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
@@ -87,8 +87,12 @@ def test_nothing_is_replaced(tmp_path: Path, enhancer: Enhancer) -> None:
     before = (tmp_path / "f_1.png").read_bytes()
     with pytest.raises(ZeroDCEError, match=r"f_0\.png: exists already"):
         enhance_video(tmp_path / "in_%d.png", pattern, enhancer=enhancer)
-    with pytest.raises(ZeroDCEError, match="is the input itself"):
+    with pytest.raises(ZeroDCEError, match="are pictures of the input"):
         enhance_video(pattern, pattern, enhancer=enhancer, overwrite=True)
+    other_name = tmp_path / "x" / ".." / "f_%d.png"
+    (tmp_path / "x").mkdir()
+    with pytest.raises(ZeroDCEError, match="are pictures of the input"):
+        enhance_video(pattern, other_name, enhancer=enhancer, overwrite=True)
     assert (tmp_path / "f_1.png").read_bytes() == before
 
 
@@ -101,7 +105,30 @@ def test_a_gap_is_said(
     assert "there is no number 3; what comes after it is left out" in caplog.text
 
 
+def test_a_percent_sign_in_the_folder(tmp_path: Path, enhancer: Enhancer) -> None:
+    folder = tmp_path / "100%d"
+    folder.mkdir()
+    write_pictures(folder / "f_%d.png", range(2))
+    assert enhance_video(folder / "f_%d.png", tmp_path / "out.mp4", enhancer=enhancer).frames == 2
+
+
+def test_pictures_from_before_are_said_and_stay(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer, caplog: pytest.LogCaptureFixture
+) -> None:
+    pattern = tmp_path / "f_%d.png"
+    write_pictures(pattern, [2, 9])
+    enhance_video(make_video(frames=3), pattern, enhancer=enhancer, overwrite=True)
+    assert numbers_of(pattern) == [1, 2, 3, 9]
+    assert "1 more pictures with other numbers, such as 9" in caplog.text
+
+
 def test_what_is_not_there(tmp_path: Path, enhancer: Enhancer) -> None:
     with pytest.raises(ZeroDCEError, match="no such picture, with any number"):
         enhance_video(tmp_path / "f_%d.png", tmp_path / "out.mp4", enhancer=enhancer)
     assert_nothing_left(tmp_path)
+
+
+def test_a_folder_as_output(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "f_%d.png", range(2))
+    assert run("enhance", tmp_path / "f_%d.png", "-o", f"{tmp_path / 'new'}/", "--quiet") == 0
+    assert numbers_of(tmp_path / "new" / "f_%d_enhanced.png") == [1, 2]

@@ -101,34 +101,56 @@ def test_a_copy_that_was_asked_for_and_is_impossible(
     assert_nothing_left(tmp_path, "night.mp4")
 
 
-@pytest.mark.parametrize("channels", ["mono", "5.1", "7.1"])
-@pytest.mark.parametrize("codec", ["aac", "opus"])
-def test_layouts_and_rates(tmp_path: Path, enhancer: Enhancer, channels: str, codec: str) -> None:
-    """PCM of 44.1 kHz, as cameras write it."""
-    source, output = tmp_path / "in.mov", tmp_path / "out.mkv"
-    count = {"mono": 1, "5.1": 6, "7.1": 8}[channels]
-    with av.open(str(source), "w") as out:
+COUNTS = {"mono": 1, "stereo": 2, "2.1": 3, "4.0": 4, "5.1": 6, "7.1": 8}
+
+
+def write_with_sound(path: Path, layout: str, *, codec: str) -> None:
+    """A second of video with a tone of 44.1 kHz."""
+    count = COUNTS[layout]
+    with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=25)
-        sound = out.add_stream("pcm_s16le", rate=44_100)
+        sound = out.add_stream(codec, rate=44_100)
         assert isinstance(video, av.VideoStream)
         assert isinstance(sound, av.AudioStream)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        sound.codec_context.layout = channels
+        sound.codec_context.layout = layout
         for number in range(25):
             picture = np.full((48, 64, 3), 30, np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, "rgb24")
             frame.pts = number
             out.mux(video.encode(frame))
             tone = (3000 * np.sin(np.arange(1764 * count) / 9)).astype(np.int16)
-            samples = av.AudioFrame.from_ndarray(tone[None], "s16", channels)
+            samples = av.AudioFrame.from_ndarray(tone[None], "s16", layout)
             samples.sample_rate, samples.pts = 44_100, 1764 * number
             out.mux(sound.encode(samples))
         out.mux(video.encode(None))
         out.mux(sound.encode(None))
+
+
+def test_a_layout_that_changes_in_the_middle(tmp_path: Path, enhancer: Enhancer) -> None:
+    """As in recordings of television."""
+    parts = []
+    for layout in ("stereo", "mono"):
+        write_with_sound(tmp_path / "part.ts", layout, codec="aac")
+        parts.append((tmp_path / "part.ts").read_bytes())
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    enhance_video(tmp_path / "joined.ts", tmp_path / "out.webm", enhancer=enhancer)
+    codec, _, samples = sound_of(tmp_path / "out.webm")
+    assert codec == "opus"
+    assert len(samples) == pytest.approx(2 * RATE, abs=0.2 * RATE)
+    assert np.abs(samples[-RATE // 2 :]).max() > 0.02
+
+
+@pytest.mark.parametrize("channels", ["mono", "2.1", "4.0", "5.1", "7.1"])
+@pytest.mark.parametrize("codec", ["aac", "opus"])
+def test_layouts_and_rates(tmp_path: Path, enhancer: Enhancer, channels: str, codec: str) -> None:
+    """PCM of 44.1 kHz, as cameras write it."""
+    source, output = tmp_path / "in.mov", tmp_path / "out.mkv"
+    write_with_sound(source, channels, codec="pcm_s16le")
     enhance_video(source, output, enhancer=enhancer, audio=codec)
     with av.open(str(output)) as container:
         context = container.streams.audio[0].codec_context
-        assert (context.name, context.channels) == (codec, count)
+        assert (context.name, context.channels) == (codec, COUNTS[channels])
         assert context.sample_rate == (44_100 if codec == "aac" else 48_000)
     assert len(sound_of(output)[2]) == pytest.approx(RATE, abs=0.06 * RATE)
 

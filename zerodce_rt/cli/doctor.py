@@ -42,7 +42,6 @@ _DECODERS = (
     "h264", "hevc", "av1", "vp9", "vp8", "mpeg2video", "mpeg4", "mjpeg", "prores", "dnxhd", "ffv1",
     "vc1", "wmv3", "theora", "vvc",
 )  # fmt: skip
-_SOUND_ENCODERS = {"aac": "aac", "opus": "libopus"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -232,6 +231,7 @@ def _video_lines() -> Iterator[str]:
 
     from zerodce_rt.media.encoders import NVENC, find_encoder
     from zerodce_rt.media.hwaccel import NoHardware, try_encoder
+    from zerodce_rt.media.sound import ENCODERS
 
     yield _line("yes", "FFmpeg", f"{av.ffmpeg_version_info}, of PyAV {av.__version__}")
     for name, encoder in CODECS.items():
@@ -247,7 +247,7 @@ def _video_lines() -> Iterator[str]:
         except NoHardware as reason:
             yield _line("no", name, str(reason))
     groups: tuple[tuple[str, list[str], Callable[[str], bool]], ...] = (
-        ("sound", list(_SOUND_ENCODERS), lambda n: _has_codec(_SOUND_ENCODERS[n], "w")),
+        ("sound", list(ENCODERS), lambda n: _has_codec(ENCODERS[n], "w")),
         ("writes", list(_CONTAINERS), lambda n: _has_container(_CONTAINERS[n])),
         ("reads", list(_DECODERS), lambda n: _has_codec(n, "r")),
     )

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.cli.enhancers import make_enhancer
 from zerodce_rt.cli.finished import Records, Settings, State
-from zerodce_rt.cli.jobs import Job, Plan, make_plan
+from zerodce_rt.cli.jobs import Job, Plan, is_folder, make_plan
 from zerodce_rt.cli.options import add_model_options, frame_size, number, seconds
-from zerodce_rt.cli.reports import Counts, JsonReport, TextReport
+from zerodce_rt.cli.reports import Counts, JsonReport, TextReport, print_path
 from zerodce_rt.errors import EXIT_FAILURE, UsageError
 from zerodce_rt.media import paths
 from zerodce_rt.names import AUDIO_CHOICES, CODECS, COMPARE_MODES
@@ -175,11 +175,18 @@ def _preview(work: _Work, plan: Plan) -> int:
     options, source = work.options, plan.jobs[0].source
     if not plan.alone or source == paths.PIPE or paths.is_sequence(source):
         raise UsageError("`preview` is of one file; give a video or a picture")
-    at = None if options.preview is True else options.preview
-    print(write_preview(
-        source, options.output, overwrite=options.overwrite, enhancer=work.enhancer, at=at,
+    if options.json:
+        raise UsageError("`json` is for results, and `preview` makes none")
+    at, output = None if options.preview is True else options.preview, options.output
+    if output is not None and is_folder(output):
+        Path(output).mkdir(parents=True, exist_ok=True)
+        output = Path(output, f"{source.stem}_preview.png")
+    path = write_preview(
+        source, output, overwrite=options.overwrite, enhancer=work.enhancer, at=at,
         span=work.span, sdr=options.sdr, max_pixels=options.max_pixels,
-    ))  # fmt: skip
+    )  # fmt: skip
+    if not options.quiet:
+        print_path(str(path))
     return 0
 
 
@@ -204,7 +211,8 @@ def _do(
     begun = time.monotonic()
     if job.in_folder:
         job.output.parent.mkdir(parents=True, exist_ok=True)
-    finished = records.begin(job.source, job.output, settings) if job.in_folder else None
+    remembered = job.in_folder and job.source.is_file()  # not so numbered pictures
+    finished = records.begin(job.source, job.output, settings) if remembered else None
     frames = work.run(job, job.output, report, overwrite=overwrite)
     if finished is not None:
         finished()
@@ -284,11 +292,17 @@ class _Work:
         """What comes by standard input, if those are bare frames."""
         from zerodce_rt.media.pipes import RawVideo
 
-        size = self.options.size
+        size, fps = self.options.size, self.options.fps
+        numbered = plan.alone and paths.is_sequence(plan.jobs[0].source)
+        if size is None and self.options.pix_fmt != RawVideo.pix_fmt:
+            raise UsageError("`pix_fmt` is for bare frames, which need `size` as well")
+        if size is None and fps is not None and not numbered:
+            raise UsageError("`fps` is for numbered pictures, and with `size` for bare frames")
         piped = plan.alone and plan.jobs[0].source == paths.PIPE
         if size is None:
             return None
         if not piped:
             raise UsageError("`size` is for bare frames on standard input, the input '-'")
-        fps = RawVideo.fps if self.options.fps is None else self.options.fps
-        return RawVideo(size=size, pix_fmt=self.options.pix_fmt, fps=fps)
+        return RawVideo(
+            size=size, pix_fmt=self.options.pix_fmt, fps=RawVideo.fps if fps is None else fps
+        )

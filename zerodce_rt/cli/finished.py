@@ -99,6 +99,7 @@ class Record:
     def add(self, entry: Entry) -> None:
         """Note an output that has been finished."""
         try:
+            self.entries()  # how long it is by now
             if self._lines > 2 * len(self._entries) + _SPARE_LINES:
                 self._shorten()
             file = os.open(self.path, _APPEND, 0o666)

@@ -12,7 +12,6 @@ from zerodce_rt.cli.finished import Records
 from zerodce_rt.errors import UsageError, ZeroDCEError
 from zerodce_rt.media import paths
 
-_MARK = "_enhanced"
 # Of two letters and more, since one is a drive of Windows.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
@@ -114,9 +113,14 @@ def _alone(source: Path, output: str | None) -> Job:
     if output is None:
         return Job(source, default, in_folder=False)
     target = Path(output)
-    if output.endswith(_SEPARATORS) or target.is_dir():
+    if is_folder(output):
         return Job(source, target / default.name)
     return Job(source, target, in_folder=False)
+
+
+def is_folder(output: str) -> bool:
+    """Whether an output is named as a folder, or is one."""
+    return output.endswith(_SEPARATORS) or Path(output).is_dir()
 
 
 def _as_folder(output: str, *, several: bool) -> Path:
@@ -139,7 +143,7 @@ def folder_beside(folder: Path) -> Path:
         UsageError: for the root, which has no name.
     """
     folder = _named(folder)
-    return folder.with_name(f"{folder.name}{_MARK}")
+    return folder.with_name(f"{folder.name}{paths.MARK}")
 
 
 def _named(folder: Path) -> Path:
@@ -196,7 +200,7 @@ def _names(files: Iterable[Path]) -> set[_Name]:
 
 def _is_enhanced(file: Path, others: Collection[_Name]) -> bool:
     """Whether a file is called as the output of one of the others would be by default."""
-    original = file.stem.removesuffix(_MARK)
+    original = file.stem.removesuffix(paths.MARK)
     return original != file.stem and (file.parent, original, paths.is_picture(file)) in others
 
 

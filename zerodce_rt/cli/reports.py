@@ -67,7 +67,7 @@ class TextReport:
 
     def done(self, job: Job, frames: int | None, seconds: float) -> None:
         if not self._quiet and job.output != PIPE:  # which the video itself has taken
-            _print_path(str(job.output))
+            print_path(str(job.output))
 
     def skipped(self, job: Job, state: State) -> None:
         text = "%s%s: exists already, and is left as it is"
@@ -154,7 +154,8 @@ def _print_line(values: dict[str, Any]) -> None:
     print(json.dumps(values), flush=True)
 
 
-def _print_path(path: str) -> None:
+def print_path(path: str) -> None:
+    """Print where an output is."""
     print(printable(path) if sys.stdout.isatty() else path, flush=True)
     if isinstance(sys.stdout, Lasting) and sys.stdout.failure is not None:
         sys.stdout = Lasting(None)  # the output is there; that nobody reads its name is no failure

@@ -139,13 +139,15 @@ class Feed:
 
         Raises:
             ZeroDCEError: if the source cannot be opened the first time. Later failures are
-                logged, and shown as ``status``.
+                logged, and shown as ``status``. If what it gives cannot be shown.
         """
-        opened = lost = False
+        opened = lost = reading = False
         pause = _FIRST_PAUSE_SECONDS
         while not self._stop.is_set():
             try:
+                reading = False
                 self._source = self._open()
+                reading = True
                 if lost:
                     log.warning("%s is back", self.name)
                 self.description = self._source.description
@@ -161,7 +163,7 @@ class Feed:
                     return
                 continue
             except ZeroDCEError as error:
-                if not opened:
+                if not opened or (reading and not isinstance(error, SourceLost)):
                     raise
                 lost = True
                 self.status = f"{error}; trying again in {pause:g} s"

@@ -41,6 +41,7 @@ class FrameFilter:
         self._graph.push(None)
         done = self._ready()
         self._graph, self._kind = None, ()
+        self._times.clear()
         return done
 
     def _ready(self) -> list[av.VideoFrame]:
@@ -49,6 +50,8 @@ class FrameFilter:
             try:
                 frame = self._graph.pull()
             except (av.BlockingIOError, av.EOFError):
+                return frames
+            if not self._times:
                 return frames
             # Filters have a time base of their own.
             pts, time_base, frame.duration = self._times.pop(0)

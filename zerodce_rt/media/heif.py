@@ -15,12 +15,13 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
+from zerodce_rt.media.hdr import transfer_of
+
 # Shares of red and blue in luma by matrix coefficients of H.273; 2 is not specified.
 _SHARES = {
     1: (0.2126, 0.0722), 2: (0.299, 0.114), 5: (0.299, 0.114), 6: (0.299, 0.114),
     9: (0.2627, 0.0593),
 }  # fmt: skip
-_HDR_TRANSFERS = (16, 18)
 
 
 class HeifError(ValueError):
@@ -152,6 +153,14 @@ class Heif:
             return grid.width, grid.height
         return self.tile_size(self.primary)
 
+    def decoded_size(self) -> tuple[int, int]:
+        """The same of all that has to be decoded: tiles may reach beyond the picture."""
+        if self.kinds.get(self.primary) != b"grid":
+            return self.size()
+        grid = self.grid(self.primary)
+        width, height = self.tile_size(grid.tiles[0])
+        return grid.columns * width, len(grid.tiles) // grid.columns * height
+
     def tile_size(self, item: int) -> tuple[int, int]:
         """Width and height of an item."""
         extent = self.value_of(item, b"ispe")
@@ -183,7 +192,7 @@ def read_heic(heif: Heif) -> tuple[NDArray[Any], int | None]:
         raise HeifError("its tiles do not cover it")
     frames = _decoded(heif, grid.tiles, width, height)
     first = frames[0]
-    if int(first.color_trc) in _HDR_TRANSFERS:
+    if transfer_of(int(first.color_trc)) != "gamma":
         raise HeifError("it is HDR, which only videos can keep")
     shares, full = _coding(heif, item, first)
     bits = first.format.components[0].bits

@@ -127,7 +127,8 @@ class OtherStreams:
         """Leave out what fails, with a line."""
         try:
             yield
-        except (av.FFmpegError, OSError) as error:
+        # ValueError is PyAV's for sound that changes its channels in the middle.
+        except (av.FFmpegError, OSError, ValueError) as error:
             if self._is_fatal(error):
                 raise
             self._complain_once(f"damaged packets are left out ({reason_of(error)})", stream)

@@ -31,6 +31,9 @@ _OTHER_OUTPUTS = {
     **dict.fromkeys(RAW_SUFFIXES, ".png"),
 }  # fmt: skip
 
+MARK = "_enhanced"
+"""What is added to names by default."""
+
 NUMBER = re.compile(r"%(0\d+)?d")
 """Where the number is in the name of numbered pictures."""
 
@@ -124,7 +127,7 @@ def default_output(source: Path) -> Path:
         suffix = _OTHER_OUTPUTS.get(suffix.lower(), suffix)
     elif not is_sequence(source) and suffix.lower() not in _FAITHFUL_SUFFIXES:
         suffix = ".mkv"
-    return source.with_name(f"{source.stem}_enhanced{suffix}")
+    return source.with_name(f"{source.stem}{MARK}{suffix}")
 
 
 def find_media(folder: Path) -> list[Path]:

@@ -290,7 +290,8 @@ def _read_heic(path: Path, data: bytes, max_pixels: float | None) -> Picture:
     """A phone's HEIC, with its EXIF tags, XMP and profile."""
     try:
         heif = Heif(data)
-        check_pixels(path, *heif.size(), max_pixels, video=False)
+        for width, height in (heif.size(), heif.decoded_size()):
+            check_pixels(path, width, height, max_pixels, video=False)
         (exif, xmp), profile = heif.metadata(), heif.profile
         rgb, bits = read_heic(heif)
     except HeifError as error:

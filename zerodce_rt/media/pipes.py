@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _Y4M = "yuv4mpegpipe"
 _Y4M_FORMATS = [n for n, f in FORMATS.items() if f.layout == "planar"]
-_USUAL_RATE = Fraction(25)
+USUAL_RATE = Fraction(25)
+"""Frames in a second, if nobody says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class RawVideo:
 
     size: tuple[int, int]
     pix_fmt: str = "yuv420p"
-    fps: float | Fraction = _USUAL_RATE
+    fps: float | Fraction = USUAL_RATE
 
     def __post_init__(self) -> None:
         check_numbers(fps=self.fps)
@@ -133,7 +134,7 @@ class PipeWriter:
         format = _Y4M if self._raw is None else "rawvideo"
         # Beyond 8 bits, YUV4MPEG2 is an extension, which every program of today knows.
         container = av.open(self._file, "w", format=format, options={"strict": "-1"})
-        self._stream = container.add_stream("rawvideo", rate=self._reader.rate or _USUAL_RATE)
+        self._stream = container.add_stream("rawvideo", rate=self._reader.rate or USUAL_RATE)
         describe_picture(self._stream.codec_context, frame)
         self._stream.codec_context.field_order = self._reader.field_order
         self._container = container

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,12 @@ from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.opening import decoder_options
 from zerodce_rt.media.paths import NUMBER
 from zerodce_rt.media.pictures import Picture, write_picture
+from zerodce_rt.media.pipes import USUAL_RATE
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
 log = logging.getLogger(__name__)
-
-USUAL_RATE = 25.0
-"""Pictures in a second, if nobody says."""
 
 
 def numbered(pattern: Path, number: int) -> Path:
@@ -50,13 +49,25 @@ def numbers_of(pattern: Path) -> list[int]:
     return sorted(found)
 
 
+def check_apart(source: Path, output: Path) -> None:
+    """Refuse numbered pictures that would replace those from which they are made.
+
+    Raises:
+        ZeroDCEError: they would.
+    """
+    inputs = {numbered(source, n).resolve() for n in numbers_of(source)}
+    numbers = [*range(1, len(inputs) + 1), *numbers_of(output)]
+    if any(numbered(output, n).resolve() in inputs for n in numbers):
+        raise ZeroDCEError(f"{output}: are pictures of the input; choose another `output`")
+
+
 def open_sequence(
     pattern: Path, fps: float | Fraction | None, max_pixels: float | None
 ) -> InputContainer:
     """Numbered pictures as a container, from the first number that there is to the first gap.
 
     Args:
-        fps: pictures in a second; default: ``USUAL_RATE``.
+        fps: pictures in a second; default: ``pipes.USUAL_RATE``.
 
     Raises:
         ZeroDCEError: there is no such picture.
@@ -65,17 +76,17 @@ def open_sequence(
     numbers = numbers_of(pattern)
     if not numbers:
         raise ZeroDCEError(f"{pattern}: no such picture, with any number")
-    first, last = numbers[0], numbers[-1]
-    if last - first + 1 > len(numbers):
-        gap = next(n for n in range(first, last) if n not in numbers)
+    gap = next((a + 1 for a, b in pairwise(numbers) if b > a + 1), None)
+    if gap is not None:
         log.warning("%s: there is no number %d; what comes after it is left out", pattern, gap)
-    rate = Fraction(fps or USUAL_RATE).limit_denominator(1_000_000)
+    rate = Fraction(USUAL_RATE if fps is None else fps).limit_denominator(1_000_000)
     options = decoder_options(max_pixels) | {
-        "framerate": f"{rate.numerator}/{rate.denominator}", "start_number": str(first),
+        "framerate": f"{rate.numerator}/{rate.denominator}", "start_number": str(numbers[0]),
         "start_number_range": "1", "pattern_type": "sequence",
         "format_whitelist": "image2", "protocol_whitelist": "file",
     }  # fmt: skip
-    return av.open(str(pattern.absolute()), format="image2", options=options)
+    folder = str(pattern.absolute().parent).replace("%", "%%")  # the number is in the name only
+    return av.open(f"{folder}/{pattern.name}", format="image2", options=options)
 
 
 class SequenceWriter:
@@ -117,7 +128,13 @@ class SequenceWriter:
             write_picture(numbered(self._pattern, self.frames), Picture(np.ascontiguousarray(rgb)))
 
     def close(self) -> None:
-        """Every picture is complete already."""
+        """Say what an older and longer video has left; it may be somebody's own."""
+        older = [n for n in numbers_of(self._pattern) if not 1 <= n <= self.frames]
+        if older:
+            log.warning(
+                "%s: from before, there are %d more pictures with other numbers, such as %d",
+                self._pattern, len(older), older[0],
+            )  # fmt: skip
 
     def abort(self) -> None:
         """What was written is complete, and stays."""

@@ -14,8 +14,9 @@ ENCODERS = {"opus": "libopus", "aac": "aac"}
 
 # Transparent to most ears.
 _BITS_PER_SECOND_PER_CHANNEL = {"libopus": 64_000, "aac": 96_000}
-# FFmpeg's usual layout of so many channels.
+# FFmpeg's usual layout of so many channels; and those of them that Opus has otherwise.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_OPUS_LAYOUTS = _LAYOUTS | {3: "3.0", 4: "quad"}
 
 
 def name_channels(context: Any) -> None:
@@ -49,10 +50,13 @@ class SoundEncoder:
         if rate not in encoder.audio_rates:
             rate = 48_000
         self._decoder: Any = source.codec_context
-        channels = source.codec_context.channels
+        self._resampler: av.AudioResampler | None = None
+        self._kind: tuple[Any, ...] = ()
+        channels = min(max(source.codec_context.channels, 1), max(_LAYOUTS))
+        layouts = _OPUS_LAYOUTS if codec == "opus" else _LAYOUTS
         self.stream: Any = container.add_stream(encoder.name, rate=rate)
         context = self.stream.codec_context
-        context.layout = _LAYOUTS[min(channels, max(_LAYOUTS))]
+        context.layout = layouts[channels]
         context.bit_rate = _BITS_PER_SECOND_PER_CHANNEL[encoder.name] * channels
 
     def encode(self, packet: av.Packet | None) -> list[av.Packet]:
@@ -63,7 +67,16 @@ class SoundEncoder:
         """
         encoded: list[av.Packet] = []
         for frame in self._decoder.decode(packet):
-            encoded += self.stream.encode(frame)
+            for converted in self._converted(frame):
+                encoded += self.stream.encode(converted)
         if packet is None:
             encoded += self.stream.encode(None)
         return encoded
+
+    def _converted(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        """In the encoder's format; in recordings of television, the layout changes at times."""
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if kind != self._kind or self._resampler is None:
+            context, self._kind = self.stream.codec_context, kind
+            self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate)
+        return self._resampler.resample(frame)

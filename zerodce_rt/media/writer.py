@@ -81,7 +81,7 @@ class VideoWriter:
             bits = max(bits, _HDR_BITS) if hdr else 8
         self.encoder = settings.encoder_for(self._suffix, bits, interlaced=interlaced)
         if settings.gpu:
-            self.encoder = self._gpu_encoder(width)
+            self.encoder = self._gpu_encoder(width, becomes_sdr=reader.is_hdr and not hdr)
         self._formats = self._usable_formats(bits, hdr=hdr)
         self._field_options = self._options_for_fields() if interlaced else {}
         self._transparent = _is_transparent(reader)
@@ -100,12 +100,12 @@ class VideoWriter:
         self.light = LightLevels()
         self.frames = 0
 
-    def _gpu_encoder(self, width: int | None) -> str:
+    def _gpu_encoder(self, width: int | None, *, becomes_sdr: bool) -> str:
         """NVENC's encoder if it can encode the frames to come, else the one on the CPU."""
         reader, name = self._reader, NVENC.get(self.encoder, self.encoder)
         context = reader.stream.codec_context
         format = FORMATS["yuv420p"]
-        if reader.format is not None:
+        if reader.format is not None and not becomes_sdr:
             format = nearest_format(reader.format, _formats_of(name))
         return gpu_encoder(
             self.encoder, self._settings.options(name), format,

@@ -12,7 +12,7 @@ from zerodce_rt.backends.cpu import create_applier
 from zerodce_rt.curve import pq
 from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
 
-DEEP = [name for name, f in FORMATS.items() if f.bits in (10, 12) or name == "rgb48le"]
+DEEP = [name for name, f in FORMATS.items() if f.bits in (10, 12) or name in ("rgb48le", "yuyv422")]
 reference = create_applier("reference")
 
 
@@ -69,6 +69,22 @@ def test_there_and_back_is_exact(name: str) -> None:
     for before, after in zip(chroma, chroma_back, strict=True):
         assert np.abs(before - after).max() <= 2
         assert np.abs(before - after).mean() < 0.2
+
+
+def test_the_peak_is_that_of_the_source() -> None:
+    """Frames made for results do not know it."""
+    frame = pq_frame("yuv420p10le", 64, 48, peak_nits=400)
+    applier, out = create_applier("cpu"), blank(frame)
+    unknown = replace(out, colour=replace(out.colour, peak_nits=1000))
+    applier.gamma_to_pq(applier.pq_to_gamma(frame), frame, unknown)
+    applier.gamma_to_pq(applier.pq_to_gamma(frame), frame, out)
+    assert gap(unknown, out) == 0
+
+
+def test_samples_beyond_their_bits_are_white() -> None:
+    frame = pq_frame("yuv420p10le", 16, 16)
+    frame.planes[0][:] = 65535
+    assert (visible(create_applier("cpu").pq_to_gamma(frame))[0] == 65535).all()
 
 
 def test_what_is_above_the_peak_stays() -> None:

@@ -84,7 +84,8 @@ class CPUApplier:
         if (out.width, out.height) != (width, height) or not _readable_for(frame, out):
             raise ValueError("out must be of the format and size of the frame")
         if out.format.layout == "yuyv":
-            self._apply_yuyv(frame, maps, out)
+            planar = _planar(frame) if frame.format.layout == "yuyv" else frame
+            self._as_yuyv(out, partial(self.apply, planar, maps))
             return
         grid = map_grid(maps, out)
         rows = height
@@ -117,6 +118,8 @@ class CPUApplier:
             _clear_dropped_bits(out)
 
     def pq_to_gamma(self, frame: Frame) -> Frame:
+        if frame.format.layout == "yuyv":
+            frame = _planar(frame)
         out = pq_frames.empty_gamma_frame(frame)
         if frame.format.layout == "packed":
             pq_frames.packed_to_gamma(frame, out)
@@ -135,9 +138,12 @@ class CPUApplier:
         if source.format.layout == "packed":
             pq_frames.packed_to_pq(enhanced, source, out)
             return
+        if out.format.layout == "yuyv":
+            self._as_yuyv(out, partial(self.gamma_to_pq, enhanced, _planar(source)))
+            return
         peak = source.colour.peak_nits
         tables = (
-            pq_frames.pq_codes(out.colour, out.format),
+            pq_frames.pq_codes(replace(out.colour, peak_nits=peak), out.format),
             *pq_frames.gamma_of_values(peak),
             *pq_frames.pq_of_values(peak),
         )
@@ -151,11 +157,12 @@ class CPUApplier:
         if out.format.dropped_bits:
             _clear_dropped_bits(out)
 
-    def _apply_yuyv(self, frame: Frame, maps: CurveMaps, out: Frame) -> None:
+    def _as_yuyv(self, out: Frame, fill: Callable[[Frame], None]) -> None:
+        """Fill a YUYV frame by what fills a planar one."""
         target = _empty_planar(out)
-        self.apply(_planar(frame) if frame.format.layout == "yuyv" else frame, maps, target)
+        fill(target)
         y, u, v = target.planes
-        if frame.width % 2:
+        if out.width % 2:
             y[:, -1] = y[:, -2]
         join_yuyv(y, u, v, out.planes[0])
 

@@ -78,7 +78,8 @@ def pq_of_values(peak_nits: float) -> tuple[NDArray[np.float32], np.float32]:
 def gamma_codes(colour: Colour, format: PixelFormat, to: PixelFormat) -> NDArray[np.uint16]:
     """For each luma code of a PQ format, that of the format in which it is enhanced."""
     c = yuv_coefficients(colour, format.bits, format.dropped_bits)
-    codes = np.arange(int(c[LARGEST_CODE]) + (1 << format.dropped_bits))
+    # For every number that fits: of 10 bits, a damaged file may give more than 1023.
+    codes = np.arange(1 << (8 * format.dtype.itemsize)).clip(0, c[LARGEST_CODE])
     values = ((codes - c[LUMA_OFFSET]) * float(c[LUMA_SCALE])).clip(0, 1)
     return _rounded(pq.to_gamma(values, colour.peak_nits), Colour(full_range=True), to)
 
