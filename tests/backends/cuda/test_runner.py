@@ -25,7 +25,7 @@ if find_spec("triton") is None:  # not imported before agreement.py has chosen t
 from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
 from tests.support import agreement, interpreted
 from tests.support.media import Probe
-from tests.support.noise import gap
+from tests.support.noise import gap, random_frame
 from tests.support.published import random_checkpoint
 from zerodce_rt.backends import BACKENDS, Backend
 from zerodce_rt.backends.cuda import check as cuda_check
@@ -39,7 +39,7 @@ from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import DeviceError, ZeroDCEError
 from zerodce_rt.files import enhance_video
-from zerodce_rt.frame import Frame
+from zerodce_rt.frame import Colour, Frame
 
 # Small, since the interpreter is slow.
 WIDTH, HEIGHT, WORKING_SIZE = 32, 8, 16
@@ -272,6 +272,19 @@ def test_auto_falls_back_to_the_cpu_and_says_so(
     assert "falling back to backend torch" in warning.getMessage()
     assert len(warning.getMessage().splitlines()) == 1
     assert gap(enhanced(cpu, dark(2)), enhanced(auto, dark(2))) == 0
+
+
+def test_pq_goes_to_the_cpu(caplog: pytest.LogCaptureFixture) -> None:
+    frame = random_frame("yuv420p10le", 64, 48, Colour("bt2020", transfer="pq"))
+    for plane in frame.planes[:1]:
+        plane //= 4  # dark
+    auto, cpu = enhancer("auto"), enhancer("torch")
+    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
+        assert gap(enhanced(auto, frame), enhanced(cpu, frame)) == 0
+    assert "does not enhance PQ (HDR10) video yet" in caplog.text
+    assert "falling back to backend torch" in caplog.text
+    with pytest.raises(DeviceError, match="`backend='openvino'` does"):
+        enhanced(enhancer(), frame)
 
 
 def test_frames_in_flight_are_not_lost_with_the_device(
