@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -46,10 +47,14 @@ def assert_nothing_left(folder: Path, *expected: str) -> None:
 
 def run(*arguments: object) -> int:
     """Run the command line in this process; usage errors of argparse count as exit codes."""
+    handlers = logging.getLogger().handlers
+    before = list(handlers)
     try:
         return main([str(a) for a in arguments])
     except SystemExit as stop:
         return int(stop.code or 0)
+    finally:
+        handlers[:] = before  # its own would go on writing to what is standard error now
 
 
 def one_line(text: str) -> str:
