@@ -12,7 +12,7 @@ import pytest
 
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video
-from zerodce_rt.media.fields import deinterlaced
+from zerodce_rt.media.fields import deinterlaced, field_order_of, set_field_order
 from zerodce_rt.media.reader import VideoReader
 
 TOP_FIRST, BOTTOM_FIRST = 2, 3
@@ -35,8 +35,7 @@ def write_interlaced(
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
-        context: object = stream.codec_context
-        context.field_order = order  # type: ignore[attr-defined]
+        set_field_order(stream.codec_context, order)
         for number in range(FRAMES):
             picture = np.full((height, width, 3), 30, np.uint8)
             for field in (0, 1):
@@ -54,7 +53,7 @@ def fields_of(path: Path) -> tuple[int, list[bool], list[float | None]]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
-        order = int(stream.codec_context.field_order)
+        order = field_order_of(container, stream)
         return order, [bool(f.interlaced_frame) for f in frames], [f.time for f in frames]
 
 

@@ -15,6 +15,7 @@ import av
 from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.frame import FORMATS, PixelFormat
 from zerodce_rt.media.encoders import describe_picture
+from zerodce_rt.media.fields import set_field_order
 from zerodce_rt.media.frames import nearest_format
 from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.opening import decoder_options
@@ -136,7 +137,7 @@ class PipeWriter:
         container = av.open(self._file, "w", format=format, options={"strict": "-1"})
         self._stream = container.add_stream("rawvideo", rate=self._reader.rate or USUAL_RATE)
         describe_picture(self._stream.codec_context, frame)
-        self._stream.codec_context.field_order = self._reader.field_order
+        set_field_order(self._stream.codec_context, self._reader.field_order)
         self._container = container
 
     def _failed(self, error: Exception) -> ZeroDCEError:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import av
-import av.logging
 from av.stream import Disposition
 
 from zerodce_rt.errors import ZeroDCEError, check_numbers
+from zerodce_rt.media.fields import described, field_order_of
 from zerodce_rt.media.hdr import transfer_of
 from zerodce_rt.media.opening import check_pixels, decoder_options, open_file
 from zerodce_rt.media.paths import PIPE, is_sequence
@@ -124,7 +124,7 @@ class VideoReader:
                 self.format = context.format
             else:
                 self.format = decoding.format
-            self.field_order = int(context.field_order)
+            self.field_order = field_order_of(self.container, self.stream)
             self.is_hdr = transfer_of(int(context.color_trc or 0)) != "gamma"
         except BaseException:
             self.container.close()
@@ -333,13 +333,7 @@ def demuxed(container: InputContainer, streams: Sequence[Stream]) -> Iterator[av
 
 def _count_streams(container: Any) -> int:
     """All that FFmpeg has found by now; PyAV itself lists those that it found at the start."""
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.INFO)  # below, ``dumps_format`` gives an empty text
-    try:
-        text = container.dumps_format()
-    finally:
-        av.logging.set_level(level)
-    return len(re.findall(r"^  Stream #", text, re.MULTILINE))
+    return len(re.findall(r"^  Stream #", described(container), re.MULTILINE))
 
 
 def _is_cover(stream: Stream) -> bool:

@@ -21,7 +21,7 @@ from zerodce_rt.media.encoders import (
     describe_picture,
     find_encoder,
 )
-from zerodce_rt.media.fields import field_options
+from zerodce_rt.media.fields import field_options, set_field_order
 from zerodce_rt.media.frames import nearest_format
 from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.hwaccel import gpu_encoder
@@ -270,7 +270,7 @@ class VideoWriter:
                 "takes no such metadata", reader.path, self.encoder,
             )  # fmt: skip
         if self._field_options:
-            context.field_order = reader.field_order
+            set_field_order(context, reader.field_order)
         context.time_base = stream.time_base = source.time_base
         context.thread_type = "AUTO"
         context.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(0, 1)
