@@ -5,7 +5,6 @@ They print samples of themselves, as lines of JSON.
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import json
 import os
@@ -29,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from soak_report import Sample
 
-from zerodce_rt.bench.hardware import peak_memory_mb
+from zerodce_rt.bench.hardware import give_back_freed_memory, peak_memory_mb
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.files import enhance_picture, enhance_video
@@ -72,12 +71,6 @@ def entries(folder: str) -> int | None:
         return len(os.listdir(f"/proc/self/{folder}"))
     except OSError:
         return None
-
-
-def give_back_freed_memory() -> None:
-    """Have glibc give back what it keeps of freed blocks: what is left is held by the program."""
-    with suppress(OSError, AttributeError):  # other systems
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def thread_counts() -> tuple[int, int | None]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,6 +18,7 @@ from tests.support.media import Probe
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video
 from zerodce_rt.media.encoders import EncoderSettings
+from zerodce_rt.media.writer import VideoWriter
 
 RATE = 48_000
 
@@ -179,3 +184,32 @@ def test_transparency_is_said(
     assert caplog.text.count("its transparency is left out") == 1
     with av.open(str(output)) as container:
         assert "alpha_mode" not in container.streams.video[0].metadata
+
+
+@pytest.mark.parametrize("end", [None, "stopped"])
+def test_a_writer_goes_with_its_run(
+    make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch,
+    end: str | None,
+) -> None:  # fmt: skip
+    """Encoders have threads, which must not wait for the garbage collector."""
+    made: list[weakref.ref[VideoWriter]] = []
+
+    class Noted(VideoWriter):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            made.append(weakref.ref(self))
+
+    def progress(done: int, _: int | None) -> None:
+        if end and done == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("zerodce_rt.files.VideoWriter", Noted)
+    source = make_video(audio=1)
+    gc.collect()
+    gc.disable()
+    try:
+        with suppress(KeyboardInterrupt):
+            enhance_video(source, tmp_path / "o.mp4", enhancer=enhancer, progress=progress)
+        assert [each() for each in made] == [None]
+    finally:
+        gc.enable()

@@ -177,6 +177,7 @@ class VideoWriter:
                 self._file.close()
             except (av.FFmpegError, OSError) as error:
                 raise self._not_written(error) from error
+            self._others = None
 
     def abort(self) -> None:
         """Close the file without finishing it."""
@@ -188,6 +189,7 @@ class VideoWriter:
         finally:
             if self._file is not None:
                 self._file.close()
+            self._others = None  # which refers back: encoders and their threads would stay
 
     def _open(self, frame: av.VideoFrame) -> None:
         reader = self._reader
