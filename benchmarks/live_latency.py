@@ -34,11 +34,11 @@ from unittest.mock import patch
 
 import cv2  # before PyAV, see zerodce_rt/live/__init__.py
 import numpy as np
+from noise_camera import NoiseCamera
 from numpy.typing import NDArray
 
 from zerodce_rt.bench import write_json
 from zerodce_rt.bench.hardware import hardware
-from zerodce_rt.bench.stages import dark_noise
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.live import session
 from zerodce_rt.live.camera import CameraSettings
@@ -89,44 +89,18 @@ def delay_ms(stamp: int, now: float) -> float:
     return (int(now * 1e6) - stamp & (1 << BITS) - 1) / 1000
 
 
-class StampedCamera:
-    """Stands in for ``cv2.VideoCapture``: dark noise at a steady rate, with the time in it."""
-
-    width, height, rate = 1280, 720, 30.0
-
-    def __init__(self, *_: Any) -> None:
-        noise = dark_noise("bgr24", self.width, self.height).planes[0]
-        noise = noise.reshape(self.height, self.width, 3)
-        self._pictures = [np.roll(noise, 7 * n, axis=0) for n in range(4)]
-        self._count = 0
-        self._start = time.monotonic()
-
-    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        return True
-
-    def set(self, *_: Any) -> bool:
-        return True
-
-    def get(self, key: int) -> float:
-        return {
-            cv2.CAP_PROP_FRAME_WIDTH: self.width, cv2.CAP_PROP_FRAME_HEIGHT: self.height,
-            cv2.CAP_PROP_FPS: self.rate,
-        }.get(key, 0.0)  # fmt: skip
+class StampedCamera(NoiseCamera):
+    """With the time in its pictures."""
 
     def grab(self) -> bool:
-        self._count += 1
-        due = self._start + self._count / self.rate
-        time.sleep(max(0.0, due - time.monotonic()))
+        super().grab()
         self._captured = time.monotonic()
         return True
 
     def retrieve(self) -> tuple[bool, NDArray[np.uint8]]:
-        image = self._pictures[self._count % len(self._pictures)].copy()
+        _, image = super().retrieve()
         write_stamp(image, self._captured)
         return True, image
-
-    def release(self) -> None:
-        pass
 
 
 class Screen:

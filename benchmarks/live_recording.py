@@ -21,9 +21,9 @@ from unittest.mock import patch
 
 import cv2  # before PyAV, see zerodce_rt/live/__init__.py
 import numpy as np
+from noise_camera import NoiseCamera
 from numpy.typing import NDArray
 
-from zerodce_rt.bench.stages import dark_noise
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.live import session
 from zerodce_rt.live.camera import CameraSettings
@@ -34,40 +34,14 @@ WARM_UP_SECONDS, TURN_SECONDS = 5.0, 8.0
 LEAST_SHARE = 0.8
 
 
-class NoiseCamera:
-    """Stands in for ``cv2.VideoCapture``: a dark scene with noise, which moves."""
+class MovingCamera(NoiseCamera):
+    """A dark scene with noise, which moves."""
 
-    width, height, rate = 1920, 1080, 30.0
+    width, height = 1920, 1080
 
-    def __init__(self, *_: Any) -> None:
-        noise = dark_noise("bgr24", self.width, self.height).planes[0]
-        noise = noise.reshape(self.height, self.width, 3) // 4
+    def scene(self, noise: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         ramp = np.linspace(10, 60, self.width, dtype=np.uint8)[None, :, None]
-        self._pictures = [np.roll(noise, 7 * n, axis=0) + np.roll(ramp, 9 * n, 1) for n in range(4)]
-        self._count, self._start = 0, time.monotonic()
-
-    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        return True
-
-    def set(self, *_: Any) -> bool:
-        return True
-
-    def get(self, key: int) -> float:
-        return {
-            cv2.CAP_PROP_FRAME_WIDTH: self.width, cv2.CAP_PROP_FRAME_HEIGHT: self.height,
-            cv2.CAP_PROP_FPS: self.rate,
-        }.get(key, 0.0)  # fmt: skip
-
-    def grab(self) -> bool:
-        self._count += 1
-        time.sleep(max(0.0, self._start + self._count / self.rate - time.monotonic()))
-        return True
-
-    def retrieve(self) -> tuple[bool, NDArray[np.uint8]]:
-        return True, self._pictures[self._count % len(self._pictures)].copy()
-
-    def release(self) -> None:
-        pass
+        return [np.roll(noise // 4, 7 * n, axis=0) + np.roll(ramp, 9 * n, 1) for n in range(4)]
 
 
 class TurningViewer(Viewer):
@@ -98,12 +72,12 @@ def main() -> int:
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    NoiseCamera.width, NoiseCamera.height = map(int, options.size.split("x"))
-    NoiseCamera.rate, TurningViewer.turns = options.fps, options.turns
-    camera = CameraSettings(width=NoiseCamera.width, height=NoiseCamera.height, rate=options.fps)
+    MovingCamera.width, MovingCamera.height = map(int, options.size.split("x"))
+    MovingCamera.rate, TurningViewer.turns = options.fps, options.turns
+    camera = CameraSettings(width=MovingCamera.width, height=MovingCamera.height, rate=options.fps)
     with (
         tempfile.TemporaryDirectory() as folder,
-        patch.object(cv2, "VideoCapture", NoiseCamera),
+        patch.object(cv2, "VideoCapture", MovingCamera),
         patch.object(session, "Viewer", TurningViewer),
     ):
         settings = session.LiveSettings(folder=Path(folder), rate=options.fps)

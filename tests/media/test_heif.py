@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.support.heif import HEIGHT, WIDTH, box, heic, smooth, versioned
+from tests.support.pictures import refused
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.files import enhance_picture
 from zerodce_rt.media.paths import default_output
@@ -23,15 +24,6 @@ def file_of(folder: Path, data: bytes) -> Path:
     path = folder / "IMG_1.HEIC"
     path.write_bytes(data)
     return path
-
-
-def refused(path: Path) -> str:
-    with pytest.raises(ZeroDCEError) as caught:
-        read_picture(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message
 
 
 def expected() -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.support.pictures import refused
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.files import enhance_picture
 from zerodce_rt.media.paths import (
@@ -77,17 +78,6 @@ def file_of(folder: Path, name: str, data: bytes) -> Path:
     path = folder / name
     path.write_bytes(data)
     return path
-
-
-def refused(path: Path) -> str:
-    """The error of reading a file: one line that begins with its name."""
-    with pytest.raises(ZeroDCEError) as caught:
-        read_picture(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    assert len(message) < 400
-    return message
 
 
 def difference(picture: Picture) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.pictures import refused
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.media.paths import PICTURE_SUFFIXES
 from zerodce_rt.media.pictures import Picture, read_picture, write_picture
@@ -64,17 +65,6 @@ def profile(name: str) -> bytes:
 
 def load(path: Path) -> Any:
     return pyvips.Image.new_from_buffer(path.read_bytes(), "")
-
-
-def refused(path: Path) -> str:
-    """The error of reading a file: one line that begins with its name."""
-    with pytest.raises(ZeroDCEError) as caught:
-        read_picture(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    assert len(message) < 400
-    return message
 
 
 def only(folder: Path, *names: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.dng import DARK, HEIGHT, LIGHT, WIDTH, dng
+from tests.support.pictures import refused
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.files import enhance_picture
 from zerodce_rt.media.paths import RAW_SUFFIXES, default_output, find_media
@@ -24,15 +25,6 @@ def curve(linear: tuple[int, ...]) -> NDArray[Any]:
     values = np.array(linear) / 65535
     low = values <= 0.0031308
     return 65535 * np.where(low, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
-
-
-def refused(path: Path) -> str:
-    with pytest.raises(ZeroDCEError) as caught:
-        read_picture(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message
 
 
 def test_without_rawpy_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

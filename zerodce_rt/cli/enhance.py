@@ -198,7 +198,7 @@ def _do(
         assert job.problem is not None
         raise job.problem
     overwrite: bool = work.options.overwrite
-    settings = work.settings_for(job.source)
+    settings = work.settings_for(job)
     if job.in_folder and not overwrite:
         state = records.state(job.source, job.output, settings)
         if state is State.FINISHED or (state is State.THERE and not work.alone):
@@ -244,17 +244,17 @@ class _Work:
             self.raw = self._raw(plan)
             self.span = Span(start=options.start, end=options.end)
             for job in plan.jobs:  # each kind of file has an encoder of its own
-                if job.output is not None and not paths.is_picture(job.output):
+                if job.output is not None and not job.is_picture:
                     suffix = job.output.suffix.lower()
                     self.encoder.options(self.encoder.encoder_for(suffix, bits=8))
             self.enhancer = make_enhancer(options)
         except ValueError as error:
             raise UsageError(str(error)) from error
 
-    def settings_for(self, source: Path) -> Settings:
+    def settings_for(self, job: Job) -> Settings:
         """The options that change what becomes of a file, as text."""
         values = {n: v for n, v in vars(self.options).items() if n not in _WITHOUT_EFFECT}
-        if paths.is_picture(source):
+        if job.is_picture:
             values = {n: v for n, v in values.items() if n not in self.options.of_videos}
         else:
             del values["quality"]
