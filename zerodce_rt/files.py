@@ -19,7 +19,6 @@ from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import check_numbers
 from zerodce_rt.frame import Frame, from_array, same_samples
 from zerodce_rt.media import compare as comparing
-from zerodce_rt.media import pictures
 from zerodce_rt.media.encoders import KEEP_CAPTIONS, EncoderSettings
 from zerodce_rt.media.fields import deinterlaced, is_interlaced
 from zerodce_rt.media.frames import (
@@ -50,6 +49,8 @@ from zerodce_rt.media.paths import (
     check_output,
     is_sequence,
 )
+from zerodce_rt.media.picture_writer import check_quality, write_picture
+from zerodce_rt.media.pictures import read_picture
 from zerodce_rt.media.pipes import PipeWriter, RawVideo
 from zerodce_rt.media.reader import Span, VideoReader
 from zerodce_rt.media.sequences import SequenceWriter, check_apart
@@ -239,9 +240,9 @@ def enhance_picture(
     if compare is not None:
         comparing.check_mode(compare)
     check_numbers(max_pixels=max_pixels)
-    pictures.check_quality(quality)
+    check_quality(quality)
     check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
-    picture = pictures.read_picture(source, max_pixels)
+    picture = read_picture(source, max_pixels)
     before = from_array(picture.rgb)
     after = before.empty_like()
     # A picture has no time, whatever the enhancer follows.
@@ -257,7 +258,7 @@ def enhance_picture(
             alpha = np.concatenate([alpha[:, :half], alpha[:, :half]], axis=1)
     else:
         both = after.planes[0].reshape(picture.rgb.shape)
-    pictures.write_picture(output, replace(picture, rgb=both, alpha=alpha), quality)
+    write_picture(output, replace(picture, rgb=both, alpha=alpha), quality)
 
 
 def _enhancer(

@@ -24,7 +24,8 @@ from zerodce_rt.frame import FORMATS, from_array
 from zerodce_rt.media.frames import blank_like, convert, nearest_format, wrap
 from zerodce_rt.media.hdr import ToneMapper, check_base_layer, peak_nits
 from zerodce_rt.media.paths import PICTURE_SUFFIXES, check_output, is_picture
-from zerodce_rt.media.pictures import Picture, read_picture, write_picture
+from zerodce_rt.media.picture_writer import write_picture
+from zerodce_rt.media.pictures import Picture, read_picture
 from zerodce_rt.media.reader import Span, VideoReader
 from zerodce_rt.names import DEFAULT_DENOISE
 

@@ -15,7 +15,7 @@ import pytest
 import zerodce_rt
 from tests.conftest import run
 from zerodce_rt.cli import doctor
-from zerodce_rt.cli.doctor import Installation
+from zerodce_rt.cli.installation import Installation
 
 GIT = "zerodce-rt @ git+https://example.org/z.git"
 INDEX = "https://pypi.nvidia.com"

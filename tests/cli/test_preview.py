@@ -16,7 +16,8 @@ from tests.conftest import VideoMaker, assert_nothing_left
 from zerodce_rt import preview
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.media.pictures import Picture, read_picture, write_picture
+from zerodce_rt.media.picture_writer import write_picture
+from zerodce_rt.media.pictures import Picture, read_picture
 from zerodce_rt.media.reader import Span
 from zerodce_rt.preview import PLACES, preview_sheet, write_preview
 

@@ -17,7 +17,7 @@ from tests.support.dng import dng
 from tests.support.heif import heic
 from tests.support.media import dark_scene
 from zerodce_rt.backends.tensorrt.engines import EngineKey
-from zerodce_rt.media import pictures
+from zerodce_rt.media import vips
 from zerodce_rt.network.checkpoint import BUNDLED
 
 ENGINE = b"an engine, as far as the cache is concerned" * 8
@@ -53,7 +53,7 @@ Maker = Callable[[], bytes]
 
 def libvips() -> Any:
     """``pyvips`` as the program sets it up: what imports it first decides what it prints."""
-    return pictures._pyvips()
+    return vips.library()
 
 
 @cache

@@ -18,7 +18,8 @@ from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
 from tests.support.media import Probe, write_growing_video, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
 from zerodce_rt.cli.finished import RECORD_NAME
-from zerodce_rt.media.pictures import Picture, write_picture
+from zerodce_rt.media.picture_writer import write_picture
+from zerodce_rt.media.pictures import Picture
 from zerodce_rt.media.reader import VideoReader
 
 

@@ -26,7 +26,8 @@ from zerodce_rt.media.paths import (
     is_picture,
 )
 from zerodce_rt.media.picture_kinds import Colours, kind_of
-from zerodce_rt.media.pictures import Picture, check_quality, read_picture, write_picture
+from zerodce_rt.media.picture_writer import check_quality, write_picture
+from zerodce_rt.media.pictures import Picture, read_picture
 
 pyvips = pytest.importorskip("pyvips")
 

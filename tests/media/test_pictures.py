@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from tests.support.pictures import refused
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.media.paths import PICTURE_SUFFIXES
-from zerodce_rt.media.pictures import Picture, read_picture, write_picture
+from zerodce_rt.media.picture_writer import write_picture
+from zerodce_rt.media.pictures import Picture, read_picture
 
 pyvips = pytest.importorskip("pyvips")
 

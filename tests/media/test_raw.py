@@ -15,7 +15,8 @@ from tests.support.pictures import refused
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.files import enhance_picture
 from zerodce_rt.media.paths import RAW_SUFFIXES, default_output, find_media
-from zerodce_rt.media.pictures import read_picture, write_picture
+from zerodce_rt.media.picture_writer import write_picture
+from zerodce_rt.media.pictures import read_picture
 
 pyvips = pytest.importorskip("pyvips")
 

@@ -13,7 +13,8 @@ from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.files import enhance_video
 from zerodce_rt.media.paths import is_sequence
-from zerodce_rt.media.pictures import Picture, read_picture, write_picture
+from zerodce_rt.media.picture_writer import write_picture
+from zerodce_rt.media.pictures import Picture, read_picture
 from zerodce_rt.media.sequences import numbered, numbers_of
 
 

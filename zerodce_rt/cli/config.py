@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from zerodce_rt.cli import defaults
 
@@ -40,17 +38,4 @@ def _lines(
         if action.dest in found:
             value = found[action.dest].value
             origin = "file" if found[action.dest].section else "file, top level"
-        yield f"  {name:<20}{_shown(value):<24}{origin}"
-
-
-def _shown(value: Any) -> str:
-    """A value as it can be written in the file."""
-    if value is None or value == math.inf:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):  # a size of frames
-        return f'"{"x".join(map(str, value))}"'
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    return f"{value:g}" if isinstance(value, (int, float)) else f'"{value}"'
+        yield f"  {name:<20}{defaults.shown(value):<24}{origin}"

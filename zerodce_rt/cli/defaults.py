@@ -8,6 +8,7 @@ both.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -168,13 +169,13 @@ def _value(where: str, action: argparse.Action, value: Any) -> Any:
     """What the command line would make of a value."""
     if action.nargs == 0:
         if not isinstance(value, bool):
-            raise UsageError(f"{where}: must be true or false, not {_shown(value)}")
+            raise UsageError(f"{where}: must be true or false, not {shown(value)}")
         return value
     if action.nargs == "?" and isinstance(value, bool):
         return action.const if value else action.default
     if action.nargs in ("+", "*"):
         if not isinstance(value, list) or not value:
-            raise UsageError(f"{where}: must be a list like [...], not {_shown(value)}")
+            raise UsageError(f"{where}: must be a list like [...], not {shown(value)}")
         return [_single(where, action, one) for one in value]
     return _single(where, action, value)
 
@@ -183,7 +184,7 @@ def _single(where: str, action: argparse.Action, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         kind = f"one of {', '.join(map(str, action.choices))}" if action.choices else (
             "a text or a number")  # fmt: skip
-        raise UsageError(f"{where}: must be {kind}, not {_shown(value)}")
+        raise UsageError(f"{where}: must be {kind}, not {shown(value)}")
     text = str(value)
     if text.startswith("~"):  # the shell does so on the command line
         text = os.path.expanduser(text)
@@ -196,15 +197,23 @@ def _single(where: str, action: argparse.Action, value: Any) -> Any:
         except (ValueError, TypeError) as error:
             kinds: dict[Any, str] = {int: "a whole number", float: "a number"}
             kind = kinds.get(action.type, "another value")
-            raise UsageError(f"{where}: must be {kind}, not {_shown(value)}") from error
+            raise UsageError(f"{where}: must be {kind}, not {shown(value)}") from error
     if action.choices is not None and read not in action.choices:
         valid = ", ".join(map(str, action.choices))
-        raise UsageError(f"{where}: must be one of {valid}, not {_shown(value)}")
+        raise UsageError(f"{where}: must be one of {valid}, not {shown(value)}")
     return read
 
 
-def _shown(value: Any) -> str:
-    """A value as TOML writes it."""
+def shown(value: Any) -> str:
+    """A value as it can be written in the file."""
+    if value is None or value == math.inf:
+        return "-"
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, tuple):  # a size of frames
+        return f'"{"x".join(map(str, value))}"'
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value) if isinstance(value, int) else f'"{value}"'

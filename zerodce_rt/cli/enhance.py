@@ -224,8 +224,8 @@ class _Work:
     """The options of one ``enhance`` command, checked before any file is touched."""
 
     def __init__(self, options: argparse.Namespace, plan: Plan) -> None:
-        from zerodce_rt.media import pictures
         from zerodce_rt.media.encoders import EncoderSettings
+        from zerodce_rt.media.picture_writer import check_quality
         from zerodce_rt.media.reader import Span
 
         self.options, self.alone = options, plan.alone
@@ -237,7 +237,7 @@ class _Work:
         if plan.alone and asked and not still:
             raise UsageError(f"{plan.jobs[0].source}: is no picture; `quality` is for pictures")
         try:
-            pictures.check_quality(options.quality)
+            check_quality(options.quality)
             self.encoder = EncoderSettings(
                 codec=options.codec, crf=options.crf, preset=options.preset, audio=options.audio
             )

@@ -17,7 +17,8 @@ from zerodce_rt.atomic import finished_file
 from zerodce_rt.demo import scene
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video
-from zerodce_rt.media.pictures import Picture, write_picture
+from zerodce_rt.media.picture_writer import write_picture
+from zerodce_rt.media.pictures import Picture
 from zerodce_rt.progress import frame_progress, progress_bar
 
 log = logging.getLogger(__name__)

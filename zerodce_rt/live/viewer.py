@@ -165,7 +165,7 @@ class Viewer:
                 f"{self._dropped()} dropped",
                 f"{brightener.backend} · strength {brightener.strength:.1f} · "
                 f"{_denoising(brightener)}{state}",
-                f"{feed.name} gives {feed.measured()}",
+                f"{feed.name} gives {feed.measured()}" if feed.size[0] else feed.name,
                 feed.description,
             ]
         return self._figures

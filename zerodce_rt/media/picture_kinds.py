@@ -9,6 +9,7 @@ import re
 import struct
 from dataclasses import dataclass
 
+from zerodce_rt.media.hdr import transfer_of
 from zerodce_rt.media.heif import Heif, HeifError, boxes
 
 # In this order: raw files look like TIFF in their first bytes. "+" is the version of BigTIFF.
@@ -31,7 +32,6 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _DNG_VERSION = 50706
 # Transfer characteristics of H.273.
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 _SDR_TRANSFERS = {1, 2, 6, 13, 14, 15}
 # Its primaries: BT.709, not specified, and those of SDTV, which nearly are the same; Display P3.
 _SRGB_PRIMARIES, _P3 = {1, 2, 5, 6}, 12
@@ -51,8 +51,8 @@ class Colours:
     @property
     def unknown(self) -> str | None:
         """What cannot be kept: a few words, or None if all can."""
-        if self.transfer in _HDR_TRANSFERS:
-            return f"HDR ({_HDR_TRANSFERS[self.transfer]})"
+        if transfer_of(self.transfer) != "gamma":
+            return f"HDR ({transfer_of(self.transfer).upper()})"
         if self.transfer not in _SDR_TRANSFERS or not (
             self.primaries in _SRGB_PRIMARIES or self.is_p3
         ):

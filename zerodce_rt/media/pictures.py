@@ -1,4 +1,4 @@
-"""Still pictures, read and written with their depth, transparency and metadata.
+"""Still pictures, read with their depth, transparency and metadata.
 
 By libvips; what its wheel leaves out by FFmpeg (HEIC, BMP, JPEG 2000) and LibRaw (camera raw).
 """
@@ -6,9 +6,7 @@ By libvips; what its wheel leaves out by FFmpeg (HEIC, BMP, JPEG 2000) and LibRa
 from __future__ import annotations
 
 import logging
-import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,35 +15,19 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.atomic import finished_file
-from zerodce_rt.errors import ZeroDCEError, check_numbers
+from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.media import picture_kinds as kinds
+from zerodce_rt.media import vips
 from zerodce_rt.media.heif import Heif, HeifError, read_heic
 from zerodce_rt.media.opening import check_file, check_pixels, pixel_limit
-from zerodce_rt.media.paths import PICTURE_SUFFIXES, RAW_SUFFIXES, READ_SUFFIXES, is_picture
+from zerodce_rt.media.paths import RAW_SUFFIXES, READ_SUFFIXES, is_picture
 from zerodce_rt.media.raw import develop
 
 log = logging.getLogger(__name__)
 
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    ".jpg": {"Q": 95},
-    ".jpeg": {"Q": 95},
-    ".png": {},
-    ".tif": {"compression": "deflate", "predictor": "horizontal"},
-    ".tiff": {"compression": "deflate", "predictor": "horizontal"},
-    ".webp": {"Q": 95},
-    # libvips keeps colour at full resolution from 90. Its usual effort, 4, takes minutes for a
-    # photo, and saves nothing that counts.
-    ".avif": {"Q": 90, "compression": "av1", "effort": 2},
-}
-_LOSSY = frozenset(suffix for suffix, options in _SAVE_OPTIONS.items() if "Q" in options)
-_JPEG = (".jpg", ".jpeg")
-_TIFF = (".tif", ".tiff")
 # Of a pixel with four samples of 16 bits; and beside all pixels.
 _MOST_BYTES, _MOST_METADATA = 8, 64_000_000
 _LONGEST_START = 4096
-_EIGHT_BIT = (*_JPEG, ".webp")
-_AVIF_BITS = 12
 # FFmpeg's names.
 _FFMPEG_DECODERS = {"BMP": "bmp", "JPEG 2000": "jpeg2000"}
 # A JP2's colour spaces: sRGB, grey, sYCC.
@@ -55,17 +37,6 @@ _FIRST_FRAME = ("GIF", "AVIF")
 # A marker in a JPEG holds no more, less its name and length.
 _LONGEST_EXIF = 65535 - 8
 
-# Header fields that describe the samples or the file that they were in, not the picture.
-# fmt: off
-_NOT_CARRIED = frozenset({
-    "width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset",
-    "xres", "yres", "filename", "vips-loader", "vips-sequential", "bits-per-sample", "palette",
-    "n-pages", "heif-primary", "heif-compression", "interlaced", "page-height", "loop", "delay",
-    "gif-loop", "gif-delay", "gif-palette", "background",
-})
-# fmt: on
-# Made for the samples before enhancement: an Ultra HDR gain map, the tags of a preview.
-_STALE = ("gainmap-", "exif-ifd1-")
 # What XMP says of pictures and films that follow in the same file.
 _STALE_XMP = (
     ("HDR gain map", rb"adobe\.com/hdr-gain-map|HDRGainMap"),
@@ -109,18 +80,6 @@ class Picture:
             )
 
 
-def check_quality(quality: int | None) -> None:
-    """Refuse a quality of lossy pictures outside 1 (smallest file) to 100 (best).
-
-    Raises:
-        TypeError: it is no number.
-        ValueError: it is outside the range, or no whole number.
-    """
-    check_numbers(quality=quality)
-    if quality is not None and (not 1 <= quality <= 100 or quality != int(quality)):
-        raise ValueError(f"`quality` must be a whole number from 1 to 100, not {quality}")
-
-
 def read_picture(path: Path, max_pixels: float | None = None) -> Picture:
     """Decode one picture of 8 to 16 bits; it is neither rotated nor colour managed.
 
@@ -145,7 +104,7 @@ def read_picture(path: Path, max_pixels: float | None = None) -> Picture:
         raise ZeroDCEError(
             f"{path}: not a kind of picture that is read; valid: {valid}, camera raw"
         )
-    vips = _pyvips()
+    library = vips.library()
     data, kind = _content(path, pixel_limit(max_pixels, video=False))
     if kind == "raw":
         return _read_raw(path, data, max_pixels)
@@ -162,24 +121,24 @@ def read_picture(path: Path, max_pixels: float | None = None) -> Picture:
     else:
         picture = _read_by_libvips(path, data, kind, max_pixels)
     if colours is not None and colours.is_p3 and "icc-profile-data" not in _fields(picture):
-        profile = vips.Operation.call("profile_load", "p3")
-        picture.header.set_type(vips.GValue.blob_type, "icc-profile-data", profile)
+        profile = library.Operation.call("profile_load", "p3")
+        picture.header.set_type(library.GValue.blob_type, "icc-profile-data", profile)
     return picture
 
 
 def _read_by_libvips(path: Path, data: bytes, kind: str, max_pixels: float | None) -> Picture:
-    vips = _pyvips()
+    library = vips.library()
     if kinds.is_avif_animation(data):
         raise ZeroDCEError(f"{path}: is an animation; save the frame you want as a file of its own")
     try:
         # A laxer level accepts TIFFs that are cut short; a stricter one refuses good photos.
-        image = vips.Image.new_from_buffer(data, "", access="sequential", fail_on="error")
+        image = library.Image.new_from_buffer(data, "", access="sequential", fail_on="error")
         check_pixels(path, image.width, image.height, max_pixels, video=False)
         _check_pages(path, kind, image.get_n_pages())
-        header = _empty_header().copy(xres=image.xres, yres=image.yres)
-        _carry(image, header)
+        header = vips.empty_header().copy(xres=image.xres, yres=image.yres)
+        vips.carry(image, header)
         if kind == "AVIF":  # is turned already, though it may go on saying how it was stored
-            _mark_upright(header)
+            vips.mark_upright(header)
         _leave_out_stale(path, image, header, kinds.has_gain_map(data, kind))
         if image.interpretation in ("cmyk", "lab", "labs", "labq"):
             image = image.colourspace("srgb")
@@ -190,13 +149,13 @@ def _read_by_libvips(path: Path, data: bytes, kind: str, max_pixels: float | Non
                 "RGB pictures of 8 or 16 bits can be enhanced; save it as 16-bit PNG or TIFF"
             )
         samples = image.numpy().reshape(image.height, image.width, image.bands)
-    except (vips.Error, UnicodeError) as error:  # a reason that quotes damaged bytes
+    except (library.Error, UnicodeError) as error:  # a reason that quotes damaged bytes
         if kind == "JPEG XL":  # which libvips reads in some builds, but not in its wheel
             raise ZeroDCEError(
                 f"{path}: is JPEG XL, which libvips as installed here cannot read; save it as "
                 "JPEG, PNG or AVIF first"
             ) from error
-        raise _damaged(path, _reason(error)) from error
+        raise _damaged(path, vips.reason(error)) from error
     bits = None
     if kind == "AVIF" and samples.dtype == np.uint16:
         bits = image.get("bits-per-sample")
@@ -264,9 +223,9 @@ def _read_by_ffmpeg(path: Path, data: bytes, kind: str, max_pixels: float | None
         raise _damaged(path, getattr(error, "strerror", None) or str(error)) from error
     if not frames:
         raise _damaged(path, "it holds no picture")
-    header = _empty_header()
+    header = vips.empty_header()
     if profile:
-        header.set_type(_pyvips().GValue.blob_type, "icc-profile-data", profile)
+        header.set_type(vips.library().GValue.blob_type, "icc-profile-data", profile)
     return _picture(_samples_of(frames[0]), header)
 
 
@@ -299,8 +258,8 @@ def _read_heic(path: Path, data: bytes, max_pixels: float | None) -> Picture:
             f"{path}: a HEIC that is damaged, cut short or of a rare kind ({error}); save it as "
             "JPEG or PNG first"
         ) from error
-    header = _empty_header()
-    blob = _pyvips().GValue.blob_type
+    header = vips.empty_header()
+    blob = vips.library().GValue.blob_type
     if exif:
         _carry_exif(path, _jpeg_around(exif), header)
     if xmp:
@@ -316,14 +275,14 @@ def _read_heic(path: Path, data: bytes, max_pixels: float | None) -> Picture:
 def _jpeg_around(exif: bytes) -> bytes:
     """A tiny JPEG with an EXIF block, which libvips parses in there."""
     block = b"Exif\0\0" + exif[:_LONGEST_EXIF]
-    jpeg = _pyvips().Image.black(1, 1).jpegsave_buffer(keep="none")
+    jpeg = vips.library().Image.black(1, 1).jpegsave_buffer(keep="none")
     return jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:]
 
 
 def _read_raw(path: Path, data: bytes, max_pixels: float | None) -> Picture:
     """A camera's raw file, with the EXIF tags of its preview."""
     rgb, preview = develop(path, data, max_pixels)
-    header = _empty_header()
+    header = vips.empty_header()
     if preview is not None:
         _carry_exif(path, preview, header)
     return Picture(rgb, header=header)
@@ -331,26 +290,15 @@ def _read_raw(path: Path, data: bytes, max_pixels: float | None) -> Picture:
 
 def _carry_exif(path: Path, jpeg: bytes, header: Any) -> None:
     """Copy the EXIF tags of a JPEG, but for those of its preview, for a picture that is upright."""
-    vips = _pyvips()
+    library = vips.library()
     try:
-        image = vips.Image.new_from_buffer(jpeg, "")
+        image = library.Image.new_from_buffer(jpeg, "")
         for name in image.get_fields():
-            if name.startswith("exif-ifd") and not name.startswith(_STALE):
+            if name.startswith("exif-ifd") and not name.startswith(vips.STALE):
                 header.set_type(image.get_typeof(name), name, image.get(name))
-    except (vips.Error, UnicodeError):
+    except (library.Error, UnicodeError):
         log.warning("%s: its EXIF tags cannot be read, and are left out", path)
-    _mark_upright(header)
-
-
-def _mark_upright(header: Any) -> None:
-    """Overrule the orientation in EXIF tags of a picture that has been turned already."""
-    header.remove("exif-ifd0-Orientation")
-    # Removing it would leave it in the raw EXIF block.
-    header.set_type(_pyvips().GValue.gint_type, "orientation", 1)
-
-
-def _empty_header() -> Any:
-    return _pyvips().Image.black(1, 1).copy()
+    vips.mark_upright(header)
 
 
 def _fields(picture: Picture) -> list[str]:
@@ -362,77 +310,6 @@ def _damaged(path: Path, reason: str) -> ZeroDCEError:
         f"{path}: not a picture, damaged or cut short ({reason}); "
         "see whether another program opens it"
     )
-
-
-def write_picture(path: Path, picture: Picture, quality: int | None = None) -> None:
-    """Write a picture with its metadata, whole or not at all; the suffix chooses the format.
-
-    PNG and TIFF are written without loss. What a format cannot hold is left out with a warning:
-    16 bits in JPEG and WebP (rounded to 8) and AVIF (12, or as many as it was read with),
-    transparency in JPEG, EXIF tags in TIFF. WebP and AVIF have no grey, so three channels are
-    written. Embedded previews, which show the picture as it was before, are left out.
-
-    Args:
-        quality: of JPEG, WebP and AVIF, 1 (smallest file) to 100 (best); default: 95, of AVIF 90.
-            It does nothing for the others, with a warning.
-
-    Raises:
-        ZeroDCEError: for another suffix, a place that cannot be written to, or a picture that
-            the format cannot hold (AVIF and WebP end at 16383 pixels a side, JPEG at 65535).
-        ValueError: a quality outside its range.
-    """
-    check_quality(quality)
-    suffix = _suffix(path)
-    vips = _pyvips()
-    samples, alpha = picture.rgb, picture.alpha
-    if picture.grey:
-        total = samples.sum(axis=2, keepdims=True, dtype=np.uint32)
-        samples = ((total + 1) // 3).astype(samples.dtype)
-    if alpha is not None and suffix in _JPEG:
-        log.warning("%s: JPEG has no transparency; write PNG, TIFF, WebP or AVIF to keep it", path)
-    elif alpha is not None:
-        samples = np.dstack([samples, alpha])
-    options = dict(_SAVE_OPTIONS[suffix])
-    if samples.dtype == np.uint16 and suffix in _EIGHT_BIT:
-        log.warning("%s: this format has 8 bits; write PNG, TIFF or AVIF to keep more", path)
-        samples = ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    elif samples.dtype == np.uint16 and suffix == ".avif":
-        if (picture.bits or 16) > _AVIF_BITS:
-            log.warning("%s: AVIF has 12 bits; write PNG or TIFF to keep all 16", path)
-        options["bitdepth"] = 10 if picture.bits == 10 else _AVIF_BITS
-        samples = _rounded(samples, options["bitdepth"])
-    if quality is not None and suffix in _LOSSY:
-        options["Q"] = int(quality)
-    elif quality is not None:
-        log.warning(
-            "%s: is written without loss, so `quality` does nothing; .jpg, .webp and .avif have it",
-            path,
-        )
-
-    deep = samples.dtype == np.uint16
-    space = ("grey16" if deep else "b-w") if picture.grey else ("rgb16" if deep else "srgb")
-    image = vips.Image.new_from_array(samples, interpretation=space)
-    if picture.header is not None:
-        image = image.copy(xres=picture.header.xres, yres=picture.header.yres)
-        _carry(picture.header, image)
-        if suffix in _TIFF:
-            _fit_tiff(path, image)
-    try:
-        data = image.write_to_buffer(suffix, **options)
-    except vips.Error as error:
-        raise ZeroDCEError(
-            f"{path}: cannot hold this picture ({_reason(error)}); try another of {_valid()}"
-        ) from error
-
-    with finished_file(path) as partial:
-        partial.write_bytes(data)
-
-
-def _rounded(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
-    """Samples rounded to the upper bits of 16; libvips would cut the others off."""
-    most = (1 << bits) - 1
-    rounded = (samples.astype(np.uint32) * most + 32767) // 65535
-    return (rounded << (16 - bits)).astype(np.uint16)
 
 
 def _content(path: Path, max_pixels: float) -> tuple[bytes, str]:
@@ -465,63 +342,3 @@ def _content(path: Path, max_pixels: float) -> tuple[bytes, str]:
     if kind == "TIFF" and path.suffix.lower() in RAW_SUFFIXES:
         kind = "raw"
     return data, kind
-
-
-def _pyvips() -> Any:
-    # libvips warns of each oddity of a damaged file; what matters is in its errors.
-    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
-    first = "pyvips" not in sys.modules
-    os.environ.setdefault("VIPS_WARNING", "1")
-    try:
-        import pyvips
-    except (ImportError, OSError) as error:  # OSError: pyvips is there, libvips is not
-        raise ZeroDCEError(
-            "still pictures need pyvips and libvips; pip install 'pyvips[binary]'"
-        ) from error
-    if first:  # its handler for such warnings fails where they quote damaged bytes
-        pyvips._remove_log_handler()
-    return pyvips
-
-
-def _suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in PICTURE_SUFFIXES:
-        raise ZeroDCEError(f"{path}: not a kind of picture that is written; valid: {_valid()}")
-    return suffix
-
-
-def _valid() -> str:
-    return ", ".join(sorted(PICTURE_SUFFIXES))
-
-
-def _reason(error: Any) -> str:
-    # libvips collects messages of all threads and earlier calls; the last one is this call's. For
-    # a damaged PNG there is none.
-    lines = [] if isinstance(error, UnicodeError) else error.detail.split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "its data are damaged")
-
-
-def _carry(source: Any, target: Any) -> None:
-    """Copy what describes the picture, not its samples, into another libvips image."""
-    for name in source.get_fields():
-        if name in _NOT_CARRIED or name.startswith(_STALE):
-            continue
-        # The preview is in the raw EXIF block, too; an empty one removes it there.
-        value = b"" if name == "jpeg-thumbnail-data" else source.get(name)
-        target.set_type(source.get_typeof(name), name, value)
-
-
-def _fit_tiff(path: Path, image: Any) -> None:
-    """Change metadata that libvips would write to a TIFF in a form that others cannot read."""
-    fields = image.get_fields()
-    # Warn only of a camera's tags: libvips adds EXIF tags of its own to every picture.
-    if "exif-ifd0-Make" in fields or "exif-ifd2-DateTimeOriginal" in fields:
-        log.warning("%s: libvips writes no EXIF tags to TIFF; PNG, JPEG and WebP keep them", path)
-    if "iptc-data" in fields:
-        iptc = image.get("iptc-data")
-        if iptc.startswith(b"Photoshop"):  # as JPEG wraps it; readers of TIFF do not understand it
-            image.remove("iptc-data")
-        else:
-            # libvips 8.18 writes only a quarter of the bytes; readers ignore zeros at the end.
-            padded = iptc + bytes(3 * len(iptc))
-            image.set_type(image.get_typeof("iptc-data"), "iptc-data", padded)

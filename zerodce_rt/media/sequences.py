@@ -18,7 +18,8 @@ from zerodce_rt.media.frames import convert, nearest_format
 from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.opening import decoder_options
 from zerodce_rt.media.paths import NUMBER
-from zerodce_rt.media.pictures import Picture, write_picture
+from zerodce_rt.media.picture_writer import write_picture
+from zerodce_rt.media.pictures import Picture
 from zerodce_rt.media.pipes import USUAL_RATE
 
 if TYPE_CHECKING:

@@ -196,4 +196,6 @@ def test_slow_compilation_is_reported_once(
     with caplog.at_level(logging.INFO, logger="zerodce_rt"):
         applier.apply(frame, random_maps(1, 2, 2), frame.empty_like())
         applier.apply(frame, random_maps(1, 2, 2), frame.empty_like())
+        other = random_frame("bgr24", 8, 8, Colour())
+        applier.apply(other, random_maps(1, 2, 2), other.empty_like())
     assert caplog.text.count("compiling") == 1
