@@ -22,12 +22,12 @@ from zerodce_rt.media import compare as comparing
 from zerodce_rt.media.encoders import KEEP_CAPTIONS, EncoderSettings
 from zerodce_rt.media.fields import deinterlaced, is_interlaced
 from zerodce_rt.media.frames import (
+    CaptionSearch,
     Twins,
     blank_like,
     convert,
     display_matrix,
     downloaded,
-    has_captions,
     nearest_format,
     samples_of,
     wrap,
@@ -311,7 +311,7 @@ class _FrameStage:
         self._to_sdr = ToneMapper() if sdr else None
         self._size: tuple[int, int] | None = None
         self._peak_nits = 0.0
-        self._twins = Twins()
+        self._twins, self._has_captions = Twins(), CaptionSearch()
         self._captions_said = False
         enhancer.reset()
 
@@ -334,7 +334,7 @@ class _FrameStage:
         if before.colour.transfer == "pq":
             # Not every frame says it again.
             before = replace(before, colour=replace(before.colour, peak_nits=self._peak_nits))
-        if has_captions(original) and (original.width, original.height) == self._size:
+        if (original.width, original.height) == self._size and self._has_captions(original):
             self._warn_of_captions()
             enhanced = self._twins(downloaded(original), format.name)
         else:

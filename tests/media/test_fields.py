@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -201,3 +202,21 @@ def test_captions_that_are_lost_are_said(
 ) -> None:  # fmt: skip
     run(write_captioned(tmp_path / "in.mp4"), tmp_path / "out.mkv", enhancer)
     assert caplog.text.count(f"{why} does not keep the closed captions") == 1
+
+
+def test_frames_are_freed_at_once(tmp_path: Path, enhancer: Enhancer) -> None:
+    """Not when Python looks for reference cycles, in which frames are whose side data were read."""
+    source = write_interlaced(tmp_path / "source.mkv", TOP_FIRST)
+
+    def frames() -> int:
+        large = (o for o in gc.get_objects() if type(o) is av.VideoFrame and o.width > 2)
+        return sum(1 for _ in large)
+
+    gc.collect()
+    before = frames()
+    gc.disable()
+    try:
+        enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
+        assert frames() - before <= 2  # the first, of which all is read
+    finally:
+        gc.enable()

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 def side_data(frame: av.VideoFrame) -> list[tuple[str, bytes]]:
-    """FFmpeg's names of the kinds, and their bytes; nothing if PyAV does not know one of them."""
+    """FFmpeg's names of the kinds, and their bytes; nothing if PyAV does not know one of them.
+
+    The frame is in a reference cycle from here on; do not ask every frame of a video.
+    """
     try:
         found: Any = frame.side_data
     except ValueError:  # such as a picture's EXIF block
