@@ -213,29 +213,18 @@ def _copy_tags(frame: av.VideoFrame, to: av.VideoFrame) -> None:
 class CaptionSearch:
     """Tells which frames of a video have closed captions (CEA-608, CEA-708) inside.
 
-    PyAV's frames are in a reference cycle once their side data were read, so they would be kept
-    until Python looks for cycles: hundreds of megabytes. A copy of 2x2 pixels is read instead.
-    Of frames on the GPU, which a filter cannot copy, the first decides for all.
+    Of frames on the GPU, the first decides for all (see ``side_data``).
     """
 
     def __init__(self) -> None:
-        self._smaller = FrameFilter(("scale", "2:2:flags=neighbor"))
         self._of_first: bool | None = None
 
     def __call__(self, frame: av.VideoFrame) -> bool:
-        if frame.format.name == "cuda":
-            if self._of_first is None:
-                self._of_first = _has_captions(frame)
+        on_gpu = frame.format.name == "cuda"
+        if on_gpu and self._of_first is not None:
             return self._of_first
-        try:
-            (copy,) = self._smaller(frame)
-        except (av.FFmpegError, ValueError):  # a format that FFmpeg does not scale
-            return False
-        return _has_captions(copy)
-
-
-def _has_captions(frame: av.VideoFrame) -> bool:
-    return any(name == "A53_CC" for name, _ in side_data(frame))
+        self._of_first = any(name == "A53_CC" for name, _ in side_data(frame))
+        return self._of_first
 
 
 class Twins:
