@@ -24,7 +24,7 @@ from zerodce_rt.backends.cuda.control import REGISTERS, WARPS
 from zerodce_rt.backends.cuda.control_kernels import control_kernel
 from zerodce_rt.backends.cuda.curve_kernels import curve_kernel, thumbnail_kernel
 from zerodce_rt.backends.cuda.layer_kernels import layer_kernel
-from zerodce_rt.backends.cuda.triton_network import block
+from zerodce_rt.backends.cuda.triton_network import blocks
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 POINTERS = {"src_0", "src_1", "src_2", "dst_0", "dst_1", "dst_2"}
@@ -121,7 +121,7 @@ def thumbnail(layout: int, capability: int) -> dict[str, Any]:
 
 
 def layer(separable: bool, two: bool, capability: int) -> dict[str, Any]:
-    pixels, warps = block(capability, separable=separable)
+    pixels, warps = blocks(capability, separable=separable)[0]
     constants = {
         "SEPARABLE": separable, "TWO": two, "LAST": False, "CHANNELS": 32, "PADDED": 32,
         "OUT": 32, "OUT_PADDED": 32, "PIXELS": pixels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import av
 
@@ -19,7 +20,7 @@ def side_data(frame: av.VideoFrame) -> list[tuple[str, bytes]]:
     not possible with a frame on the GPU; do not ask every one of a video.
     """
     try:
-        data = _small_copy(frame).side_data
+        data: Any = _small_copy(frame).side_data
         return [(each.type.name, bytes(each)) for each in data.keys()]  # noqa: SIM118 - values
     except ValueError:  # such as a picture's EXIF block
         return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import subprocess
 import time
 import weakref
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ from zerodce_rt.backends.cuda import driver
 from zerodce_rt.backends.cuda.fastest import FastestNetwork
 from zerodce_rt.backends.cuda.runner import CUDARunner
 from zerodce_rt.backends.cuda.step import CUDAStep, Slot
-from zerodce_rt.backends.interfaces import DeviceEstimate
+from zerodce_rt.backends.cuda.winners import Winners
+from zerodce_rt.backends.interfaces import DeviceEstimate, DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import Enhancer
@@ -205,6 +207,79 @@ def test_out_of_memory_is_reported_in_one_line() -> None:
     assert len(str(error.value).splitlines()) == 1
 
 
+FAILURES = [
+    subprocess.CalledProcessError(1, ["gcc"]), PermissionError(13, "Permission denied"),
+    AssertionError("libcuda.so cannot found!"), ImportError("no launcher"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=[type(f).__name__ for f in FAILURES])
+@pytest.mark.parametrize("when", ["before_create", "before_prepare"])
+def test_whatever_a_first_launch_raises_is_a_reason_not_to_use_the_gpu(
+    when: str, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise failure
+
+    getattr(interpreted, when).append(fail)
+    assert enhancer("auto").runner.name == "torch"
+    assert "falling back to backend torch" in caplog.text
+    made = enhancer("auto")
+    getattr(interpreted, when).append(fail)
+    assert gap(enhanced(made, dark()), enhanced(enhancer("torch"), dark())) <= 2
+
+
+def test_nothing_of_a_first_attempt_is_kept_while_memory_is_sought() -> None:
+    made, kept = enhancer(), []
+    enhanced(made, dark())
+
+    def run_out() -> None:
+        buffer = torch.zeros(8)
+        kept.append(weakref.ref(buffer))
+        interpreted.run_out_of_memory()
+
+    def look() -> None:
+        assert kept[0]() is None
+
+    interpreted.before_prepare += [run_out, look]
+    enhanced(made, dark(size=(22, 2)))
+    assert len(kept) == 1
+
+
+def test_more_frames_than_slots_are_finished_in_time() -> None:
+    made, cpu = enhancer(), enhancer("torch")
+    frames = [dark(seed) for seed in range(8)]
+    targets = [frame.empty_like() for frame in frames]
+    in_flight = [made.begin(f, t) for f, t in zip(frames, targets, strict=True)]
+    for finish in reversed(in_flight):
+        finish()
+    for frame, target in zip(frames, targets, strict=True):
+        assert gap(enhanced(cpu, frame), target) <= 2
+
+
+def test_frames_that_nobody_waits_for_give_their_slots_back() -> None:
+    made = enhancer()
+    enhanced(made, dark())
+    assert isinstance(made.runner, CUDARunner)
+    [step] = made.runner._steps.values()
+    slots = len(step._free)
+    targets = [dark(seed).empty_like() for seed in range(3)]
+    for seed, target in enumerate(targets):
+        made.begin(dark(seed), target)
+    assert len(step._free) == slots - 3
+    made.reset()
+    assert len(step._free) == slots
+    assert gap(targets[2], enhanced(made, dark(2))) == 0
+
+
+def test_large_frames_have_fewer_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = dark()
+    monkeypatch.setattr("zerodce_rt.backends.cuda.step._MOST_PINNED_BYTES", 4096)
+    network = interpreted.create(random_checkpoint("plus"), exact=False)
+    step = CUDAStep(network, frame, frame, WorkingSize(WORKING_SIZE), max_level=0.5)
+    assert len(step._free) == 2  # 521 and 513 bytes, rounded up to 1024 each
+
+
 def test_a_new_size_may_take_the_memory_of_others() -> None:
     made, frame = enhancer(), dark(size=(20, 2))
     expected = enhanced(made, frame)
@@ -363,9 +438,8 @@ def test_auto_uses_the_cpu_for_a_model_that_a_gpu_does_not_have(
 class Slow:
     """A network that sleeps, or fails."""
 
-    device, map_count = agreement.DEVICE, 3
-
     def __init__(self, seconds: float, failure: Exception | None = None) -> None:
+        self.device, self.map_count = agreement.DEVICE, 3
         self.seconds, self.failure, self.prepared = seconds, failure, 0
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
@@ -381,10 +455,12 @@ class Slow:
 
 
 @pytest.mark.skipif(agreement.HAS_GPU, reason="sleeping takes no time on a card")
-def test_the_fastest_network_is_chosen_and_remembered() -> None:
+def test_the_fastest_network_is_chosen_and_remembered(tmp_path: Path) -> None:
     slow, fast = Slow(0.05), Slow(0.01)
     broken = Slow(0, torch.cuda.OutOfMemoryError("2 GiB"))
-    network = FastestNetwork({"slow": slow, "broken": broken, "fast": fast})
+    winners = Winners(tmp_path, "a card")
+    networks: dict[str, DeviceNetwork] = {"slow": slow, "broken": broken, "fast": fast}
+    network = FastestNetwork(networks, winners, small=0)
     image, out = torch.zeros((3, 4, 5)), torch.zeros((3, 4, 5))
     for _ in range(2):
         network.prepare(4, 5)(image, out)
@@ -392,6 +468,14 @@ def test_the_fastest_network_is_chosen_and_remembered() -> None:
     assert slow.prepared == broken.prepared == 1
     network.prepare(8, 5)
     assert slow.prepared == 2
-    alone = FastestNetwork({"broken": broken, "lost": Slow(0, RuntimeError("CUDA error"))})
+    assert network.chosen == {(4, 5): "fast", (8, 5): "fast"}
+    FastestNetwork(networks, winners, small=0).prepare(8, 5)
+    assert slow.prepared == 2, "another process need not time them again"
+    FastestNetwork(networks, Winners(tmp_path, "another card"), small=0).prepare(8, 5)
+    assert slow.prepared == 3
+    lost: dict[str, DeviceNetwork] = {
+        "broken": broken, "lost": Slow(0, RuntimeError("CUDA error"))
+    }  # fmt: skip
+    alone = FastestNetwork(lost, Winners(None), small=0)
     with pytest.raises(RuntimeError, match="CUDA error"):
         alone.prepare(4, 5)

@@ -6,14 +6,17 @@ import os
 import shutil
 import sys
 import sysconfig
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.backends.cuda import driver
-from zerodce_rt.backends.interfaces import BackendUnavailable
+from zerodce_rt.backends.interfaces import BackendUnavailable, DeviceNetwork
 from zerodce_rt.network.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
+    import torch
+
     from zerodce_rt.backends.cuda.fastest import FastestNetwork
 
 OLDEST = 7, 5
@@ -38,10 +41,8 @@ def probe() -> str:
             f"torch {torch.__version__} is built without CUDA; "
             "install a CUDA build from pytorch.org"
         )
-    if not torch.cuda.is_available():
-        raise BackendUnavailable(
-            "PyTorch finds no NVIDIA GPU that it can use; 'nvidia-smi' should list a card"
-        )
+    if (reason := _no_gpu()) is not None:
+        raise BackendUnavailable(reason)
     try:
         import triton
     except (ImportError, OSError) as error:
@@ -67,14 +68,58 @@ def create(checkpoint: Checkpoint, *, exact: bool) -> FastestNetwork:
         exact: has no effect: the network runs in float16, the precision the cards are made for.
     """
     del exact
-    from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
     from zerodce_rt.backends.cuda.fastest import FastestNetwork
-    from zerodce_rt.backends.cuda.triton_network import TritonNetwork
+    from zerodce_rt.backends.cuda.winners import Winners
+    from zerodce_rt.cache import cache_folder
 
     device = driver.current_device()
-    return FastestNetwork(
-        {"Triton": TritonNetwork(checkpoint, device), "cuDNN": CuDNNNetwork(checkpoint, device)}
-    )
+    folder = cache_folder("networks")
+    winners = Winners(Path(folder) if folder else None, *circumstances(checkpoint, device))
+    return FastestNetwork(candidates(checkpoint, device), winners)
+
+
+def candidates(checkpoint: Checkpoint, device: torch.device) -> dict[str, DeviceNetwork]:
+    """The network in all the ways that may be the fastest, by name; the first suits small sizes."""
+    from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
+    from zerodce_rt.backends.cuda.triton_network import TritonNetwork, blocks, is_separable
+
+    made: dict[str, DeviceNetwork] = {
+        f"Triton {pixels}x{warps}": TritonNetwork(checkpoint, device, (pixels, warps))
+        for pixels, warps in blocks(driver.capability(device), separable=is_separable(checkpoint))
+    }
+    return made | {"cuDNN": CuDNNNetwork(checkpoint, device)}
+
+
+def circumstances(checkpoint: Checkpoint, device: torch.device) -> list[str]:
+    """What decides which of the ``candidates`` is fastest at a size."""
+    import torch
+    import triton
+
+    cudnn: Any = torch.backends.cudnn
+    return [
+        checkpoint.model, torch.cuda.get_device_name(device), torch.__version__,
+        str(torch.version.cuda), str(cudnn.version()), triton.__version__,
+        *driver.nvidia_smi("driver_version")[:1],
+    ]  # fmt: skip
+
+
+def _no_gpu() -> str | None:
+    """Why PyTorch has no GPU that it can use; None if it has one."""
+    import torch
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return None
+    said = " ".join(str(warning.message) for warning in caught)
+    if "driver" in said and "too old" in said:
+        return (
+            f"the NVIDIA driver is too old for PyTorch with CUDA {torch.version.cuda}; update it, "
+            "or install PyTorch for an older CUDA from pytorch.org"
+        )
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return "the variable CUDA_VISIBLE_DEVICES hides all cards"
+    return "PyTorch finds no NVIDIA GPU that it can use; 'nvidia-smi' should list a card"
 
 
 def _missing_for_triton() -> str | None:

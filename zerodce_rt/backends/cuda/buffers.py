@@ -23,20 +23,26 @@ class FrameBuffer:
     Attributes:
         memory: all of it, uint8.
         frame: its planes are views of ``memory``: NumPy arrays on the host, tensors on the device.
+        numbers: float32, at the end of ``memory``, so that they travel with the frame.
+        numbers_memory: the same as uint8.
     """
 
     memory: Tensor
     frame: Frame
+    numbers: Tensor
+    numbers_memory: Tensor
 
 
 def frame_buffer(
-    like: Frame, device: torch.device, *, format: PixelFormat | None = None, host: bool = False
-) -> FrameBuffer:
+    like: Frame, device: torch.device, *, format: PixelFormat | None = None, host: bool = False,
+    numbers: int = 0,
+) -> FrameBuffer:  # fmt: skip
     """Allocate a frame of the size of another, without padding in its rows.
 
     Args:
         format: default: that of ``like``.
         host: in host memory; pinned if ``device`` is a GPU, so that copies run beside the CPU.
+        numbers: how many; they are 1 at first.
     """
     format = format or like.format
     itemsize = format.dtype.itemsize
@@ -47,17 +53,26 @@ def frame_buffer(
         size = itemsize * prod(shape)
         spans.append((end, end + size))
         end += -(-size // _ALIGNMENT) * _ALIGNMENT
+    total = end + 4 * numbers
     if host:
-        memory = torch.empty(end, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        memory = torch.empty(total, dtype=torch.uint8, pin_memory=device.type == "cuda")
     else:
-        memory = torch.empty(end, dtype=torch.uint8, device=device)
+        memory = torch.empty(total, dtype=torch.uint8, device=device)
+    numbers_memory = memory[end:]
+    numbers_memory.view(torch.float32).fill_(1)
     planes: Any = tuple(
         memory[start:stop].view(dtype).view(shape)
         for (start, stop), shape in zip(spans, shapes, strict=True)
     )
     if host:
         planes = tuple(plane.numpy() for plane in planes)
-    return FrameBuffer(memory, replace(like, format=format, planes=planes))
+    frame = replace(like, format=format, planes=planes)
+    return FrameBuffer(memory, frame, numbers_memory.view(torch.float32), numbers_memory)
+
+
+def pinned_bytes(*buffers: FrameBuffer) -> int:
+    """What PyTorch pins for frames of these kinds: it rounds up to powers of two."""
+    return sum(1 << (buffer.memory.numel() - 1).bit_length() for buffer in buffers)
 
 
 def rearrange(source: Frame, target: Frame) -> None:

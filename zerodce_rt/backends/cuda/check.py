@@ -9,6 +9,7 @@ import numpy as np
 from zerodce_rt.backends.cpu.reference import ReferenceApplier
 from zerodce_rt.backends.cpu.runner import CPURunner
 from zerodce_rt.backends.cpu.torch_network import TorchEstimator
+from zerodce_rt.backends.cuda.graphs import check_recording
 from zerodce_rt.backends.cuda.runner import CUDARunner, reported_as_device_errors
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
@@ -34,7 +35,8 @@ def checked_runner(
     Raises:
         DeviceError: if its result differs from the CPU's, or the GPU fails.
     """
-    with reported_as_device_errors():
+    with reported_as_device_errors(any_error=True):
+        check_recording()
         network: DeviceNetwork = backend.create(checkpoint)
     check(backend.name, network, checkpoint)
     return CUDARunner(backend.name, network, working_size)

@@ -1,8 +1,11 @@
-"""``curve.control`` as one Triton kernel, without a host round trip.
+"""``curve.control`` as Triton kernels, without a host round trip.
 
 The same rules in the same order: the curve is weakened if it would lift the picture above
 ``max_level``, a cut starts afresh, everything else is followed with a time constant. Unlike
 there, maps are estimated for every frame, so none is held for the next.
+
+Small maps take one kernel in one block of threads. Maps of the frame's size take three:
+``difference_kernel`` and ``follow_kernel`` over all pixels, and ``decide_kernel`` between them.
 """
 
 import triton
@@ -15,6 +18,8 @@ DARKEST_LEVEL = tl.constexpr(control.DARKEST_LEVEL)
 BLACK_LEVEL = tl.constexpr(control.BLACK_LEVEL)
 SHARES = tl.constexpr(len(control.PROBE_SHARES) - 1)
 ITERATIONS = tl.constexpr(8)
+# What the state of large maps keeps beside float16, in steps of 2^-19.
+FINE = tl.constexpr(524288.0)
 
 
 @triton.jit
@@ -50,7 +55,8 @@ def _level(red, green, blue, maps, at, plane, share, probe, lit, iterations, SHA
     return total / (3.0 * tl.maximum(tl.sum(tl.where(lit, 1.0, 0.0)), 1.0))
 
 
-@triton.jit
+# Not compiled anew for heights that are multiples of 16.
+@triton.jit(do_not_specialize=["height"])
 def control_kernel(
     estimate, thumbnail, before, state, out, gain, parameters, height, width, max_level,
     iterations, map_count,
@@ -83,9 +89,6 @@ def control_kernel(
     old_red = tl.load(before + at, mask=inside, other=0.0).to(tl.float32)
     old_green = tl.load(before + plane + at, mask=inside, other=0.0).to(tl.float32)
     old_blue = tl.load(before + 2 * plane + at, mask=inside, other=0.0).to(tl.float32)
-    tl.store(before + at, red.to(tl.float16), mask=inside)
-    tl.store(before + plane + at, green.to(tl.float16), mask=inside)
-    tl.store(before + 2 * plane + at, blue.to(tl.float16), mask=inside)
     samples = 3.0 * plane
     difference = tl.sum(tl.abs(red - old_red) + tl.abs(green - old_green) + tl.abs(blue - old_blue))
     now_level = tl.sum(red + green + blue) / samples
@@ -93,7 +96,34 @@ def control_kernel(
     level = tl.maximum(tl.maximum(now_level, old_level), DARKEST_LEVEL)
     is_cut = difference / samples > level * CUT_THRESHOLD
     step = tl.where(is_cut, 1.0, tl.load(parameters + 1))
+    # Not above: the sums are a barrier, before which other threads may still read the old ones.
+    tl.store(before + at, red.to(tl.float16), mask=inside)
+    tl.store(before + plane + at, green.to(tl.float16), mask=inside)
+    tl.store(before + 2 * plane + at, blue.to(tl.float16), mask=inside)
 
+    share = _share(
+        estimate, thumbnail, height, width, plane, max_level, iterations, SHARED, STEP, PROBE
+    )
+
+    largest = tl.zeros((SIZE,), tl.float32)
+    for k in range(map_count):
+        target = tl.load(estimate + k * plane + at, mask=inside, other=0.0).to(tl.float32) * share
+        last = tl.load(state + k * plane + at, mask=inside, other=0.0)
+        # At 1 without arithmetic: warming up on uninitialised memory may leave NaN in the state.
+        value = tl.where(step >= 1.0, target, last + step * (target - last))
+        tl.store(state + k * plane + at, value, mask=inside)
+        rounded = value.to(tl.float16)
+        tl.store(out + k * plane + at, rounded, mask=inside)
+        largest = tl.maximum(largest, tl.abs(rounded.to(tl.float32)))
+    tl.store(gain, tl.where(tl.max(largest) > 0.0, tl.load(parameters), 0.0))
+
+
+@triton.jit
+def _share(
+    estimate, thumbnail, height, width, plane, max_level, iterations,
+    SHARED: tl.constexpr, STEP: tl.constexpr, PROBE: tl.constexpr,
+):  # fmt: skip
+    """The share of the curve that keeps the mean at ``max_level`` (see ``within_level``)."""
     share = max_level * 0.0 + 1.0
     if max_level < 1.0:
         n = tl.arange(0, PROBE)
@@ -134,15 +164,91 @@ def control_kernel(
                 share = tl.where(hit, fitting, share)
                 found = tl.where(hit, 1.0, found)
                 below = reached
+    return share
 
-    largest = 0.0
-    for k in range(map_count):
-        target = tl.load(estimate + k * plane + at, mask=inside, other=0.0).to(tl.float32) * share
-        last = tl.load(state + k * plane + at, mask=inside, other=0.0)
-        # At 1 without arithmetic: warming up on uninitialised memory may leave NaN in the state.
-        value = tl.where(step >= 1.0, target, last + step * (target - last))
-        tl.store(state + k * plane + at, value, mask=inside)
-        rounded = value.to(tl.float16)
-        tl.store(out + k * plane + at, rounded, mask=inside)
-        largest = tl.maximum(largest, tl.max(tl.abs(rounded.to(tl.float32))))
-    tl.store(gain, tl.where(largest > 0.0, tl.load(parameters), 0.0))
+
+@triton.jit
+def difference_kernel(thumbnail, before, sums, samples, SIZE: tl.constexpr):
+    """What tells a cut, for ``SIZE`` samples of two pictures; and the new one becomes the old.
+
+    Args:
+        thumbnail, before: float16 of ``samples`` each.
+        sums: ``(3, blocks)`` float32: of the differences, and of both pictures.
+    """
+    block = tl.program_id(0)
+    blocks = tl.num_programs(0)
+    at = block.to(tl.int64) * SIZE + tl.arange(0, SIZE)
+    inside = at < samples
+    now = tl.load(thumbnail + at, mask=inside, other=0.0).to(tl.float32)
+    old = tl.load(before + at, mask=inside, other=0.0).to(tl.float32)
+    tl.store(sums + block, tl.sum(tl.abs(now - old)))
+    tl.store(sums + blocks + block, tl.sum(now))
+    tl.store(sums + 2 * blocks + block, tl.sum(old))
+    tl.store(before + at, now.to(tl.float16), mask=inside)
+
+
+@triton.jit(do_not_specialize=["height"])
+def decide_kernel(
+    sums, blocks, estimate, thumbnail, parameters, decided, gain, height, width, max_level,
+    iterations,
+    SHARED: tl.constexpr, STEP: tl.constexpr, PROBE: tl.constexpr, SIZE: tl.constexpr,
+):  # fmt: skip
+    """How far to go to an estimate. Runs in one block of threads.
+
+    Args:
+        sums: of ``difference_kernel``, by ``blocks`` blocks.
+        decided: two float32: how far to go from the last maps to the estimate, where 1 is all the
+            way; and the share of the estimate.
+        gain: set to 0, for ``follow_kernel``.
+        SIZE: sums that are read at once.
+        estimate .. PROBE: as for ``control_kernel``.
+    """
+    plane = (height * width).to(tl.int64)
+    totals = tl.zeros((SIZE,), tl.float32)
+    now = tl.zeros((SIZE,), tl.float32)
+    old = tl.zeros((SIZE,), tl.float32)
+    for first in range(0, blocks, SIZE):
+        at = first + tl.arange(0, SIZE)
+        inside = at < blocks
+        totals += tl.load(sums + at, mask=inside, other=0.0)
+        now += tl.load(sums + blocks + at, mask=inside, other=0.0)
+        old += tl.load(sums + 2 * blocks + at, mask=inside, other=0.0)
+    samples = 3.0 * plane
+    level = tl.maximum(tl.maximum(tl.sum(now), tl.sum(old)) / samples, DARKEST_LEVEL)
+    is_cut = tl.sum(totals) / samples > level * CUT_THRESHOLD
+    tl.store(decided, tl.where(is_cut, 1.0, tl.load(parameters + 1)))
+    share = _share(
+        estimate, thumbnail, height, width, plane, max_level, iterations, SHARED, STEP, PROBE
+    )
+    tl.store(decided + 1, share)
+    tl.store(gain, 0.0)
+
+
+@triton.jit
+def follow_kernel(
+    estimate, maps, fine, decided, parameters, gain, samples, SIZE: tl.constexpr,
+):  # fmt: skip
+    """Move ``SIZE`` values of the maps towards the estimate.
+
+    Args:
+        estimate: float16 of ``samples``.
+        maps: float16; what is applied, and, with ``fine``, the state. Replaced.
+        fine: int8; what rounding to float16 has taken away, in steps of 2^-19. Replaced.
+        decided: of ``decide_kernel``.
+        gain: set to the strength, the first of ``parameters``, if any value is not 0; 0 before.
+    """
+    at = tl.program_id(0).to(tl.int64) * SIZE + tl.arange(0, SIZE)
+    inside = at < samples
+    step = tl.load(decided)
+    target = tl.load(estimate + at, mask=inside, other=0.0).to(tl.float32) * tl.load(decided + 1)
+    last = tl.load(maps + at, mask=inside, other=0.0).to(tl.float32)
+    last += tl.load(fine + at, mask=inside, other=0).to(tl.float32) * (1.0 / FINE)
+    # At 1 without arithmetic: warming up on uninitialised memory may leave NaN in the state.
+    value = tl.where(step >= 1.0, target, last + step * (target - last))
+    rounded = value.to(tl.float16)
+    rest = (value - rounded.to(tl.float32)) * FINE
+    rest = tl.minimum(tl.maximum(rest + tl.where(rest < 0.0, -0.5, 0.5), -127.0), 127.0)
+    tl.store(maps + at, rounded, mask=inside)
+    tl.store(fine + at, rest.to(tl.int8), mask=inside)
+    if tl.max(tl.abs(rounded.to(tl.float32))) > 0.0:
+        tl.store(gain, tl.load(parameters))

@@ -68,7 +68,7 @@ def _map_tile(
     FULL: tl.constexpr,
 ):  # fmt: skip
     """One map for a tile of pixels: read if it is of the frame's size, else interpolated."""
-    plane = maps + k * map_stride
+    plane = maps + tl.cast(map_stride, tl.int64) * k  # above 89 megapixels beyond 2^31
     if FULL:
         at = rows[:, None] * map_width + columns[None, :]
         return tl.load(plane + at, mask=inside, other=0.0).to(tl.float32)
@@ -140,7 +140,8 @@ def _read(
     return red, green, blue
 
 
-@triton.jit
+# Not compiled anew for heights that are multiples of 16.
+@triton.jit(do_not_specialize=["height", "map_height"])
 def curve_kernel(
     src_0, src_1, src_2, dst_0, dst_1, dst_2,
     src_stride, src_chroma_stride, dst_stride, dst_chroma_stride,
@@ -266,7 +267,7 @@ def curve_kernel(
             tl.store(dst_2 + at, cr_sample, mask=cell)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height"])
 def rgb_kernel(
     src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients, out,
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr, DROPPED_BITS: tl.constexpr,
@@ -292,7 +293,7 @@ def rgb_kernel(
     tl.store(out + 2 * plane + at, blue.to(number), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height", "out_height"])
 def thumbnail_kernel(
     src_0, src_1, src_2, src_stride, src_chroma_stride,
     width, height, coefficients, out, out_height, out_width,

@@ -6,98 +6,102 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from operator import itemgetter
 from statistics import median
-from typing import Any
 
 import torch
 from triton.errors import TritonError
 
+from zerodce_rt.backends.cuda.graphs import RecordingFailed, graphed, seconds_a_call
+from zerodce_rt.backends.cuda.winners import Winners
 from zerodce_rt.backends.interfaces import DeviceEstimate, DeviceNetwork
 
 log = logging.getLogger(__name__)
 
+SMALL = 128 * 128
+"""Pixels up to which nothing is timed: the first network is a good choice, and cuDNN would take
+seconds to choose among its algorithms."""
+
 # The median of so many rounds, each the mean of so many calls.
 _ROUNDS, _CALLS = 5, 5
-# Calls before a graph is recorded.
-_WARM_UP_RUNS = 3
+# Before the first round: an idle card's clock is low.
+_WARM_UP_SECONDS = 0.05
 
 
 class FastestNetwork:
     """Runs each size by whichever network is fastest at it. Is a ``DeviceNetwork``.
 
+    Attributes:
+        chosen: name of the network for each height and width.
+
     Args:
-        networks: by name, for the log; on one device, with the same weights.
+        networks: by name, for the log; on one device, with the same weights. The first runs
+            pictures of at most ``small`` pixels.
+        winners: of earlier runs.
     """
 
-    def __init__(self, networks: dict[str, DeviceNetwork]) -> None:
-        self._networks = networks
-        self._chosen: dict[tuple[int, int], DeviceNetwork] = {}
+    def __init__(
+        self, networks: dict[str, DeviceNetwork], winners: Winners, *, small: int = SMALL
+    ) -> None:
+        self._networks, self._winners, self._small = networks, winners, small
+        self.chosen: dict[tuple[int, int], str] = {}
         first = next(iter(networks.values()))
         self.device, self.map_count = first.device, first.map_count
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         size = height, width
-        if size not in self._chosen:
-            self._chosen[size] = self._fastest(height, width)
-        return self._chosen[size].prepare(height, width)
+        if size not in self.chosen:
+            self.chosen[size] = self._choose(height, width)
+        return self._networks[self.chosen[size]].prepare(height, width)
 
-    def _fastest(self, height: int, width: int) -> DeviceNetwork:
+    def _choose(self, height: int, width: int) -> str:
+        if height * width <= self._small or len(self._networks) == 1:
+            return next(iter(self._networks))
+        known = self._winners.get(height, width)
+        if known in self._networks:
+            return known
+        found = self._fastest(height, width)
+        self._winners.put(height, width, found)
+        return found
+
+    def _fastest(self, height: int, width: int) -> str:
         """Time every network; one that fails is left out, unless all do."""
         image = torch.rand((3, height, width), device=self.device).half()
         out = torch.empty((self.map_count, height, width), device=self.device).half()
-        found: list[tuple[float, DeviceNetwork]] = []
+        running: dict[str, Callable[[], float]] = {}
         failure: Exception | None = None
         for name, network in self._networks.items():
             try:
-                estimate = network.prepare(height, width)
-                seconds = seconds_of(partial(estimate, image, out), self.device)
+                running[name] = timed(
+                    partial(network.prepare(height, width), image, out), self.device
+                )
+            except RecordingFailed:  # the others would fail, too
+                raise
             except (RuntimeError, TritonError) as error:  # such as out of memory
                 log.debug("%s at %dx%d: %s", name, width, height, error)
-                failure = error
-                continue
-            log.debug("%s at %dx%d: %.1f us", name, width, height, 1e6 * seconds)
-            found.append((seconds, network))
-        if failure is not None and not found:
+                # Its traceback would keep the memory that it has.
+                failure = error.with_traceback(None)
+        if failure is not None and not running:
             raise failure
-        return min(found, key=itemgetter(0))[1]
+        until = time.monotonic() + _WARM_UP_SECONDS
+        while time.monotonic() < until and self.device.type == "cuda":
+            for seconds in running.values():
+                seconds()
+        rounds = [{name: seconds() for name, seconds in running.items()} for _ in range(_ROUNDS)]
+        times = {name: median(r[name] for r in rounds) for name in running}
+        for name, took in times.items():
+            log.debug("%s at %dx%d: %.1f us", name, width, height, 1e6 * took)
+        return min(times, key=times.__getitem__)
 
 
-def seconds_of(run: Callable[[], object], device: torch.device) -> float:
-    """Median time of a call on a device; on a GPU without the time to launch it."""
-    if device.type != "cuda":
-        run()
+def timed(run: Callable[[], object], device: torch.device) -> Callable[[], float]:
+    """What times a call, which has run once; on a GPU without the time to launch it."""
+    if device.type == "cuda":
+        return partial(seconds_a_call, graphed(run), _CALLS)
+    run()
+
+    def seconds() -> float:
         started = time.perf_counter()
         run()
         return time.perf_counter() - started
-    replay = graphed(run)
-    return median(seconds_a_call(replay, _CALLS) for _ in range(_ROUNDS))
 
-
-def seconds_a_call(run: Callable[[], object], calls: int) -> float:
-    """Mean time on the GPU of several calls in a row."""
-    event: Any = partial(torch.cuda.Event, enable_timing=True)
-    start, stop = event(), event()
-    start.record()
-    for _ in range(calls):
-        run()
-    stop.record()
-    stop.synchronize()
-    return start.elapsed_time(stop) / 1000 / calls
-
-
-def graphed(run: Callable[[], object]) -> Callable[[], None]:
-    """Record a call as a CUDA graph; returns what replays it.
-
-    What the call reads and writes must stay in place.
-    """
-    stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(_WARM_UP_RUNS):
-            run()
-    stream.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-        run()
-    return graph.replay
+    return seconds

@@ -15,7 +15,9 @@ def _tap(
 ):  # fmt: skip
     """Input ``(pixels, channels)`` at some rows and columns; zero outside of the picture."""
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    at = (rows * width + columns)[:, None] * pixel_stride + channels[None, :] * channel_stride
+    # int64: with maps of the frame's size, above 67 megapixels.
+    pixels = (rows * width + columns).to(tl.int64)
+    at = pixels[:, None] * pixel_stride + channels[None, :].to(tl.int64) * channel_stride
     return tl.load(source + at, mask=inside[:, None] & (channels[None, :] < CHANNELS), other=0.0)
 
 
@@ -70,7 +72,8 @@ def _separable(
     return tl.dot(total.to(tl.float16), tl.load(weights + at))
 
 
-@triton.jit
+# Not compiled anew for heights that are multiples of 16.
+@triton.jit(do_not_specialize=["height"])
 def layer_kernel(
     source_a, source_b, a_pixel_stride, a_channel_stride, b_pixel_stride, b_channel_stride,
     depth_weights_a, depth_bias_a, weights_a, depth_weights_b, depth_bias_b, weights_b, bias,
@@ -119,6 +122,7 @@ def layer_kernel(
         x = 1.0 - 2.0 / (tl.exp(2.0 * x) + 1.0)
     else:
         x = tl.maximum(x, 0.0)
-    at = pixels[:, None] * out_pixel_stride + outputs[None, :] * out_channel_stride
+    wide = pixels.to(tl.int64)
+    at = wide[:, None] * out_pixel_stride + outputs[None, :].to(tl.int64) * out_channel_stride
     inside = (pixels[:, None] < height * width) & (outputs[None, :] < OUT)
     tl.store(out + at, x.to(tl.float16), mask=inside)

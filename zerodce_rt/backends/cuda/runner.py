@@ -15,7 +15,7 @@ from zerodce_rt.backends.cuda.step import CUDAStep
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
-from zerodce_rt.errors import DeviceError
+from zerodce_rt.errors import DeviceError, ZeroDCEError
 from zerodce_rt.frame import Frame
 
 # A folder of pictures may hold many sizes; each takes device memory of its own.
@@ -41,7 +41,8 @@ class CUDARunner:
 
     def reset(self) -> None:
         for step in self._steps.values():
-            step.reset()
+            with suppress(RuntimeError):  # from a device that has failed: the next frame says so
+                step.reset()
 
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
@@ -52,9 +53,12 @@ class CUDARunner:
                 "`backend='openvino'` does"
             )
         size = f"{source.width}x{source.height}"
-        with reported_as_device_errors(size), self._current():
-            step = self._step_for(source, target, settings.max_level)
-            finish = step.begin(source, target, settings, seconds)
+        with self._current():
+            # Kernels are compiled here, by programs and in folders that may not be there.
+            with reported_as_device_errors(size, any_error=True):
+                step = self._step_for(source, target, settings.max_level)
+            with reported_as_device_errors(size):
+                finish = step.begin(source, target, settings, seconds)
 
         def finish_or_report() -> None:
             with reported_as_device_errors(size):
@@ -82,37 +86,47 @@ class CUDARunner:
             if len(self._steps) == _MOST_STEPS:
                 self._steps.popitem(last=False)
             make = partial(CUDAStep, self._network, source, target, self._working_size, max_level)
-            try:
-                step = make()
-            except torch.cuda.OutOfMemoryError:
-                if not self._steps:
-                    raise
-                # The memory of other sizes may be enough.
-                self._steps.clear()
-                self._last = None
-                step = make()
+            step = self._made(make)
         elif step is not self._last:
             step.reset()  # its state is from before the video changed its size
         self._steps[key] = self._last = step
         return step
 
+    def _made(self, make: Callable[[], CUDAStep]) -> CUDAStep:
+        """A new step; the memory of other sizes is given up for it if need be."""
+        try:
+            return make()
+        except torch.cuda.OutOfMemoryError:
+            if not self._steps:
+                raise
+        # Not before: the exception keeps what the first attempt has allocated.
+        self._steps.clear()
+        self._last = None
+        return make()
+
 
 @contextmanager
-def reported_as_device_errors(size: str = "") -> Iterator[None]:
+def reported_as_device_errors(size: str = "", *, any_error: bool = False) -> Iterator[None]:
     """Turn what PyTorch and Triton raise into ``DeviceError``, in one line.
 
     Args:
         size: of the frames that are enhanced, such as ``"1920x1080"``, if any are.
+        any_error: also what they raise where a compiler, a library or a folder is missing, such
+            as ``CalledProcessError`` and ``PermissionError``.
     """
     try:
         yield
+    except ZeroDCEError:
+        raise
     except torch.cuda.OutOfMemoryError as error:
         frames = f" for frames of {size}" if size else ""
         raise DeviceError(
             f"{_card()}: out of memory{frames}; try a smaller `working_size`, "
             "close other programs, or use the CPU (`backend='openvino'`)"
         ) from error
-    except (RuntimeError, TritonError) as error:
+    except Exception as error:
+        if not (any_error or isinstance(error, (RuntimeError, TritonError))):
+            raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DeviceError(
             f"{_card()}: failed ({reason}); try again, or use the CPU (`backend='openvino'`)"
@@ -123,5 +137,5 @@ def _card() -> str:
     """The card's name, or, from a device that reports nothing any more, what it is."""
     try:
         return torch.cuda.get_device_name()
-    except (RuntimeError, AssertionError, ValueError):
+    except Exception:  # no narrower: the type differs with what has failed
         return "the GPU"

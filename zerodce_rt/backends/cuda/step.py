@@ -11,6 +11,7 @@ that what the frames share (state of the control, memory between the steps) need
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -21,15 +22,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zerodce_rt.backends.cuda.applier import apply_curve, coefficients, fill_thumbnail, supports
-from zerodce_rt.backends.cuda.buffers import FrameBuffer, frame_buffer, rearrange
+from zerodce_rt.backends.cuda.buffers import (
+    FrameBuffer,
+    frame_buffer,
+    pinned_bytes,
+    rearrange,
+)
 from zerodce_rt.backends.cuda.control import DeviceControl
+from zerodce_rt.backends.cuda.graphs import WARM_UP_RUNS, record
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import FORMATS, Frame, same_samples
 
-# Runs before a graph is recorded: they compile the kernels and allocate memory.
-_WARM_UP_RUNS = 2
+# Frames in flight at most, of which fewer fit into so much pinned memory if they are large.
+_MOST_SLOTS, _MOST_PINNED_BYTES = 6, 256 * 2**20
+# What the control needs to know of a frame.
+_NUMBERS = 2
 # The streams, in a frame's order.
 _UPLOAD, _COMPUTE, _DOWNLOAD = range(3)
 
@@ -39,10 +48,9 @@ class Slot:
     """Memory for one frame in flight.
 
     Attributes:
-        source, target: on the device.
+        source, target: on the device; the numbers of ``source`` are what the control needs for
+            this frame (see ``DeviceControl.parameters``).
         host_source, host_target: in pinned host memory, to upload from and download to.
-        parameters, host_parameters: what the control needs for this frame (see
-            ``DeviceControl.parameters``), on the device and in pinned host memory.
         events: of the end of upload, computation and download; None without a GPU.
         graph: all that is computed from ``source`` to ``target``; None without a GPU.
     """
@@ -51,10 +59,34 @@ class Slot:
     target: FrameBuffer
     host_source: FrameBuffer
     host_target: FrameBuffer
-    parameters: Tensor
-    host_parameters: Tensor
     events: Any
     graph: Any = None
+
+    def __post_init__(self) -> None:
+        self.host_numbers = self.host_source.numbers.numpy()
+
+
+class FrameInFlight:
+    """A frame that was begun; whoever needs its slot may finish it, from any thread.
+
+    Args:
+        target: on the host, to copy the result to; None if it is on the device.
+    """
+
+    def __init__(self, step: CUDAStep, slot: Slot, target: Frame | None) -> None:
+        self._step, self._slot, self._target = step, slot, target
+        self._lock, self._finished = threading.Lock(), False
+
+    def finish(self) -> None:
+        """Wait for the result, and give back the slot; may be called again."""
+        with self._lock:
+            if self._finished:
+                return
+            self._step.wait(self._slot)
+            if self._target is not None:
+                self._slot.host_target.frame.copy_to(self._target)
+            self._finished = True
+            self._step.give_back(self, self._slot)
 
 
 class CUDAStep:
@@ -94,64 +126,72 @@ class CUDAStep:
         if self.device.type == "cuda":
             self._streams = [torch.cuda.Stream(self.device) for _ in range(3)]  # type: ignore[no-untyped-call]
             self._pool = torch.cuda.graph_pool_handle()
-        first = self._new_slot(source, target)
-        self._warm_up(first)
-        self._free = [first]
-        self._source, self._target = first.source.frame, first.target.frame
+        self._lock = threading.Lock()
+        self._in_flight: list[FrameInFlight] = []
+        self._free = self._slots(source, target)
 
     def reset(self) -> None:
-        """Forget the past; the next frame starts a new scene."""
+        """Forget the past; the next frame starts a new scene.
+
+        Frames that nobody has finished, such as after an error, are finished: their slots are
+        needed again.
+        """
+        for frame in tuple(self._in_flight):
+            frame.finish()
         self._control.reset()
 
     def take_slot(self) -> Slot:
-        """A free slot; allocated if all are in flight."""
-        if self._free:
-            return self._free.pop()
-        slot = self._new_slot(self._source, self._target)
-        self._record(slot)
-        return slot
+        """A free slot; if all are in flight, that of the oldest frame, which is finished first."""
+        while True:
+            with self._lock:
+                if self._free:
+                    return self._free.pop()
+                oldest = self._in_flight[0]
+            oldest.finish()
 
-    def give_back(self, slot: Slot) -> None:
-        """Make a slot free for another frame."""
-        self._free.append(slot)
+    def give_back(self, frame: FrameInFlight, slot: Slot) -> None:
+        """Make the slot of a frame that is finished free for another."""
+        with self._lock:
+            self._in_flight.remove(frame)
+            self._free.append(slot)
+
+    def _slots(self, source: Frame, target: Frame) -> list[Slot]:
+        """All slots, and their graphs: cuDNN's plans are each thread's own, so one records all."""
+        first = self._new_slot(source, target)
+        each = pinned_bytes(first.host_source, first.host_target)
+        count = max(1, min(_MOST_SLOTS, _MOST_PINNED_BYTES // each))
+        slots = [first, *(self._new_slot(source, target) for _ in range(count - 1))]
+        if self._streams is not None:
+            self._warm_up(first)
+            for slot in slots:
+                # One graph runs at a time, so all may share the memory between their steps.
+                slot.graph = record(
+                    lambda slot=slot: self._run(slot),  # type: ignore[misc]
+                    self._streams[_COMPUTE], self._pool,
+                )  # fmt: skip
+        return slots
 
     def _new_slot(self, source: Frame, target: Frame) -> Slot:
         gpu = self._streams is not None
         return Slot(
-            frame_buffer(source, self.device), frame_buffer(target, self.device),
-            frame_buffer(source, self.device, host=True),
+            frame_buffer(source, self.device, numbers=_NUMBERS),
+            frame_buffer(target, self.device),
+            frame_buffer(source, self.device, host=True, numbers=_NUMBERS),
             frame_buffer(target, self.device, host=True),
-            torch.ones(2, device=self.device), torch.ones(2, pin_memory=gpu),
             # A thread that waits for the download sleeps instead of spinning.
             [torch.cuda.Event(blocking=n == _DOWNLOAD) for n in range(3)] if gpu else None,  # type: ignore[no-untyped-call]
         )  # fmt: skip
 
     def _warm_up(self, slot: Slot) -> None:
-        """Compile all kernels, allocate all memory, and record the first graph."""
-        if self._streams is None:
-            return
+        """Compile all kernels, and allocate all memory."""
         # First of all: this copies from pageable host memory, which a graph must not.
         coefficients(slot.source.frame, self.device)
         self._streams[_COMPUTE].wait_stream(torch.cuda.current_stream(self.device))
         with self._on(_COMPUTE):
-            for _ in range(_WARM_UP_RUNS):
+            for _ in range(WARM_UP_RUNS):
                 self._run(slot)
         self._streams[_COMPUTE].synchronize()
-        self._record(slot)
-        self.reset()
-
-    def _record(self, slot: Slot) -> None:
-        """Record a slot's graph. Nothing is computed, so other frames may be in flight."""
-        if self._streams is None:
-            return
-        slot.graph = torch.cuda.CUDAGraph()
-        # One graph runs at a time, so all may share the memory between their steps. Other
-        # threads, such as a decoder's, may use the device meanwhile.
-        with torch.cuda.graph(
-            slot.graph, pool=self._pool, stream=self._streams[_COMPUTE],
-            capture_error_mode="thread_local",
-        ):  # fmt: skip
-            self._run(slot)
+        self._control.reset()
 
     def _run(self, slot: Slot) -> None:
         """Every step from the slot's source to its target, on the current stream."""
@@ -169,7 +209,7 @@ class CUDAStep:
                 F.interpolate(self._whole[None], scale_factor=scale, mode="bilinear")[0]
             )
         self._estimate_maps(self._thumbnail, self._estimate)
-        self._control.run(slot.parameters)
+        self._control.run(slot.source.numbers)
         apply_curve(
             source, self._control.maps, self._work_target or target, gain=self._control.gain,
             align_corners=self._divisor is not None,
@@ -198,13 +238,10 @@ class CUDAStep:
             source=source if from_device else None, target=target if to_device else None,
         )  # fmt: skip
 
-        def finish() -> None:
-            self.wait(slot)
-            if not to_device:
-                slot.host_target.frame.copy_to(target)
-            self.give_back(slot)
-
-        return finish
+        frame = FrameInFlight(self, slot, None if to_device else target)
+        with self._lock:
+            self._in_flight.append(frame)
+        return frame.finish
 
     def launch(
         self, slot: Slot, settings: ControlSettings, seconds: float | None,
@@ -215,7 +252,7 @@ class CUDAStep:
         Args:
             source, target: frames on the device, instead of the slot's on the host.
         """
-        slot.host_parameters.copy_(torch.tensor(self._control.parameters(settings, seconds)))
+        slot.host_numbers[:] = self._control.parameters(settings, seconds)
         # Frames on the device are filled and freed on the calling thread's current stream, which
         # for a decoder is the default one.
         caller: Any = None
@@ -227,7 +264,7 @@ class CUDAStep:
                 slot.source.memory.copy_(slot.host_source.memory, non_blocking=True)
             else:
                 source.copy_to(slot.source.frame)
-            slot.parameters.copy_(slot.host_parameters, non_blocking=True)
+                slot.source.numbers_memory.copy_(slot.host_source.numbers_memory, non_blocking=True)
         self._mark(slot, _UPLOAD)
         if caller is not None:  # may reuse the memory of ``source`` from here on
             caller.wait_event(slot.events[_UPLOAD])

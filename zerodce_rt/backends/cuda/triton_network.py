@@ -45,12 +45,15 @@ class TritonNetwork:
 
     Args:
         device: a GPU, or the CPU in Triton's interpreter.
+        block: one of ``blocks``; default: the first.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
-        self.separable = checkpoint.model == "plus"
+    def __init__(
+        self, checkpoint: Checkpoint, device: torch.device, block: tuple[int, int] | None = None
+    ) -> None:
+        self.separable = is_separable(checkpoint)
         self.device = device
-        self._block = block(capability(self.device), separable=self.separable)
+        self._block = block or blocks(capability(self.device), separable=self.separable)[0]
         weights = {n: torch.from_numpy(w) for n, w in checkpoint.weights.items()}
         self._layers = [
             _layer(weights, f"e_conv{n + 1}", len(inputs), self.separable, self.device)
@@ -87,19 +90,26 @@ class TritonNetwork:
             )  # fmt: skip
 
 
-def block(capability: int, *, separable: bool) -> tuple[int, int]:
-    """Pixels that one block of threads computes, and its warps.
+def is_separable(checkpoint: Checkpoint) -> bool:
+    """Whether the network's convolutions are depthwise ones and 1x1."""
+    return checkpoint.model == "plus"
+
+
+def blocks(capability: int, *, separable: bool) -> list[tuple[int, int]]:
+    """Pixels that one block of threads may compute, and its warps; the likely best first.
 
     Args:
         capability: of the card: 75 for Turing, 90 for Hopper; 0 for Triton's interpreter.
     """
     if capability == 0:  # the interpreter's time goes by the number of blocks
-        return 1024, 4
+        return [(1024, 4)]
     if separable:
-        return 32, 4
+        return [(32, 4), (64, 4)]
     if capability < 80:  # Triton does not use Turing's tensor cores, so sums need more registers
-        return 16, 4
-    return 64, 8 if 100 <= capability < 120 else 4
+        return [(16, 4)]
+    if 100 <= capability < 120:
+        return [(64, 8), (128, 8)]
+    return [(64, 4), (128, 4), (128, 8)]
 
 
 def _padded(channels: int) -> int:

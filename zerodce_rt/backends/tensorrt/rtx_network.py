@@ -53,17 +53,22 @@ class RTXNetwork:
         context = engine.create_execution_context(config)
         if context is None:
             raise EngineRejected(self._logger.last_error or "TensorRT-RTX cannot run it")
-        estimate = partial(self._estimate, context)
+        # The context needs all of these as long as it runs.
+        estimate = partial(self._estimate, context, (engine, config, compiled))
         if new or not known:
             check_maps(estimate, self._checkpoint, self.device, key.height, key.width)
             if file is not None:
                 keep({file: bytes(compiled.serialize())})
         return estimate
 
-    def _estimate(self, context: Any, image: Tensor, out: Tensor) -> None:
-        context.set_tensor_address("image", image.data_ptr())
-        context.set_tensor_address("maps", out.data_ptr())
-        if not context.execute_async_v3(torch.cuda.current_stream(self.device).cuda_stream):
+    def _estimate(self, context: Any, kept: Any, image: Tensor, out: Tensor) -> None:
+        del kept
+        placed = [
+            context.set_tensor_address(name, tensor.data_ptr())
+            for name, tensor in (("image", image), ("maps", out))
+        ]
+        stream = torch.cuda.current_stream(self.device).cuda_stream
+        if not all(placed) or not context.execute_async_v3(stream):
             raise RuntimeError(self._logger.last_error or "TensorRT-RTX cannot launch the engine")
 
 
