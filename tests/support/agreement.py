@@ -22,12 +22,24 @@ if not HAS_GPU:
     os.environ["TRITON_INTERPRET"] = "1"
 DEVICE = torch.device("cuda" if HAS_GPU else "cpu")
 
-from tests.support.noise import SENTINEL, blank, random_frame, random_maps, visible  # noqa: E402
+from tests.support.noise import (  # noqa: E402
+    SENTINEL,
+    blank,
+    gap,
+    pq_frame,
+    random_frame,
+    random_maps,
+    visible,
+)
 from tests.support.published import random_checkpoint  # noqa: E402
+from zerodce_rt.backends.cpu import create_applier  # noqa: E402
 from zerodce_rt.backends.cpu.reference import ReferenceApplier  # noqa: E402
+from zerodce_rt.backends.cpu.runner import CPURunner  # noqa: E402
+from zerodce_rt.backends.cpu.torch_network import TorchEstimator  # noqa: E402
 from zerodce_rt.backends.cuda.applier import apply_curve, fill_thumbnail, supports  # noqa: E402
 from zerodce_rt.backends.cuda.control import LARGEST, DeviceControl  # noqa: E402
 from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork  # noqa: E402
+from zerodce_rt.backends.cuda.pq import PQ  # noqa: E402
 from zerodce_rt.backends.cuda.step import CUDAStep  # noqa: E402
 from zerodce_rt.backends.cuda.triton_network import TritonNetwork  # noqa: E402
 from zerodce_rt.curve.control import ControlSettings, CurveControl  # noqa: E402
@@ -367,6 +379,59 @@ def unchanged(name: str, settings: ControlSettings) -> float:
     return 0.0
 
 
+def pq_tables(name: str, size: tuple[int, int]) -> float:
+    """PQ to what curves work in and back, against the CPU's kernels."""
+    frame = pq_frame(name, *size, peak_nits=600)
+    cpu = create_applier("cpu", threads=1)
+    source, target = upload(frame), upload(blank(frame))
+    device = PQ(source, target, DEVICE)
+    device.to_gamma(source)
+    expected = cpu.pq_to_gamma(frame)
+    before = gap(expected, download(device.before))
+    # Of 65535: rounded otherwise, the next entry of a table may be taken.
+    assert before <= 16, f"differs by {before:g}"
+    for part, to in zip(expected.planes, device.after.planes, strict=True):
+        brighter: Any = (np.sqrt(part / 65535) * 65535).astype(np.uint16)
+        part[:] = brighter
+        to.copy_(torch.from_numpy(brighter))  # type: ignore[attr-defined]
+    result = blank(frame)
+    cpu.gamma_to_pq(expected, frame, result)
+    device.from_gamma(source, target, torch.ones(1, device=DEVICE))
+    unit = 2.0 ** (frame.format.bits - 8)
+    worst = gap(result, download(target))
+    assert worst <= unit, f"differs by {worst:g}"
+    device.from_gamma(source, target, torch.zeros(1, device=DEVICE))
+    assert gap(frame, download(target)) == 0, "without a curve, samples change"
+    return worst
+
+
+def pq_step(name: str, result_name: str) -> float:
+    """A whole step with PQ frames against the CPU's."""
+    size, settings = WorkingSize(16), ControlSettings(strength=0.8, max_level=0.4)
+    planar = pq_frame(_planar_name(name), 34, 10)
+    checkpoint = _gentle(random_checkpoint("plus"))
+    expected = blank(planar)
+    cpu = CPURunner(TorchEstimator(checkpoint), create_applier("cpu", threads=1), size)
+    cpu.begin(planar, expected, settings, None)()
+    source, result = laid_out(planar, name), laid_out(expected, result_name)
+    target = blank(result)
+    step = CUDAStep(TritonNetwork(checkpoint, DEVICE), source, target, size, settings.max_level)
+    step.begin(source, target, settings, None)()
+    worst, unit = gap(result, target), 2.0 ** (planar.format.bits - 8)
+    assert worst <= 3 * unit, f"differs by {worst:g}"  # by float16 in the network
+    assert gap(laid_out(planar, result_name), target) > 3 * unit
+    return worst
+
+
+def pq_checks() -> Iterator[Check]:
+    for name in ("yuv420p10le", "yuv422p12le", "p010le", "yuv444p10le"):
+        for size in ((37, 23), (1, 1), (150, 20)):
+            what = f"PQ tables {name} {size[0]}x{size[1]}"
+            yield Check(what, partial(pq_tables, name, size))
+    for name, result in (("yuv420p10le", "yuv420p10le"), ("p010le", "yuv420p10le")):
+        yield Check(f"PQ step {name} to {result}", partial(pq_step, name, result))
+
+
 def step_checks() -> Iterator[Check]:
     for model in MODELS:
         for name in ("nv12", "bgr24"):
@@ -395,4 +460,5 @@ def all_checks() -> Iterator[Check]:
     yield from network_checks()
     yield from control_checks()
     yield from curve_checks()
+    yield from pq_checks()
     yield from step_checks()

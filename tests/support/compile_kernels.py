@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,23 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from zerodce_rt.backends.cuda.applier import tile
-from zerodce_rt.backends.cuda.control import REGISTERS, WARPS
-from zerodce_rt.backends.cuda.control_kernels import control_kernel
+from zerodce_rt.backends.cuda.control import BLOCK, REGISTERS, WARPS
+from zerodce_rt.backends.cuda.control_kernels import (
+    control_kernel,
+    decide_kernel,
+    difference_kernel,
+    follow_kernel,
+)
 from zerodce_rt.backends.cuda.curve_kernels import curve_kernel, thumbnail_kernel
 from zerodce_rt.backends.cuda.layer_kernels import layer_kernel
+from zerodce_rt.backends.cuda.pq_kernels import gamma_to_pq_kernel, pq_to_gamma_kernel
 from zerodce_rt.backends.cuda.triton_network import blocks
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 POINTERS = {"src_0", "src_1", "src_2", "dst_0", "dst_1", "dst_2"}
-FLOATS = {"scale_y", "offset_y", "scale_x", "offset_x", "max_level"}
+FLOATS = {
+    "scale_y", "offset_y", "scale_x", "offset_x", "max_level", "scale", "inverse_scale", "peak",
+}  # fmt: skip
 
 
 def machine_code(
@@ -146,6 +155,47 @@ def control(maps: int, capability: int) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def large_control(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The control of 24 maps of a frame's size."""
+    halves = {"estimate": "fp16", "thumbnail": "fp16", "before": "fp16", "maps": "fp16"}
+    floats = dict.fromkeys(("sums", "decided", "parameters", "gain"), "fp32")
+    pointers = halves | floats | {"fine": "i8"}
+    compiled = partial(machine_code, capability=capability)
+    yield (
+        "difference",
+        compiled(difference_kernel, {"SIZE": BLOCK}, pointers, unaligned=set(), warps=4),
+    )
+    constants = {"SHARED": False, "STEP": 80, "SIZE": BLOCK, "PROBE": 512}
+    yield "decide", compiled(
+        decide_kernel, constants, pointers, warps=WARPS, registers=REGISTERS,
+        unaligned={"height", "iterations", "blocks"},
+    )  # fmt: skip
+    yield "follow", compiled(follow_kernel, {"SIZE": BLOCK}, pointers, unaligned=set(), warps=4)
+
+
+def pq(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """P010, there and back."""
+    tile = {"SHIFT_Y": 1, "SHIFT_X": 1, "ROWS": 8, "COLUMNS": 128}
+    planes = dict.fromkeys(
+        [f"{name}_{n}" for name in ("src", "dst", "enhanced") for n in range(3)], "u16"
+    )
+    tables = dict.fromkeys(
+        ("c", "out_c", "enhanced_c", "table", "inverse", "gain"), "fp32"
+    ) | {"luma_table": "u16"}  # fmt: skip
+    compiled = partial(
+        machine_code, pointers=planes | tables, capability=capability, unaligned={"height"}, warps=4
+    )
+    yield (
+        "PQ to gamma",
+        compiled(pq_to_gamma_kernel, tile | {"SEMIPLANAR": True, "DROPPED_BITS": 6}),
+    )
+    layouts = {
+        "SRC_SEMIPLANAR": True, "SRC_DROPPED_BITS": 6, "DST_SEMIPLANAR": True,
+        "DST_DROPPED_BITS": 6,
+    }  # fmt: skip
+    yield "gamma to PQ", compiled(gamma_to_pq_kernel, tile | layouts)
+
+
 def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each kernel in the forms that matter: its name, and what ``machine_code`` counts."""
     for name, layout, sample in (("packed", 0, "u8"), ("nv12", 2, "u8"), ("p010", 2, "u16")):
@@ -162,6 +212,8 @@ def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"layer {kind} {1 + two}", layer(separable, two, capability)
     for maps in (3, 24):
         yield f"control {maps}", control(maps, capability)
+    yield from large_control(capability)
+    yield from pq(capability)
 
 
 if __name__ == "__main__":

@@ -62,3 +62,13 @@ def gap(a: Frame, b: Frame) -> float:
     """Largest difference between the samples of two frames."""
     pairs = zip(visible(a), visible(b), strict=True)
     return max(float(np.abs(x - y).max()) for x, y in pairs)
+
+
+def pq_frame(name: str, width: int, height: int, peak_nits: float = 1000.0) -> Frame:
+    """Noise, dark for the most part, with some codes of every kind."""
+    colour = Colour("bt2020", transfer="pq", peak_nits=peak_nits)
+    frame = random_frame(name, width, height, colour)
+    frame.planes[0][: height // 2] //= 4
+    if frame.format.dropped_bits:
+        frame.planes[0][:] &= 0x10000 - (1 << frame.format.dropped_bits)
+    return frame

@@ -7,23 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.noise import blank, gap, random_frame, visible
+from tests.support.noise import blank, gap, pq_frame, random_frame, visible
 from zerodce_rt.backends.cpu import create_applier
 from zerodce_rt.curve import pq
-from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
+from zerodce_rt.frame import FORMATS, Colour, plane_shapes
 
 DEEP = [name for name, f in FORMATS.items() if f.bits in (10, 12) or name in ("rgb48le", "yuyv422")]
 reference = create_applier("reference")
-
-
-def pq_frame(name: str, width: int, height: int, peak_nits: float = 1000.0) -> Frame:
-    """Noise, dark for the most part, with some codes of every kind."""
-    colour = Colour("bt2020", transfer="pq", peak_nits=peak_nits)
-    frame = random_frame(name, width, height, colour)
-    frame.planes[0][: height // 2] //= 4
-    if frame.format.dropped_bits:
-        frame.planes[0][:] &= 0x10000 - (1 << frame.format.dropped_bits)
-    return frame
 
 
 @pytest.mark.parametrize("name", DEEP)

@@ -59,7 +59,7 @@ def test_machine_code_for_every_generation(capability: int) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     kernels = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(kernels) == 20
+    assert len(kernels) == 25
     for kernel in kernels:
         what = f"{kernel['kernel']} on {capability}: {kernel}"
         assert kernel["stack"] == 0, what

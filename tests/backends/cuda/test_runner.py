@@ -349,14 +349,13 @@ def test_auto_falls_back_to_the_cpu_and_says_so(
     assert gap(enhanced(cpu, dark(2)), enhanced(auto, dark(2))) == 0
 
 
-def test_pq_goes_to_the_cpu(caplog: pytest.LogCaptureFixture) -> None:
-    frame = random_frame("yuv420p10le", 64, 48, Colour("bt2020", transfer="pq"))
-    for plane in frame.planes[:1]:
-        plane //= 4  # dark
+def test_pq_in_rgb_goes_to_the_cpu(caplog: pytest.LogCaptureFixture) -> None:
+    frame = random_frame("rgb48le", 64, 48, Colour("bt2020", transfer="pq"))
+    frame.planes[0][:] //= 4  # dark
     auto, cpu = enhancer("auto"), enhancer("torch")
     with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
         assert gap(enhanced(auto, frame), enhanced(cpu, frame)) == 0
-    assert "does not enhance PQ (HDR10) video yet" in caplog.text
+    assert "does not enhance PQ (HDR10) frames of format rgb48le" in caplog.text
     assert "falling back to backend torch" in caplog.text
     with pytest.raises(DeviceError, match="`backend='openvino'` does"):
         enhanced(enhancer(), frame)

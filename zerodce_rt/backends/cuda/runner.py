@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from triton.errors import TritonError
 
+from zerodce_rt.backends.cuda.pq import supports_pq
 from zerodce_rt.backends.cuda.step import CUDAStep
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
@@ -47,10 +48,10 @@ class CUDARunner:
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
     ) -> Callable[[], None]:
-        if source.colour.transfer == "pq":
+        if source.colour.transfer == "pq" and not supports_pq(source.format):
             raise DeviceError(
-                f"backend {self.name} does not enhance PQ (HDR10) video yet; "
-                "`backend='openvino'` does"
+                f"backend {self.name} does not enhance PQ (HDR10) frames of format "
+                f"{source.format.name}; `backend='openvino'` does"
             )
         size = f"{source.width}x{source.height}"
         with self._current():

@@ -30,6 +30,7 @@ from zerodce_rt.backends.cuda.buffers import (
 )
 from zerodce_rt.backends.cuda.control import DeviceControl
 from zerodce_rt.backends.cuda.graphs import WARM_UP_RUNS, record
+from zerodce_rt.backends.cuda.pq import PQ
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
@@ -122,6 +123,11 @@ class CUDAStep:
             None if format == work else frame_buffer(source, self.device, format=work).frame
             for format in (source.format, target.format)
         )
+        self._pq: PQ | None = None
+        if source.colour.transfer == "pq":
+            self._pq = PQ(source, target, self.device)
+            work = self._pq.before.format
+            self._work_source = self._work_target = None
         self._streams: Any = None
         if self.device.type == "cuda":
             self._streams = [torch.cuda.Stream(self.device) for _ in range(3)]  # type: ignore[no-untyped-call]
@@ -196,9 +202,21 @@ class CUDAStep:
     def _run(self, slot: Slot) -> None:
         """Every step from the slot's source to its target, on the current stream."""
         source, target = slot.source.frame, slot.target.frame
+        if self._pq is not None:
+            self._pq.to_gamma(source)
+            self._enhance(self._pq.before, self._pq.after, slot.source.numbers)
+            self._pq.from_gamma(source, target, self._control.gain)
+            return
         if self._work_source is not None:
             rearrange(source, self._work_source)
-            source = self._work_source
+        self._enhance(
+            self._work_source or source, self._work_target or target, slot.source.numbers
+        )
+        if self._work_target is not None:
+            rearrange(self._work_target, target)
+
+    def _enhance(self, source: Frame, target: Frame, numbers: Tensor) -> None:
+        """From one frame to another, in a format that the kernels know."""
         if self._whole is None or self._divisor is None:
             fill_thumbnail(source, self._thumbnail)
         else:
@@ -209,13 +227,11 @@ class CUDAStep:
                 F.interpolate(self._whole[None], scale_factor=scale, mode="bilinear")[0]
             )
         self._estimate_maps(self._thumbnail, self._estimate)
-        self._control.run(slot.source.numbers)
+        self._control.run(numbers)
         apply_curve(
-            source, self._control.maps, self._work_target or target, gain=self._control.gain,
+            source, self._control.maps, target, gain=self._control.gain,
             align_corners=self._divisor is not None,
         )  # fmt: skip
-        if self._work_target is not None:
-            rearrange(self._work_target, target)
 
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
