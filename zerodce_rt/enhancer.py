@@ -473,7 +473,10 @@ class Enhancer:
         Args:
             failed: names of backends that have failed.
         """
-        backend = choose_backend(self._backend_choice, skip=failed, model=self._checkpoint.model)
+        backend = choose_backend(
+            self._backend_choice, skip=failed, model=self._checkpoint.model,
+            small=self._working_size.small,
+        )  # fmt: skip
         try:
             return self._run_on(backend)
         except DeviceError as error:

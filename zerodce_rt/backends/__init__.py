@@ -29,11 +29,13 @@ class Backend:
     Attributes:
         module: has ``probe()`` and ``create(checkpoint, exact=...)``; imported when one is called.
         on_gpu: whether it makes a ``DeviceNetwork``, for a GPU, or an ``Estimator``, for the CPU.
+        has_engines: it builds an engine for each size, which takes seconds to minutes.
     """
 
     name: str
     module: str
     on_gpu: bool = False
+    has_engines: bool = False
 
     def probe(self, model: str | None = None) -> str:
         """What it would use here, such as a version and a device's name.
@@ -64,14 +66,14 @@ class Backend:
 BACKENDS: dict[str, Backend] = {
     b.name: b
     for b in (
-        Backend("tensorrt", f"{__name__}.tensorrt.torch_tensorrt", on_gpu=True),
-        Backend("tensorrt-rtx", f"{__name__}.tensorrt.rtx", on_gpu=True),
+        Backend("tensorrt", f"{__name__}.tensorrt.torch_tensorrt", on_gpu=True, has_engines=True),
+        Backend("tensorrt-rtx", f"{__name__}.tensorrt.rtx", on_gpu=True, has_engines=True),
         Backend("cuda", f"{__name__}.cuda.backend", on_gpu=True),
         Backend("openvino", f"{__name__}.cpu.openvino_network"),
         Backend("torch", f"{__name__}.cpu.torch_network"),
     )
 }
-"""By name, in the order in which ``auto`` tries them."""
+"""By name, in the order in which ``auto`` tries them; but see ``probed``."""
 
 
 def gpu_backends() -> list[str]:
@@ -79,16 +81,34 @@ def gpu_backends() -> list[str]:
     return [backend.name for backend in BACKENDS.values() if backend.on_gpu]
 
 
+def for_pictures(name: str, *, small: bool) -> str:
+    """Name of the backend that single pictures should use, in the place of ``"auto"``.
+
+    A CPU has brightened a picture before a GPU has started, unless the network sees all of it.
+
+    Args:
+        small: as in ``probed``.
+    """
+    if name != "auto" or not small:
+        return name
+    return choose_backend(skip=gpu_backends()).name
+
+
 def probed(
-    skip: Collection[str] = (), model: str | None = None
+    skip: Collection[str] = (), model: str | None = None, *, small: bool = False
 ) -> Iterator[tuple[Backend, str | BackendUnavailable]]:
     """Each backend, in the order of ``auto``, with what ``probe`` returned or raised.
 
     Args:
         skip: names of backends to leave out.
         model: that they are to run.
+        small: on small pictures (``WorkingSize.small``): an engine does not make them faster, so
+            that backends without come before those with.
     """
-    for backend in BACKENDS.values():
+    backends = list(BACKENDS.values())
+    if small:
+        backends.sort(key=lambda backend: (not backend.on_gpu, backend.has_engines))
+    for backend in backends:
         if backend.name in skip:
             continue
         try:
@@ -98,14 +118,16 @@ def probed(
 
 
 def choose_backend(
-    name: str = "auto", *, skip: Collection[str] = (), model: str | None = None
-) -> Backend:
+    name: str = "auto", *, skip: Collection[str] = (), model: str | None = None,
+    small: bool = False,
+) -> Backend:  # fmt: skip
     """Find a backend that can be used here.
 
     Args:
         name: a key of ``BACKENDS``, or ``"auto"`` for the first that can be used.
         skip: names that ``"auto"`` leaves out.
         model: that it is to run.
+        small: as in ``probed``.
 
     Raises:
         UsageError: for an unknown name.
@@ -113,7 +135,7 @@ def choose_backend(
             by another.
     """
     if name == "auto":
-        return _first_available(skip, model)
+        return _first_available(skip, model, small)
     if name not in BACKENDS:
         raise UsageError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")
     chosen = BACKENDS[name]
@@ -124,12 +146,12 @@ def choose_backend(
     return chosen
 
 
-def _first_available(skip: Collection[str], model: str | None) -> Backend:
+def _first_available(skip: Collection[str], model: str | None, small: bool) -> Backend:
     from zerodce_rt.backends.cuda.driver import nvidia_driver_present
 
     reasons = []
     unused_gpu: BackendUnavailable | None = None
-    for backend, found in probed(skip, model):
+    for backend, found in probed(skip, model, small=small):
         if isinstance(found, str):
             log.debug("backend %s (%s)", backend.name, found)
             if unused_gpu is not None and not backend.on_gpu and nvidia_driver_present():

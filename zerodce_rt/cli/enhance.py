@@ -247,7 +247,9 @@ class _Work:
                 if job.output is not None and not job.is_picture:
                     suffix = job.output.suffix.lower()
                     self.encoder.options(self.encoder.encoder_for(suffix, bits=8))
-            self.enhancer = make_enhancer(options)
+            self.enhancer = make_enhancer(
+                options, pictures=all(job.is_picture for job in plan.jobs)
+            )
         except ValueError as error:
             raise UsageError(str(error)) from error
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 # Sides of thumbnails are multiples of it, so that a folder of pictures has few shapes of them: a
 # backend spends time and memory on each shape. Sides below the second number are left as they are.
 _STEP, _SMALL = 4, 16
+_FEW_PIXELS = 128
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class WorkingSize:
     def published(self) -> bool:
         """Whether one of the published programs works at this size: full, or divided."""
         return self.long_side is None
+
+    @property
+    def small(self) -> bool:
+        """Whether thumbnails are so small that starting a network takes longer than running it."""
+        return self.long_side is not None and self.long_side <= _FEW_PIXELS
 
     def __post_init__(self) -> None:
         if self.long_side is not None and self.divisor is not None:

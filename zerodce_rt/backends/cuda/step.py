@@ -132,7 +132,7 @@ class CUDAStep:
         if self.device.type == "cuda":
             self._streams = [torch.cuda.Stream(self.device) for _ in range(3)]  # type: ignore[no-untyped-call]
             self._pool = torch.cuda.graph_pool_handle()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._in_flight: list[FrameInFlight] = []
         self._free = self._slots(source, target)
 
@@ -149,7 +149,9 @@ class CUDAStep:
     def take_slot(self) -> Slot:
         """A free slot; if all are in flight, that of the oldest frame, which is finished first."""
         while True:
-            with self._lock:
+            with self._changed:
+                # Other threads may have taken slots and not begun their frames yet.
+                self._changed.wait_for(lambda: self._free or self._in_flight)
                 if self._free:
                     return self._free.pop()
                 oldest = self._in_flight[0]
@@ -157,9 +159,11 @@ class CUDAStep:
 
     def give_back(self, frame: FrameInFlight, slot: Slot) -> None:
         """Make the slot of a frame that is finished free for another."""
-        with self._lock:
-            self._in_flight.remove(frame)
+        with self._changed:
+            if frame in self._in_flight:
+                self._in_flight.remove(frame)
             self._free.append(slot)
+            self._changed.notify_all()
 
     def _slots(self, source: Frame, target: Frame) -> list[Slot]:
         """All slots, and their graphs: cuDNN's plans are each thread's own, so one records all."""
@@ -245,18 +249,22 @@ class CUDAStep:
         Returns:
             What waits until ``target`` is filled; to be called once.
         """
-        slot = self.take_slot()
         from_device, to_device = _on_device(source), _on_device(target)
-        if not from_device:
-            source.copy_to(slot.host_source.frame)
-        self.launch(
-            slot, settings, seconds,
-            source=source if from_device else None, target=target if to_device else None,
-        )  # fmt: skip
-
+        slot = self.take_slot()
         frame = FrameInFlight(self, slot, None if to_device else target)
-        with self._lock:
+        try:
+            if not from_device:
+                source.copy_to(slot.host_source.frame)
+            self.launch(
+                slot, settings, seconds,
+                source=source if from_device else None, target=target if to_device else None,
+            )  # fmt: skip
+        except BaseException:
+            self.give_back(frame, slot)
+            raise
+        with self._changed:
             self._in_flight.append(frame)
+            self._changed.notify_all()
         return frame.finish
 
     def launch(

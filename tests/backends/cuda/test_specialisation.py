@@ -1,0 +1,75 @@
+"""What Triton compiles for the launches of the program itself, and how often; without a card.
+
+Each compilation costs a second of the first frame of its kind, and the kinds must be few.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+if find_spec("triton") is None:
+    pytest.skip("Triton is not installed (it is for Linux)", allow_module_level=True)
+
+FIRST = "plus:nv12:1920x1080:64"
+# Of the frame, which is a multiple of 16 or is not; then of the thumbnail and its maps as well.
+OTHER_HEIGHTS = (
+    "plus:nv12:1920x1088:64", "plus:nv12:1920x1078:64", "plus:nv12:1920x1440:64",
+)  # fmt: skip
+# The thumbnail has half as many pixels, rounded up to a power of two.
+WIDE = "plus:nv12:1920x816:64"
+# Together these launch every kernel: large and tiny maps, the frame's own size, packed and 10-bit
+# samples, sides of one pixel, whose strides Triton makes constants of.
+OTHER_KINDS = (
+    "plus:nv12:1072x1920:64", "dcenet:bgr24:1920x1080:64", "dcenet:nv12:128x72:full",
+    "plus:yuv420p10le:1920x1080:1/12", "plus:nv12:1x1:64", "plus:nv12:640x1:64",
+)  # fmt: skip
+KINDS = {90: (FIRST, *OTHER_HEIGHTS, WIDE, *OTHER_KINDS), 75: (FIRST, "dcenet:rgb24:64x36:full")}
+
+
+@cache
+def enhanced(capability: int) -> dict[str, dict[str, Any]]:
+    """What was compiled and launched for each kind of frame, one after the other."""
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.stand_in_driver", str(capability),
+         *KINDS[capability]],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return {found["kind"]: found for found in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("capability", KINDS)
+def test_every_kind_of_frame_compiles(capability: int) -> None:
+    found = enhanced(capability)
+    assert tuple(found) == KINDS[capability]
+    for kind, kernels in found.items():
+        launched = kernels["launched"]
+        assert launched[0] in ("thumbnail_kernel", "rgb_kernel"), kind
+        assert launched.count("layer_kernel") == 7, kind
+        assert launched[-1] == "curve_kernel", kind
+        assert set(kernels["compiled"]) <= set(launched), kind
+
+
+def test_the_first_frame_compiles_each_kernel_once_and_four_kinds_of_layers() -> None:
+    assert Counter(enhanced(90)[FIRST]["compiled"]) == {
+        "thumbnail_kernel": 1, "layer_kernel": 4, "control_kernel": 1, "curve_kernel": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHER_HEIGHTS)
+def test_another_height_compiles_nothing(kind: str) -> None:
+    assert enhanced(90)[kind]["compiled"] == []
+
+
+def test_a_much_lower_thumbnail_compiles_the_control_only() -> None:
+    assert enhanced(90)[WIDE]["compiled"] == ["control_kernel"]
