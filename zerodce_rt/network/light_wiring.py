@@ -79,6 +79,15 @@ def stride(name: str) -> int:
     return 2 if name.startswith("down") else 1
 
 
+def map_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the maps for a thumbnail.
+
+    >>> map_size(36, 64)
+    (9, 16)
+    """
+    return -(-height // 4), -(-width // 4)
+
+
 def multiplications(height: int, width: int) -> int:
     """Of the convolutions, for a thumbnail of this size."""
     # How often the size has been halved where a convolution writes.

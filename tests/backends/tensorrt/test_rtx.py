@@ -28,6 +28,7 @@ from zerodce_rt.backends.tensorrt.rtx_engine import (
 )
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.network.checkpoint import load_bundled
+from zerodce_rt.network.light_wiring import CONVOLUTIONS, map_size
 from zerodce_rt.network.wiring import connect, dense
 
 if find_spec("tensorrt_rtx") is None:
@@ -58,8 +59,8 @@ def test_the_dense_network_is_the_published_one(model: str) -> None:
 def test_the_graph_holds_the_whole_network_in_float16(model: str, size: tuple[int, int]) -> None:
     trt = load()
     builder = trt.Builder(make_logger(trt))
-    weights = load_bundled(model).weights
-    network, kept = define(trt, builder, weights, *size)
+    checkpoint = load_bundled(model)
+    network, kept = define(trt, builder, checkpoint, *size)
     assert network.get_flag(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     assert (network.num_inputs, network.num_outputs) == (1, 1)
     image, maps = network.get_input(0), network.get_output(0)
@@ -73,17 +74,35 @@ def test_the_graph_holds_the_whole_network_in_float16(model: str, size: tuple[in
     assert kinds.count(trt.LayerType.ACTIVATION) == 7
     assert len(kinds) == 17
     for number, values in enumerate(kept):
-        expected = dense(weights, f"e_conv{number // 2 + 1}")[number % 2]
+        expected = dense(checkpoint.weights, f"e_conv{number // 2 + 1}")[number % 2]
         np.testing.assert_array_equal(values, expected.astype(np.float16))
 
 
-@both_models
+@pytest.mark.parametrize("size", [(36, 64), (43, 61)])
+def test_the_graph_holds_the_light_network(size: tuple[int, int]) -> None:
+    trt = load()
+    builder = trt.Builder(make_logger(trt))
+    checkpoint = load_bundled("light")
+    network, kept = define(trt, builder, checkpoint, *size)
+    maps = network.get_output(0)
+    assert tuple(maps.shape) == (1, 5, *map_size(*size))
+    assert maps.dtype == trt.float16
+    kinds = [network.get_layer(n).type for n in range(network.num_layers)]
+    assert kinds.count(trt.LayerType.CONVOLUTION) == len(CONVOLUTIONS)
+    held = {array.tobytes() for array in kept}
+    for name, values in checkpoint.weights.items():
+        assert np.ascontiguousarray(values, np.float16).tobytes() in held, name
+
+
+@pytest.mark.parametrize("model", ["plus", "dcenet", "light"])
 @pytest.mark.parametrize("target", TARGETS)
 def test_engines_for_every_card(model: str, target: str, tmp_path: Path) -> None:
     """They are built for small pictures and for 1080p, and found in the cache the second time."""
     tmp_path.chmod(0o700)
     cache, checkpoint = EngineCache(tmp_path), load_bundled(model)
-    for height, width in ((36, 64), (1080, 1920)):
+    # Nobody shows the light network more than a thumbnail.
+    sizes = [(36, 64), (64, 36) if model == "light" else (1080, 1920)]
+    for height, width in sizes:
         built: list[bytes] = []
 
         def build(height: int = height, width: int = width, built: Any = built) -> bytes:
@@ -184,7 +203,7 @@ def test_maps_that_differ_are_rejected() -> None:
 # With a card
 
 
-@both_models
+@pytest.mark.parametrize("model", ["plus", "dcenet", "light"])
 def test_an_engine_runs_as_pytorch_does(model: str, tmp_path: Path) -> None:
     require_gpu()
     try:

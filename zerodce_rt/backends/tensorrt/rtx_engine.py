@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.backends.interfaces import BackendUnavailable
 from zerodce_rt.backends.tensorrt.engines import EngineKey, weights_digest
+from zerodce_rt.backends.tensorrt.rtx_light import define_light
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.network.checkpoint import Checkpoint, Weights
 from zerodce_rt.network.wiring import connect, dense
@@ -68,7 +69,9 @@ def check_target(target: str) -> None:
 
 
 def build_engine(checkpoint: Checkpoint, height: int, width: int, target: str) -> bytes:
-    """Build an engine from ``image`` ``(1, 3, h, w)`` to ``maps`` ``(1, 3k, h, w)``, in float16.
+    """Build an engine from ``image`` ``(1, 3, h, w)`` to ``maps``, in float16.
+
+    Maps are ``(1, 3k, h, w)``, or those of ``LightNet``.
 
     Args:
         target: one of ``TARGETS``, or ``"current"`` for the card of this machine.
@@ -79,7 +82,7 @@ def build_engine(checkpoint: Checkpoint, height: int, width: int, target: str) -
     trt = load()
     logger = make_logger(trt)
     builder = trt.Builder(logger)
-    network, kept = define(trt, builder, checkpoint.weights, height, width)
+    network, kept = define(trt, builder, checkpoint, height, width)
     config = builder.create_builder_config()
     config.num_compute_capabilities = 1
     config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
@@ -94,14 +97,25 @@ def build_engine(checkpoint: Checkpoint, height: int, width: int, target: str) -
 
 
 def define(
-    trt: Any, builder: Any, weights: Weights, height: int, width: int
+    trt: Any, builder: Any, checkpoint: Checkpoint, height: int, width: int
 ) -> tuple[Any, list[Any]]:
-    """Define a network of ``network.model``, strongly typed.
+    """Define a network, strongly typed.
 
     Returns:
         The definition, and the arrays of weights, which must live as long as it does.
     """
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    define_model = define_light if checkpoint.model == "light" else _define_published
+    maps, kept = define_model(trt, network, checkpoint.weights, height, width)
+    maps.name = "maps"
+    network.mark_output(maps)
+    return network, kept
+
+
+def _define_published(
+    trt: Any, network: Any, weights: Weights, height: int, width: int
+) -> tuple[Any, list[Any]]:
+    """A network of ``network.model``: its maps, and the arrays of weights."""
     kept: list[Any] = []
 
     def constant(values: NDArray[np.float32]) -> Any:
@@ -124,9 +138,7 @@ def define(
         return network.add_activation(x, kind).get_output(0)
 
     maps = connect(layer, network.add_input("image", trt.float16, (1, 3, height, width)))
-    maps.name = "maps"
-    network.mark_output(maps)
-    return network, kept
+    return maps, kept
 
 
 def make_logger(trt: Any) -> Any:
