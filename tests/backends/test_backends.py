@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 import zerodce_rt.backends.cuda.backend as cuda_backend
 from tests.support.published import MAPS, random_checkpoint, random_state
 from zerodce_rt import backends
-from zerodce_rt.backends import BACKENDS, Backend, choose_backend
+from zerodce_rt.backends import BACKENDS, Backend, choose_backend, for_pictures
 from zerodce_rt.backends.cuda import driver
 from zerodce_rt.backends.interfaces import BackendUnavailable
 from zerodce_rt.curve.maps import CurveMaps, apply
@@ -145,6 +146,20 @@ def test_cuda_with_a_cuda_build_says_what_is_missing(monkeypatch: pytest.MonkeyP
     assert "nvidia-smi" in message
 
 
+def test_an_old_driver_is_told_from_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_old() -> bool:
+        warnings.warn("The NVIDIA driver on your system is too old (found 12020).", stacklevel=1)
+        return False
+
+    monkeypatch.setattr(driver, "nvidia_driver_present", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", too_old)
+    assert "driver is too old for PyTorch with CUDA 13.0; update it" in cuda_refusal()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert "CUDA_VISIBLE_DEVICES hides all cards" in cuda_refusal()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="triton-windows brings a compiler")
 def test_what_triton_needs_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("triton")
@@ -245,6 +260,28 @@ def test_auto_says_why_a_card_that_is_there_is_not_used(
     with caplog.at_level(logging.INFO, logger="zerodce_rt"):
         assert choose_backend().name == "three"
     assert not caplog.records
+
+
+def test_small_networks_do_without_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_stubs(monkeypatch, engines=None, kernels=None, cpu=None)
+    found = {
+        name: replace(backend, on_gpu=name != "cpu", has_engines=name == "engines")
+        for name, backend in backends.BACKENDS.items()
+    }
+    monkeypatch.setattr(backends, "BACKENDS", found)
+    assert choose_backend().name == "engines"
+    assert choose_backend(small=True).name == "kernels"
+    assert choose_backend(small=True, skip=["kernels"]).name == "engines"
+
+
+def test_pictures_start_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_stubs(monkeypatch, card=None, cpu=None)
+    found = {n: replace(b, on_gpu=n == "card") for n, b in backends.BACKENDS.items()}
+    monkeypatch.setattr(backends, "BACKENDS", found)
+    assert for_pictures("auto", small=True) == "cpu"
+    assert for_pictures("auto", small=False) == "auto"
+    assert for_pictures("card", small=True) == "card"
+    assert choose_backend().name == "card"
 
 
 def test_auto_gives_every_reason_when_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
