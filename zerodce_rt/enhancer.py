@@ -61,9 +61,9 @@ class Enhancer:
     ValueError: `strength` must be between 0 and 1, not 7
 
     Args:
-        model: ``"light"`` (tells light from dark; on the CPU only), ``"plus"`` (3 shared maps) or
-            ``"dcenet"`` (24 maps); with ``weights`` the file decides. Default: ``"light"``, but
-            ``"plus"`` for backends on a GPU and for the working sizes of the published programs.
+        model: ``"light"`` (tells light from dark), ``"plus"`` (3 shared maps) or ``"dcenet"`` (24
+            maps); with ``weights`` the file decides. Default: ``"light"``, but ``"plus"`` for the
+            working sizes of the published programs.
         weights: a weights file, ours or any published Zero-DCE layout; default: our own.
         backend: ``"auto"``, which falls back to the CPU if a GPU fails, or one of
             ``"tensorrt"``, ``"tensorrt-rtx"``, ``"cuda"``, ``"openvino"``, ``"torch"``.
@@ -78,8 +78,8 @@ class Enhancer:
             lifted above, so that a well-lit one stays as it is; 1 is off. Default: 0.5, but off
             for the working sizes of the published programs (``"full"`` and fractions).
         denoise: 0 (the noise is brightened too) to 1 (removed as far as it can be told from the
-            picture), in videos over time; what is not brightened is not filtered. On the CPU
-            only. Default: 1, but 0 for the working sizes of the published programs.
+            picture), in videos over time; what is not brightened is not filtered. On a GPU, not
+            with the working sizes of the published programs. Default: 1, but 0 for these.
         fps: frame rate of images that carry no time of their own; needed only with
             ``smoothing_seconds`` or ``estimate_seconds``, and only if calls give no ``seconds``.
         applier: ``"cpu"`` or ``"reference"`` (float64, slow); for backends on the CPU.
@@ -146,7 +146,7 @@ class Enhancer:
         self._fps = fps
         self._next_seconds = 0.0
         if model is None and weights is None:
-            model = _default_model(backend, self._working_size)
+            model = PUBLISHED_MODEL if published else DEFAULT_MODEL
         if model == "light" and published:
             raise ValueError(
                 f"`working_size={str(working_size)!r}` is for the networks of the papers, "
@@ -161,15 +161,6 @@ class Enhancer:
         self._process = os.getpid()
         self._closed = False
         self._runner = self._first_that_works()
-        if self._options["model"] is None and weights is None and self.on_gpu and not published:
-            log.warning(
-                "backend %s does not have model %r yet; model %r is used",
-                self.backend, DEFAULT_MODEL, self.model,
-            )  # fmt: skip
-        if denoise > 0 and self.on_gpu:
-            log.warning(
-                "backend %s does not remove noise yet; `backend='openvino'` does", self.backend
-            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         settings = asdict(self._settings)
@@ -473,10 +464,7 @@ class Enhancer:
         Args:
             failed: names of backends that have failed.
         """
-        backend = choose_backend(
-            self._backend_choice, skip=failed, model=self._checkpoint.model,
-            small=self._working_size.small,
-        )  # fmt: skip
+        backend = choose_backend(self._backend_choice, skip=failed, small=self._working_size.small)
         try:
             return self._run_on(backend)
         except DeviceError as error:
@@ -506,13 +494,6 @@ class Enhancer:
             if self._runner is failed:  # no other frame has failed before
                 # Whatever else runs there has the same device.
                 self._runner = self._instead(error, gpu_backends())
-
-
-def _default_model(backend: str, working_size: WorkingSize) -> str:
-    """The model that an enhancer gets that asks for none."""
-    if working_size.published or backend in gpu_backends():
-        return PUBLISHED_MODEL
-    return DEFAULT_MODEL
 
 
 def _on_host(frame: Frame) -> bool:

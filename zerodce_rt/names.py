@@ -9,12 +9,12 @@ MODELS = ("light", "plus", "dcenet")
 RGB curve maps shared by all iterations (TPAMI 2021), ``dcenet`` 24 (CVPR 2020)."""
 
 PAPER_MODELS = ("plus", "dcenet")
-"""Those of the papers. Backends on a GPU have no other yet."""
+"""Those of the papers."""
 
 DEFAULT_MODEL = "light"
 
 PUBLISHED_MODEL = "plus"
-"""The default where ``DEFAULT_MODEL`` cannot run."""
+"""The default for the working sizes of the published programs."""
 
 DEFAULT_WORKING_SIZE = 64
 """Long side in pixels of what the network sees. Larger ones cost more and score no better on

@@ -151,7 +151,7 @@ def write_preview(
 
 
 def _looks(enhancer: Enhancer) -> list[_Look]:
-    choices = [None] if enhancer.on_gpu else [0.0, enhancer.denoise or DEFAULT_DENOISE]
+    choices = [0.0, enhancer.denoise or DEFAULT_DENOISE]
     return [_Look(0.0, None), *(_Look(s, d) for s in _STRENGTHS for d in choices)]
 
 

@@ -198,7 +198,8 @@ class Spoiled:
 
     def __init__(self, network: DeviceNetwork, spoil: Callable[[], object]) -> None:
         self._network, self._spoil = network, spoil
-        self.device, self.map_count = network.device, network.map_count
+        self.device, self.knots = network.device, network.knots
+        self.map_count = network.map_count
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         estimate = self._network.prepare(height, width)

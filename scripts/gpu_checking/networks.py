@@ -18,15 +18,18 @@ from tests.support.published import random_checkpoint
 from tests.support.worker_pool import Job, NotRunError
 from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
 from zerodce_rt.backends.cuda.driver import this_target
+from zerodce_rt.backends.cuda.light_network import LightTritonNetwork
 from zerodce_rt.backends.cuda.triton_network import TritonNetwork
 from zerodce_rt.backends.interfaces import DeviceNetwork
-from zerodce_rt.network.model import MODELS
+from zerodce_rt.network.light_wiring import map_size
+from zerodce_rt.network.model import make_network
 
 if TYPE_CHECKING:
     from zerodce_rt.backends.tensorrt.engines import EngineCache
 
 SIZES = (
-    ("plus", 36, 64), ("dcenet", 36, 64), ("dcenet", 1080, 1920), ("plus", 1080, 1920),
+    ("light", 36, 64), ("plus", 36, 64), ("dcenet", 36, 64), ("dcenet", 1080, 1920),
+    ("plus", 1080, 1920),
     ("dcenet", 2160, 3840),
 )  # fmt: skip
 # Activations of these sizes, 32 channels of float16, are far larger than any card's L2 cache.
@@ -50,8 +53,9 @@ def lack(package: str) -> None:
 
 def network(name: str, model: str, height: int, width: int, seconds: float) -> Iterator[Figure]:
     image = torch.rand((3, height, width), device=agreement.DEVICE).half()
-    count = random_checkpoint(model).map_count
-    out = torch.empty((count, height, width), device=agreement.DEVICE).half()
+    checkpoint = random_checkpoint(model)
+    size = map_size(height, width) if checkpoint.knots else (height, width)
+    out = torch.empty((checkpoint.map_count, *size), device=agreement.DEVICE).half()
     took = recorded_us([KINDS[name](model, image, out)], seconds)
     cache: L2 = "exceeded" if height * width >= _EXCEEDED else "hot"
     yield Figure(f"network {model} {width}x{height}, {name}", took, "us", l2=cache)
@@ -62,7 +66,8 @@ def _prepared(network: DeviceNetwork, image: torch.Tensor, out: torch.Tensor) ->
 
 
 def by_triton(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
-    return _prepared(TritonNetwork(random_checkpoint(model), image.device), image, out)
+    make = LightTritonNetwork if model == "light" else TritonNetwork
+    return _prepared(make(random_checkpoint(model), image.device), image, out)
 
 
 def by_cudnn(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
@@ -96,7 +101,7 @@ def engines() -> EngineCache:
 
 def by_torch_compile(model: str, image: torch.Tensor, out: torch.Tensor) -> Run:
     del out  # it allocates its own
-    network: Any = MODELS[model]().eval().half().to(image.device)
+    network: Any = make_network(model).eval().half().to(image.device)
     network = torch.compile(network.to(memory_format=torch.channels_last), dynamic=False)
     pictures = image[None].contiguous(memory_format=torch.channels_last)
 

@@ -39,16 +39,19 @@ from zerodce_rt.backends.cpu.torch_network import TorchEstimator  # noqa: E402
 from zerodce_rt.backends.cuda.applier import apply_curve, fill_thumbnail, supports  # noqa: E402
 from zerodce_rt.backends.cuda.control import LARGEST, DeviceControl  # noqa: E402
 from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork  # noqa: E402
+from zerodce_rt.backends.cuda.frame_parameters import FrameParameters  # noqa: E402
+from zerodce_rt.backends.cuda.light_network import LightTritonNetwork  # noqa: E402
 from zerodce_rt.backends.cuda.pq import PQ  # noqa: E402
 from zerodce_rt.backends.cuda.step import CUDAStep  # noqa: E402
 from zerodce_rt.backends.cuda.triton_network import TritonNetwork  # noqa: E402
-from zerodce_rt.curve.control import ControlSettings, CurveControl  # noqa: E402
-from zerodce_rt.curve.maps import CurveMaps, resize_bilinear  # noqa: E402
+from zerodce_rt.curve.control import LEAST_DENOISE, ControlSettings, CurveControl  # noqa: E402
+from zerodce_rt.curve.maps import CurveMaps, lift_of, resize_bilinear  # noqa: E402
 from zerodce_rt.curve.working_size import WorkingSize  # noqa: E402
 from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame, plane_shapes  # noqa: E402
 from zerodce_rt.network.checkpoint import Checkpoint  # noqa: E402
 from zerodce_rt.network.model import MODELS  # noqa: E402
 
+THOROUGH = bool(os.environ.get("ZERODCE_RT_THOROUGH"))
 NetworkKind = type[TritonNetwork] | type[CuDNNNetwork]
 SUPPORTED = [name for name, format in FORMATS.items() if supports(format)]
 reference = ReferenceApplier()
@@ -236,11 +239,14 @@ def _scenes() -> Iterator[tuple[NDArray[np.float32], float | None]]:
 
 def control(maps: int, max_level: float, smoothing_seconds: float, *, large: bool) -> float:
     """Maps over time against the CPU's control."""
-    settings = ControlSettings(max_level=max_level, smoothing_seconds=smoothing_seconds)
+    settings = ControlSettings(
+        max_level=max_level, smoothing_seconds=smoothing_seconds, denoise=0.7
+    )
     cpu = CurveControl(settings)
     small = torch.zeros((3, 18, 32), dtype=torch.float16, device=DEVICE)
     estimate = torch.zeros((maps, 18, 32), dtype=torch.float16, device=DEVICE)
     device = DeviceControl(small, estimate, max_level, largest=0 if large else LARGEST)
+    parameters = FrameParameters()
     worst = 0.0
     for number, (picture, seconds) in enumerate(_scenes()):
         values = -np.random.default_rng(number).random((maps, 18, 32)).astype(np.float16)
@@ -248,10 +254,16 @@ def control(maps: int, max_level: float, smoothing_seconds: float, *, large: boo
         expected = cpu.update(lambda made=made: made, picture, seconds)  # type: ignore[misc]
         small.copy_(torch.from_numpy(picture))
         estimate.copy_(torch.from_numpy(values))
-        device.run(torch.tensor(device.parameters(settings, seconds), device=DEVICE))
+        device.run(torch.tensor(parameters.next(settings, seconds), device=DEVICE))
         gap = np.abs(device.maps.float().cpu().numpy() - expected.values).max()
         worst = max(worst, float(gap))
         assert worst < 2e-3, f"differs by {worst:g} at step {number}"
+        denoise, begins = device.denoise.tolist()
+        if not large:
+            wanted = 0.7 * lift_of(expected)
+            assert abs(denoise - (wanted if wanted >= LEAST_DENOISE else 0)) < 0.02, denoise
+            after_picture = number > 0 and list(_scenes())[number - 1][1] is None
+            assert begins == (seconds is None or cpu.new_scene or after_picture)
     return worst
 
 
@@ -423,6 +435,45 @@ def pq_step(name: str, result_name: str) -> float:
     return worst
 
 
+def everything(frames: list[Frame]) -> float:
+    """The default model, denoising and curve over a few frames of a video, against the CPU's."""
+    size = WorkingSize(16)
+    settings = ControlSettings(smoothing_seconds=0.2, max_level=0.5, denoise=1, denoise_effort=2)
+    checkpoint = random_checkpoint("light")
+    checkpoint.weights["head.bias"][:-1] -= 1  # so that the dark is lifted
+    cpu = CPURunner(TorchEstimator(checkpoint), create_applier("cpu", threads=1), size)
+    noisy = replace(settings, denoise=0)
+    brightened = CPURunner(TorchEstimator(checkpoint), create_applier("cpu", threads=1), size)
+    cuda_step = CUDAStep(
+        LightTritonNetwork(checkpoint, DEVICE), frames[0], frames[0], size, settings.max_level,
+        denoise=True,
+    )  # fmt: skip
+    unit = 2.0 ** (frames[0].format.bits - 8)
+    worst = 0.0
+    for number, frame in enumerate(frames):
+        expected, unfiltered, got = blank(frame), blank(frame), blank(frame)
+        cpu.begin(frame, expected, settings, number / 30)()
+        brightened.begin(frame, unfiltered, noisy, number / 30)()
+        cuda_step.begin(frame, got, settings, number / 30)()
+        for a, b in zip(visible(expected), visible(got), strict=True):
+            gap = np.abs(a - b)
+            worst = max(worst, float(gap.max()))
+            assert worst <= 6 * unit, f"differs by {worst:g}"
+            assert gap.mean() < 0.5 * unit, f"mean {gap.mean():g}"
+        removed = np.abs(visible(got)[0] - visible(unfiltered)[0]).mean()
+        assert removed > unit, f"hardly any noise was removed: {removed:g}"
+    return worst
+
+
+def everything_checks() -> Iterator[Check]:
+    for name in ("bgr24", "p010le", "yuv444p") if HAS_GPU or THOROUGH else ("bgr24",):
+        frames = [dark_frame(name, 64, 32, seed) for seed in range(2)]
+        yield Check(f"everything, {name}", partial(everything, frames))
+    if HAS_GPU or THOROUGH:
+        frames = [pq_frame("yuv420p10le", 64, 32) for _ in range(2)]
+        yield Check("everything, PQ", partial(everything, frames))
+
+
 def pq_checks() -> Iterator[Check]:
     for name in ("yuv420p10le", "yuv422p12le", "p010le", "yuv444p10le"):
         for size in ((37, 23), (1, 1), (150, 20)):
@@ -461,4 +512,5 @@ def all_checks() -> Iterator[Check]:
     yield from control_checks()
     yield from curve_checks()
     yield from pq_checks()
+    yield from everything_checks()
     yield from step_checks()

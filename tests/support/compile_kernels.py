@@ -104,12 +104,15 @@ def curve(layout: int, sample: str, maps: int, *, full: bool, capability: int) -
     rows, columns, warps = tile(capability, full=full)
     packed = layout == 0
     constants = {
-        "LAYOUT": layout, "BGR": False, "WHITE": 255.0, "DROPPED_BITS": 6 if sample == "u16" else 0,
+        "LAYOUT": layout, "BGR": False, "WHITE": 255.0, "OUT_WHITE": 255.0,
+        "DROPPED_BITS": 6 if sample == "u16" else 0,
         "SHIFT_Y": 0 if packed else 1, "SHIFT_X": 0 if packed else 1, "SHARED": maps == 3,
         "FULL": full, "ROWS": rows, "COLUMNS": columns, "WINDOW_Y": 16, "WINDOW_X": 16,
     }  # fmt: skip
     pointers = dict.fromkeys(POINTERS, sample)
-    pointers |= {"maps": "fp16", "gain": "fp32", "coefficients": "fp32"}
+    pointers |= {"maps": "fp16"} | dict.fromkeys(
+        ("gain", "coefficients", "out_coefficients"), "fp32"
+    )  # fmt: skip
     unaligned = {"height", "map_height"} | (set() if full else {"map_width"})
     return machine_code(
         curve_kernel, constants, pointers, capability, unaligned=unaligned, warps=warps
@@ -148,7 +151,7 @@ def layer(separable: bool, two: bool, capability: int) -> dict[str, Any]:
 def control(maps: int, capability: int) -> dict[str, Any]:
     constants = {"SHARED": maps == 3, "STEP": 3, "SIZE": 4096, "PROBE": 1024}
     pointers = {"estimate": "fp16", "thumbnail": "fp16", "before": "fp16", "state": "fp32",
-                "out": "fp16", "gain": "fp32", "parameters": "fp32"}  # fmt: skip
+                "out": "fp16", "gain": "fp32", "denoise": "fp32", "parameters": "fp32"}  # fmt: skip
     return machine_code(
         control_kernel, constants, pointers, capability,
         unaligned={"height", "width", "iterations", "map_count"}, warps=WARPS, registers=REGISTERS,

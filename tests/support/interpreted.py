@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from tests.support.agreement import DEVICE
+from zerodce_rt.backends.cuda.light_network import LightTritonNetwork
 from zerodce_rt.backends.cuda.triton_network import TritonNetwork
-from zerodce_rt.backends.interfaces import DeviceEstimate
+from zerodce_rt.backends.interfaces import DeviceEstimate, DeviceNetwork
 from zerodce_rt.backends.tensorrt.engines import EngineRejected
 from zerodce_rt.network.checkpoint import Checkpoint
 
@@ -35,18 +36,24 @@ def probe() -> str:
     return "Triton's interpreter"
 
 
-def create(checkpoint: Checkpoint, *, exact: bool) -> TritonNetwork:
+def create(checkpoint: Checkpoint, *, exact: bool) -> DeviceNetwork:
     del exact
     if before_create:
         before_create.pop(0)()
-    return _Network(checkpoint, DEVICE)
+    make = LightTritonNetwork if checkpoint.knots else TritonNetwork
+    return _Network(make(checkpoint, DEVICE))
 
 
-class _Network(TritonNetwork):
+class _Network:
+    def __init__(self, network: DeviceNetwork) -> None:
+        self._network = network
+        self.device, self.knots = network.device, network.knots
+        self.map_count = network.map_count
+
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         if before_prepare:
             before_prepare.pop(0)()
-        return partial(self._estimate_or_fail, super().prepare(height, width))
+        return partial(self._estimate_or_fail, self._network.prepare(height, width))
 
     def _estimate_or_fail(self, estimate: DeviceEstimate, image: Tensor, out: Tensor) -> None:
         if before_estimate:

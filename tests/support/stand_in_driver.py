@@ -83,25 +83,31 @@ def install(capability: int) -> StandInDriver:
 
 
 def enhance(kind: str) -> None:
-    """Send a frame through a step of its own.
+    """Send a frame through a step of its own, whose noise is removed where that is usual.
 
     Args:
-        kind: model, pixel format, size and working size.
+        kind: model, pixel format, size and working size; and ``pq`` for a PQ frame.
     """
     from tests.support.noise import random_frame
-    from tests.support.published import random_checkpoint
+    from zerodce_rt.backends.cuda.light_network import LightTritonNetwork
     from zerodce_rt.backends.cuda.step import CUDAStep
     from zerodce_rt.backends.cuda.triton_network import TritonNetwork
     from zerodce_rt.curve.control import ControlSettings
     from zerodce_rt.curve.working_size import WorkingSize
     from zerodce_rt.frame import Colour
+    from zerodce_rt.network.checkpoint import load_bundled
 
-    model, format, size, working_size = kind.split(":")
+    model, format, size, seen, *transfer = kind.split(":")
     width, height = (int(n) for n in size.split("x"))
-    frame = random_frame(format, width, height, Colour())
-    settings = ControlSettings(max_level=0.5)
-    network = TritonNetwork(random_checkpoint(model), torch.device("cpu"))
-    step = CUDAStep(network, frame, frame, WorkingSize.parse(working_size), settings.max_level)
+    colour = Colour("bt2020", transfer="pq") if transfer else Colour()
+    frame = random_frame(format, width, height, colour)
+    checkpoint, working_size = load_bundled(model), WorkingSize.parse(seen)
+    settings = ControlSettings(max_level=0.5, denoise=1)
+    make = LightTritonNetwork if model == "light" else TritonNetwork
+    step = CUDAStep(
+        make(checkpoint, torch.device("cpu")), frame, frame, working_size, settings.max_level,
+        denoise=not working_size.published,
+    )  # fmt: skip
     step.begin(frame, frame.empty_like(), settings, None)()
 
 

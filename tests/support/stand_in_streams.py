@@ -29,6 +29,7 @@ class IdleNetwork:
     """Computes nothing. Is a ``DeviceNetwork``."""
 
     device, map_count = torch.device("cpu"), 3
+    knots: tuple[float, ...] = ()
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         del height, width

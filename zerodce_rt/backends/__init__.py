@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.backends.interfaces import BackendUnavailable
 from zerodce_rt.errors import UsageError, ZeroDCEError
-from zerodce_rt.names import PAPER_MODELS, PUBLISHED_MODEL
 
 if TYPE_CHECKING:
     from zerodce_rt.network.checkpoint import Checkpoint
@@ -37,19 +36,12 @@ class Backend:
     on_gpu: bool = False
     has_engines: bool = False
 
-    def probe(self, model: str | None = None) -> str:
+    def probe(self) -> str:
         """What it would use here, such as a version and a device's name.
-
-        Args:
-            model: that it is to run.
 
         Raises:
             BackendUnavailable: if it cannot be used, with the reason.
         """
-        if self.on_gpu and model is not None and model not in PAPER_MODELS:
-            raise BackendUnavailable(
-                f"it does not have model {model!r} yet; use `model={PUBLISHED_MODEL!r}`, or the CPU"
-            )
         found: str = import_module(self.module).probe()
         return found
 
@@ -95,15 +87,14 @@ def for_pictures(name: str, *, small: bool) -> str:
 
 
 def probed(
-    skip: Collection[str] = (), model: str | None = None, *, small: bool = False
+    skip: Collection[str] = (), *, small: bool = False
 ) -> Iterator[tuple[Backend, str | BackendUnavailable]]:
     """Each backend, in the order of ``auto``, with what ``probe`` returned or raised.
 
     Args:
         skip: names of backends to leave out.
-        model: that they are to run.
-        small: on small pictures (``WorkingSize.small``): an engine does not make them faster, so
-            that backends without come before those with.
+        small: they are to work on small pictures (``WorkingSize.small``): an engine does not make
+            them faster, so that backends without come before those with.
     """
     backends = list(BACKENDS.values())
     if small:
@@ -112,21 +103,19 @@ def probed(
         if backend.name in skip:
             continue
         try:
-            yield backend, backend.probe(model)
+            yield backend, backend.probe()
         except BackendUnavailable as reason:
             yield backend, reason
 
 
 def choose_backend(
-    name: str = "auto", *, skip: Collection[str] = (), model: str | None = None,
-    small: bool = False,
-) -> Backend:  # fmt: skip
+    name: str = "auto", *, skip: Collection[str] = (), small: bool = False
+) -> Backend:
     """Find a backend that can be used here.
 
     Args:
         name: a key of ``BACKENDS``, or ``"auto"`` for the first that can be used.
         skip: names that ``"auto"`` leaves out.
-        model: that it is to run.
         small: as in ``probed``.
 
     Raises:
@@ -135,23 +124,23 @@ def choose_backend(
             by another.
     """
     if name == "auto":
-        return _first_available(skip, model, small)
+        return _first_available(skip, small)
     if name not in BACKENDS:
         raise UsageError(f"unknown backend {name!r}; valid: auto, {', '.join(BACKENDS)}")
     chosen = BACKENDS[name]
     try:
-        log.debug("backend %s (%s)", name, chosen.probe(model))
+        log.debug("backend %s (%s)", name, chosen.probe())
     except BackendUnavailable as reason:
         raise ZeroDCEError(f"backend {name} is not available: {reason}") from reason
     return chosen
 
 
-def _first_available(skip: Collection[str], model: str | None, small: bool) -> Backend:
+def _first_available(skip: Collection[str], small: bool) -> Backend:
     from zerodce_rt.backends.cuda.driver import nvidia_driver_present
 
     reasons = []
     unused_gpu: BackendUnavailable | None = None
-    for backend, found in probed(skip, model, small=small):
+    for backend, found in probed(skip, small=small):
         if isinstance(found, str):
             log.debug("backend %s (%s)", backend.name, found)
             if unused_gpu is not None and not backend.on_gpu and nvidia_driver_present():

@@ -42,7 +42,8 @@ class Estimator(Protocol):
 DeviceEstimate = Callable[["Tensor", "Tensor"], None]
 """Fills maps from a picture, both float16 on the GPU, on the current stream.
 
-The picture is ``(3, h, w)`` RGB in [0, 1], the maps are ``(3k, h, w)`` in [-1, 1].
+The picture is ``(3, h, w)`` RGB in [0, 1], the maps are ``(3k, h, w)`` in [-1, 1], or those of
+``LightNet``.
 """
 
 
@@ -50,11 +51,13 @@ class DeviceNetwork(Protocol):
     """A network on a GPU, which reads and writes the GPU's memory.
 
     Attributes:
-        map_count: 3 or 24.
+        map_count: 3 or 24, or 5 of light maps.
+        knots: of its maps, if they are light maps; see ``CurveMaps``.
     """
 
     device: torch.device
     map_count: int
+    knots: tuple[float, ...]
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         """Compile and allocate for pictures of one size; calls of the result allocate nothing."""

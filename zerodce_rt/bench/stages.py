@@ -37,9 +37,9 @@ class FrameResult:
         format: pixel format.
         model, backend: that did the work.
         stages: times of ``thumbnail``, ``estimate``, ``control``, ``denoise`` and ``apply``, and
-            of ``whole``, which is all of them in one call. On a GPU they are one CUDA graph,
-            without ``denoise``, and cannot be timed apart; there is ``stream`` instead:
-            ``STREAM`` frames, several in flight.
+            of ``whole``, which is all of them in one call. On a GPU they are one CUDA graph, and
+            cannot be timed apart; there is ``stream`` instead: ``STREAM`` frames, several in
+            flight.
         baselines: times of ``pass-through``, ``gamma`` (a look-up table) and ``published`` (the
             published design in PyTorch).
         estimate_gflops: 10^9 operations per second of the network; None on a GPU.

@@ -14,7 +14,7 @@ from zerodce_rt import __version__
 from zerodce_rt.cli.installation import Installation
 from zerodce_rt.cli.messages import as_options
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.names import CODECS, DEFAULT_WORKING_SIZE, MODELS, PUBLISHED_MODEL
+from zerodce_rt.names import CODECS, DEFAULT_MODEL, DEFAULT_WORKING_SIZE, MODELS
 
 if TYPE_CHECKING:
     from zerodce_rt.backends import Backend
@@ -86,7 +86,7 @@ def _checked(backend: Backend, found: str) -> str | Exception:
     from zerodce_rt.network.checkpoint import load_bundled
 
     try:
-        checked_runner(backend, load_bundled(PUBLISHED_MODEL), WorkingSize(DEFAULT_WORKING_SIZE))
+        checked_runner(backend, load_bundled(DEFAULT_MODEL), WorkingSize(DEFAULT_WORKING_SIZE))
     except ZeroDCEError as error:
         return error
     return f"{found}; its picture agrees with the CPU's"

@@ -87,7 +87,9 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
         raise ZeroDCEError("there is no folder where engines could be kept")
     try:
         working_size = WorkingSize.parse(options.working_size)
-        model = options.model or (None if options.weights else PUBLISHED_MODEL)
+        model = options.model
+        if working_size.published and not options.weights:
+            model = model or PUBLISHED_MODEL
         checkpoint = load_network(model, options.weights)
         if options.target is not None and options.backend != NAME:
             raise ValueError(
@@ -95,10 +97,10 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
             )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if checkpoint.model not in PAPER_MODELS:
-        raise ZeroDCEError(
-            f"{checkpoint.source}: model {checkpoint.model!r} does not run on a GPU yet; "
-            f"valid: {', '.join(PAPER_MODELS)}"
+    if working_size.published and checkpoint.model not in PAPER_MODELS:
+        raise UsageError(
+            f"`working_size={options.working_size!r}` is for {' and '.join(PAPER_MODELS)}; give a "
+            f"long side in pixels for model {checkpoint.model!r}"
         )
     height, width = working_size.of(options.size[1], options.size[0])
     if options.backend == NAME and options.target is not None:
@@ -112,7 +114,7 @@ def _build_engine(options: argparse.Namespace, cache: EngineCache) -> None:
                 f"there is no NVIDIA card here; say for which one with --target {'|'.join(TARGETS)}"
             )
         # Before what follows: it needs Triton.
-        backend = choose_backend(options.backend, model=checkpoint.model)
+        backend = choose_backend(options.backend)
         from zerodce_rt.backends.cuda.runner import reported_as_device_errors
 
         before = len(list(cache))

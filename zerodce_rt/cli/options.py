@@ -46,9 +46,8 @@ def add_network_options(parser: argparse._ActionsContainer) -> None:
     """Which network, with which weights, at which working size."""
     parser.add_argument(
         "--model", choices=MODELS,
-        help="light: tells light from dark, on the CPU; plus: 3 shared maps; dcenet: 24 maps "
-        f"(default: {DEFAULT_MODEL}; {PUBLISHED_MODEL} on a GPU and with the working sizes full "
-        "and 1/N)",
+        help="light: tells light from dark; plus: 3 shared maps; dcenet: 24 maps "
+        f"(default: {DEFAULT_MODEL}; {PUBLISHED_MODEL} with the working sizes full and 1/N)",
     )  # fmt: skip
     parser.add_argument(
         "--weights", type=Path, metavar="FILE",

@@ -30,6 +30,9 @@ PROBE_SIZE = 24
 BLACK_LEVEL = 0.02
 """Pixels that stay below this at full strength, such as black bars, do not count in the level."""
 
+LEAST_DENOISE = 0.02
+"""Weaker filtering could not be seen, and is left out."""
+
 PROBE_SHARES = np.linspace(0, 1, 9, dtype=np.float32)
 """Strengths at which the level is measured; between them it is interpolated."""
 

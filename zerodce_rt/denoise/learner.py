@@ -18,18 +18,18 @@ from zerodce_rt.denoise.rules import (
     LEAST_VARIANCE,
 )
 
-_LEARNING_FRAMES, _LEARN_EVERY = 8, 8
+LEARNING_FRAMES, LEARN_EVERY = 8, 8
 """The noise is looked at in each of the first frames, and then in every eighth."""
 
-_ROWS_APART, _BLOCKS = 4, 2000
+ROWS_APART, BLOCKS_SEEN = 4, 2000
 """Only every fourth row of blocks is looked at, another one each time; of large frames, so few
-that there are about ``_BLOCKS``."""
+that there are about ``BLOCKS_SEEN``."""
 
 _PICTURE_BLOCKS = 20_000
 """Of a picture, about so many blocks are looked at."""
 
 # Chroma is compared with luma at the darker knots, where it is filtered.
-_DARK_KNOTS = 6
+DARK_KNOTS = 6
 
 Statistics = Callable[[NDArray[Any], NDArray[Any], int, int], BlockStatistics]
 """Of a plane and the one before: rows ``start, start + step, ..`` of blocks of 8x8 samples, with
@@ -51,7 +51,7 @@ class Noise:
     @property
     def sigma(self) -> float:
         """Of luma in the dark, roughly."""
-        return float(np.sqrt(np.median(self.variances[:_DARK_KNOTS])))
+        return float(np.sqrt(np.median(self.variances[:DARK_KNOTS])))
 
 
 class NoiseLearner:
@@ -82,12 +82,12 @@ class NoiseLearner:
             codes: of luma, at the middle of each block of chroma.
         """
         first = self._frames == 0
-        due = self._frames < _LEARNING_FRAMES or self._frames % _LEARN_EVERY == 0
+        due = self._frames < LEARNING_FRAMES or self._frames % LEARN_EVERY == 0
         self._frames += 1
         if not due:
             return
-        apart = max(_ROWS_APART, frame[0].size // (BLOCK * BLOCK * _BLOCKS))
-        start, step = (0, apart // _ROWS_APART) if first else (self._looks % apart, apart)
+        apart = max(ROWS_APART, frame[0].size // (BLOCK * BLOCK * BLOCKS_SEEN))
+        start, step = (0, apart // ROWS_APART) if first else (self._looks % apart, apart)
         luma = self._of_luma(frame[0], before[0], start, step)
         luma.level[:] -= self._black
         # Cb and Cr in turns; a block of chroma covers four of luma.
@@ -132,7 +132,7 @@ class NoiseLearner:
             np.maximum(levels.variances() * fade * strength, LEAST_VARIANCE)
             for levels in (self._luma, self._chroma)
         )
-        share = float(np.median((chroma / luma)[:_DARK_KNOTS]))
+        share = float(np.median((chroma / luma)[:DARK_KNOTS]))
         noise = Noise(luma, min(1.0, max(LEAST_CHROMA_SHARE, share)))
         self._known = self._looks, strength, noise
         return noise

@@ -19,29 +19,29 @@ from zerodce_rt.denoise.rules import KNOTS
 BLOCK = 8
 """Side of the blocks in samples."""
 
-_EDGES = np.array([-16, -8, -4, 0, 4, 8, 12, 16, 20, 24, 30, 36, 44, 54, 68, 84, 114, 154, 256])
-_CENTRES = (_EDGES[:-1] + _EDGES[1:]) / 2
-_BINS = len(_CENTRES)
+EDGES = np.array([-16, -8, -4, 0, 4, 8, 12, 16, 20, 24, 30, 36, 44, 54, 68, 84, 114, 154, 256])
+CENTRES = (EDGES[:-1] + EDGES[1:]) / 2
+BINS = len(CENTRES)
 
 # Of the differences in the flattest half of a code's blocks, this quantile is taken for the noise.
-_FLATTEST, _QUANTILE = 0.5, 0.4
+FLATTEST, QUANTILE = 0.5, 0.4
 # That quantile of the energies of 64 samples of white noise, as a share of their mean.
-_QUANTILE_SHARE = 0.85
-_FIRST_QUANTILE = 0.2
+QUANTILE_SHARE = 0.85
+FIRST_QUANTILE = 0.2
 # Of a picture: a quantile of the energy in bands, and what that is in white noise, of its variance;
 # by how much noise may be stronger than a band says.
 _FIRST_BAND_QUANTILE = 0.1
 _BAND_SHARES, _MOST_COLOURED = (0.63, 0.68), (1.0, 2.0)
-_MEMORY = 0.85
+MEMORY = 0.85
 # Blocks in which an encoder has repeated most samples tell nothing of the noise.
-_FEWEST_CHANGED = 16
-_FEWEST_BLOCKS, _FEWEST_FIRST_BLOCKS = 4, 8
+FEWEST_CHANGED = 16
+FEWEST_BLOCKS, FEWEST_FIRST_BLOCKS = 4, 8
 # Blocks of a code that are enough to say that there is no noise, if none of them has changed.
-_MANY_BLOCKS = 30
-_FADING = 0.9
-_BLOCKS_MEMORY = 0.9
+MANY_BLOCKS = 30
+FADING = 0.9
+BLOCKS_MEMORY = 0.9
 # How much noisier a range of codes can be than its darker, or brighter, neighbour.
-_MOST_TO_BRIGHT, _MOST_TO_DARK = 1.5, 6.0
+MOST_TO_BRIGHT, MOST_TO_DARK = 1.5, 6.0
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ class NoiseLevels:
     """Follows the variance of the noise for each range of luma codes."""
 
     def __init__(self) -> None:
-        self._variance = np.full(_BINS, np.nan)
-        self._confirmed = np.zeros(_BINS, bool)
-        self._blocks = np.zeros(_BINS)
+        self._variance = np.full(BINS, np.nan)
+        self._confirmed = np.zeros(BINS, bool)
+        self._blocks = np.zeros(BINS)
 
     def guess(self, blocks: BlockStatistics) -> None:
         """Begin with one frame, whose blocks have no frame before."""
         bins = _bins(blocks.level)
-        self._blocks = np.bincount(bins, minlength=_BINS).astype(np.float64)
+        self._blocks = np.bincount(bins, minlength=BINS).astype(np.float64)
         inside, bounds = _sorted_by_bin(bins, blocks.inside, blocks.inside)
         for index, (first, last) in enumerate(pairwise(bounds)):
-            if last - first >= _FEWEST_FIRST_BLOCKS:
-                self._variance[index] = inside[first + int((last - first) * _FIRST_QUANTILE)]
+            if last - first >= FEWEST_FIRST_BLOCKS:
+                self._variance[index] = inside[first + int((last - first) * FIRST_QUANTILE)]
 
     def guess_picture(
         self, bands: Sequence[NDArray[np.float32]], level: NDArray[np.float32]
@@ -91,8 +91,8 @@ class NoiseLevels:
             bands: of ``band_energies``; ``level``: the blocks' luma codes above black.
         """
         bins = _bins(level)
-        self._blocks = np.bincount(bins, minlength=_BINS).astype(np.float64)
-        for index in np.flatnonzero(self._blocks >= _MANY_BLOCKS):
+        self._blocks = np.bincount(bins, minlength=BINS).astype(np.float64)
+        for index in np.flatnonzero(self._blocks >= MANY_BLOCKS):
             self._variance[index] = min(
                 most * np.quantile(band[bins == index], _FIRST_BAND_QUANTILE) / share
                 for band, share, most in zip(bands, _BAND_SHARES, _MOST_COLOURED, strict=True)
@@ -105,17 +105,17 @@ class NoiseLevels:
             all_seen: every place in the picture was looked at since the guess.
         """
         bins = _bins(blocks.level)
-        self._blocks = _BLOCKS_MEMORY * self._blocks + np.bincount(bins, minlength=_BINS)
-        told = blocks.changed > _FEWEST_CHANGED
+        self._blocks = BLOCKS_MEMORY * self._blocks + np.bincount(bins, minlength=BINS)
+        told = blocks.changed > FEWEST_CHANGED
         found = _flattest(bins[told], blocks.difference[told], blocks.inside[told])
         known = ~np.isnan(found)
         new = ~self._confirmed
-        followed = _MEMORY * self._variance + (1 - _MEMORY) * found
+        followed = MEMORY * self._variance + (1 - MEMORY) * found
         if all_seen:  # forget mere guesses
             self._variance[new & ~known] = np.nan
         # What never changes has no noise to speak of.
-        still = ~known & (np.bincount(bins, minlength=_BINS) >= _MANY_BLOCKS)
-        self._variance[still] *= _FADING
+        still = ~known & (np.bincount(bins, minlength=BINS) >= MANY_BLOCKS)
+        self._variance[still] *= FADING
         self._variance[known] = np.where(new, found, followed)[known]
         self._confirmed |= known
 
@@ -124,7 +124,7 @@ class NoiseLevels:
         known = np.flatnonzero(~np.isnan(self._variance))
         if not len(known):
             return np.zeros(len(KNOTS))
-        return np.interp(KNOTS, _CENTRES[known], self._believed(known))
+        return np.interp(KNOTS, CENTRES[known], self._believed(known))
 
     def _believed(self, known: NDArray[np.intp]) -> NDArray[np.float64]:
         """Variances of bins, none much above its neighbour's that is seen more often.
@@ -133,7 +133,7 @@ class NoiseLevels:
         """
         variances = self._variance[known]
         best = int(np.argmax(self._blocks[known]))
-        for step, most in ((1, _MOST_TO_BRIGHT), (-1, _MOST_TO_DARK)):
+        for step, most in ((1, MOST_TO_BRIGHT), (-1, MOST_TO_DARK)):
             index = best + step
             while 0 <= index < len(known):
                 apart = abs(known[index] - known[index - step])
@@ -171,7 +171,7 @@ def hinges(values: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _bins(level: NDArray[np.float32]) -> NDArray[np.intp]:
-    return np.clip(np.searchsorted(_EDGES, level, "right") - 1, 0, _BINS - 1)
+    return np.clip(np.searchsorted(EDGES, level, "right") - 1, 0, BINS - 1)
 
 
 def _sorted_by_bin(
@@ -179,7 +179,7 @@ def _sorted_by_bin(
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Values in the order of their bins, inside of each by ``by``; and where each bin begins."""
     order = np.lexsort((by, bins))
-    return values[order], np.searchsorted(bins[order], np.arange(_BINS + 1))
+    return values[order], np.searchsorted(bins[order], np.arange(BINS + 1))
 
 
 def _flattest(
@@ -187,10 +187,10 @@ def _flattest(
 ) -> NDArray[np.float64]:
     """The noise that each bin's flattest blocks show; NaN where there are too few."""
     ordered, bounds = _sorted_by_bin(bins, inside, difference)
-    found = np.full(_BINS, np.nan)
+    found = np.full(BINS, np.nan)
     for index, (first, last) in enumerate(pairwise(bounds)):
-        count = int((last - first) * _FLATTEST)
-        if count >= _FEWEST_BLOCKS:
-            at = int(count * _QUANTILE)
-            found[index] = np.partition(ordered[first : first + count], at)[at] / _QUANTILE_SHARE
+        count = int((last - first) * FLATTEST)
+        if count >= FEWEST_BLOCKS:
+            at = int(count * QUANTILE)
+            found[index] = np.partition(ordered[first : first + count], at)[at] / QUANTILE_SHARE
     return found

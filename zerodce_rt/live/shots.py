@@ -107,8 +107,7 @@ class Brightener:
     ) -> NDArray[np.uint8]:
         """The enhanced image; without a time, it stands alone."""
         height, width = image.shape[:2]
-        cleaned = self._enhancer.denoise > 0 and not self._enhancer.on_gpu
-        if cleaned and height % 2 == width % 2 == 0:
+        if self._enhancer.denoise > 0 and height % 2 == width % 2 == 0:
             # Cameras and streams have no more chroma than 4:2:0, and to denoise that takes half
             # the time.
             yuv = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)

@@ -11,6 +11,7 @@ import subprocess
 import time
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ from tests.support.noise import gap, random_frame
 from tests.support.published import random_checkpoint
 from zerodce_rt.backends import BACKENDS, Backend
 from zerodce_rt.backends.cuda import check as cuda_check
-from zerodce_rt.backends.cuda import driver
 from zerodce_rt.backends.cuda.fastest import FastestNetwork
 from zerodce_rt.backends.cuda.runner import CUDARunner
 from zerodce_rt.backends.cuda.step import CUDAStep, Slot
@@ -39,7 +39,7 @@ from zerodce_rt.backends.interfaces import DeviceEstimate, DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.errors import DeviceError, ZeroDCEError
+from zerodce_rt.errors import DeviceError
 from zerodce_rt.files import enhance_video
 from zerodce_rt.frame import Colour, Frame
 
@@ -403,32 +403,34 @@ def test_a_command_that_asked_for_the_gpu_fails_and_leaves_nothing(
     assert len(Probe(tmp_path / "out.mp4").frames) == 4
 
 
-def test_that_a_gpu_removes_no_noise_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
-        enhancer()
-        assert "does not remove noise" not in caplog.text
-        enhancer(denoise=0.5)
-    assert "backend gpu does not remove noise yet" in caplog.text
-
-
-def test_the_default_model_of_a_gpu_is_one_that_it_has(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
-        assert enhancer(model=None).model == "plus"
-    assert "does not have model 'light' yet" in caplog.text
-    with pytest.raises(ZeroDCEError, match=r"does not have model 'light' yet.*`model='plus'`"):
-        enhancer(model="light")
-
-
-def test_auto_uses_the_cpu_for_a_model_that_a_gpu_does_not_have(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_the_default_model_and_its_denoiser_run_on_the_card(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(driver, "nvidia_driver_present", lambda: True)
-    with caplog.at_level(logging.INFO, logger="zerodce_rt"):
-        chosen = enhancer("auto", model=None)
-    assert not chosen.on_gpu
-    assert chosen.model == "light"
-    assert "the NVIDIA card is not used" in caplog.text
-    assert "does not have model 'light' yet" in caplog.text
+    options: dict[str, Any] = {"model": None, "denoise": 1, "smoothing_seconds": 0.1}
+    frames = [agreement.dark_frame("yuyv422", 48, 24, seed) for seed in range(2)]
+    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
+        gpu, cpu = enhancer(**options), enhancer("torch", **options)
+        noisy = enhancer("torch", **(options | {"denoise": 0}))
+        for number, frame in enumerate(frames):
+            got = enhanced(gpu, frame, number / 30)
+            assert gap(enhanced(cpu, frame, number / 30), got) <= 4
+            assert gap(enhanced(noisy, frame, number / 30), got) > 20, "no noise was removed"
+    assert gpu.model == "light"
+    assert gpu.on_gpu
+    assert not caplog.records
+
+
+def test_where_no_noise_is_removed_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    interlaced = replace(dark(), interlaced=True)
+    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
+        made = enhancer(denoise=1)
+        for _ in range(2):
+            enhanced(made, interlaced)
+        enhanced(enhancer(denoise=1, working_size="full"), dark())
+    assert [record.getMessage() for record in caplog.records] == [
+        f"backend gpu does not remove noise {what}; `backend='openvino'` does"
+        for what in ("from interlaced video", "at working size 'full'")
+    ]
 
 
 # Several networks to choose from
@@ -439,6 +441,7 @@ class Slow:
 
     def __init__(self, seconds: float, failure: Exception | None = None) -> None:
         self.device, self.map_count = agreement.DEVICE, 3
+        self.knots: tuple[float, ...] = ()
         self.seconds, self.failure, self.prepared = seconds, failure, 0
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:

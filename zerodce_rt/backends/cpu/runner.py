@@ -8,13 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from zerodce_rt.backends.interfaces import Applier, Estimator
-from zerodce_rt.curve.control import ControlSettings, CurveControl
+from zerodce_rt.curve.control import LEAST_DENOISE, ControlSettings, CurveControl
 from zerodce_rt.curve.maps import CurveMaps, lift_of, resize_bilinear
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import Frame
-
-# Weaker filtering could not be seen.
-_LEAST_STRENGTH = 0.02
 
 
 class CPURunner:
@@ -61,7 +58,7 @@ class CPURunner:
         strength, effort = settings.denoise, settings.denoise_effort
         if strength > 0:
             strength *= lift_of(maps)
-        if strength < _LEAST_STRENGTH or effort == 0:
+        if strength < LEAST_DENOISE or effort == 0:
             self._denoiser.reset()
             return frame
         if np.may_share_memory(frame.planes[0], target.planes[0]):

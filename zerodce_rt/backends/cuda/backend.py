@@ -81,8 +81,14 @@ def create(checkpoint: Checkpoint, *, exact: bool) -> FastestNetwork:
 def candidates(checkpoint: Checkpoint, device: torch.device) -> dict[str, DeviceNetwork]:
     """The network in all the ways that may be the fastest, by name; the first suits small sizes."""
     from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
+    from zerodce_rt.backends.cuda.light_network import LightTritonNetwork
     from zerodce_rt.backends.cuda.triton_network import TritonNetwork, blocks, is_separable
 
+    if checkpoint.knots:
+        return {
+            "Triton": LightTritonNetwork(checkpoint, device),
+            "cuDNN": CuDNNNetwork(checkpoint, device),
+        }
     made: dict[str, DeviceNetwork] = {
         f"Triton {pixels}x{warps}": TritonNetwork(checkpoint, device, (pixels, warps))
         for pixels, warps in blocks(driver.capability(device), separable=is_separable(checkpoint))

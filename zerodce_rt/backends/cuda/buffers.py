@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.frame import Frame, PixelFormat, plane_shapes
+from zerodce_rt.network.light_wiring import map_size
 
 # Planes start at multiples of this, in bytes: kernels read 16 aligned bytes at once.
 _ALIGNMENT = 256
@@ -68,6 +70,12 @@ def frame_buffer(
         planes = tuple(plane.numpy() for plane in planes)
     frame = replace(like, format=format, planes=planes)
     return FrameBuffer(memory, frame, numbers_memory.view(torch.float32), numbers_memory)
+
+
+def maps_buffer(network: DeviceNetwork, height: int, width: int) -> Tensor:
+    """Allocate a network's maps for a thumbnail, float16 on its device; all are NaN."""
+    size = map_size(height, width) if network.knots else (height, width)
+    return torch.full((network.map_count, *size), torch.nan, device=network.device).half()
 
 
 def pinned_bytes(*buffers: FrameBuffer) -> int:

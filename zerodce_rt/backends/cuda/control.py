@@ -14,7 +14,7 @@ from zerodce_rt.backends.cuda.control_kernels import (
     difference_kernel,
     follow_kernel,
 )
-from zerodce_rt.curve.control import PROBE_SIZE, ControlSettings
+from zerodce_rt.curve.control import PROBE_SIZE
 from zerodce_rt.curve.light import ITERATIONS
 
 LARGEST = 4096
@@ -28,11 +28,15 @@ BLOCK = 4096
 class DeviceControl:
     """The maps to apply, in tensors that stay in place. Holds the state of one video.
 
-    Maps are estimated for every frame: ``ControlSettings.estimate_seconds`` has no effect.
+    Maps are estimated for every frame: ``ControlSettings.estimate_seconds`` has no effect. A
+    frame without a time neither uses nor changes the state, but of maps larger than ``largest``,
+    where the next frame begins a scene.
 
     Attributes:
         maps: to apply, ``(3k, h, w)`` float16 in [-1, 1]; without the strength.
         gain: one float32 to multiply them with: the strength, or 0 if they are all zeros.
+        denoise: two float32: the denoiser's strength, 0 for none (see ``CPURunner``); and 1 if
+            it is to start anew, else 0. With larger maps there is no denoising.
 
     Args:
         thumbnail: ``(3, h, w)`` float16 RGB in [0, 1]; each frame's is written there.
@@ -49,6 +53,7 @@ class DeviceControl:
         self._before = torch.zeros_like(thumbnail)
         self.maps = torch.zeros_like(estimate)
         self.gain = torch.zeros(1, device=estimate.device)
+        self.denoise = torch.zeros(2, device=estimate.device)
         self._fine: Tensor | None = None
         if math.prod(estimate.shape[1:]) > largest:
             self._fine = torch.zeros_like(estimate, dtype=torch.int8)
@@ -57,34 +62,12 @@ class DeviceControl:
             self._decided = torch.zeros(2, device=estimate.device)
         else:
             self._state = torch.zeros_like(estimate, dtype=torch.float32)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the past; the next frame starts a new scene."""
-        self._seconds: float | None = None
-
-    def parameters(self, settings: ControlSettings, seconds: float | None) -> tuple[float, float]:
-        """What ``run`` needs for the next frame, computed on the host.
-
-        Args:
-            seconds: the frame's time; None for a picture without one, which stands alone.
-
-        Returns:
-            The strength, and how far to go from the last maps to the estimate, in [0, 1].
-        """
-        follow = 1.0
-        if seconds is not None and self._seconds is not None and settings.smoothing_seconds > 0:
-            elapsed = seconds - self._seconds
-            if elapsed >= 0:
-                follow = 1 - math.exp(-elapsed / settings.smoothing_seconds)
-        self._seconds = seconds
-        return settings.strength, follow
 
     def run(self, parameters: Tensor) -> None:
         """Turn the estimate into ``maps`` and ``gain``, on the current stream.
 
         Args:
-            parameters: those of ``parameters()``, two float32 on the device.
+            parameters: of ``FrameParameters``, float32 on the device.
         """
         count, height, width = self._estimate.shape
         step = -(-max(height, width) // PROBE_SIZE)
@@ -94,8 +77,8 @@ class DeviceControl:
             return
         control_kernel[(1,)](
             self._estimate, self._thumbnail, self._before, self._state, self.maps, self.gain,
-            parameters, height, width, self._max_level, ITERATIONS, count, SHARED=count == 3,
-            STEP=step, SIZE=triton.next_power_of_2(height * width), PROBE=probe,
+            self.denoise, parameters, height, width, self._max_level, ITERATIONS, count,
+            SHARED=count == 3, STEP=step, SIZE=triton.next_power_of_2(height * width), PROBE=probe,
             num_warps=WARPS, maxnreg=REGISTERS,
         )  # fmt: skip
 
@@ -103,9 +86,7 @@ class DeviceControl:
         """The same for the sizes of the published programs."""
         count, height, width = self._estimate.shape
         samples, blocks = self._thumbnail.numel(), self._sums.shape[1]
-        difference_kernel[(blocks,)](
-            self._thumbnail, self._before, self._sums, samples, SIZE=BLOCK
-        )
+        difference_kernel[(blocks,)](self._thumbnail, self._before, self._sums, samples, SIZE=BLOCK)
         decide_kernel[(1,)](
             self._sums, blocks, self._estimate, self._thumbnail, parameters, self._decided,
             self.gain, height, width, self._max_level, ITERATIONS, SHARED=count == 3, STEP=step,

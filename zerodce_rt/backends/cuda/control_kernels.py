@@ -11,7 +11,7 @@ Small maps take one kernel in one block of threads. Maps of the frame's size tak
 import triton
 import triton.language as tl
 
-from zerodce_rt.curve import control
+from zerodce_rt.curve import control, maps
 
 CUT_THRESHOLD = tl.constexpr(control.CUT_THRESHOLD)
 DARKEST_LEVEL = tl.constexpr(control.DARKEST_LEVEL)
@@ -20,6 +20,11 @@ SHARES = tl.constexpr(len(control.PROBE_SHARES) - 1)
 ITERATIONS = tl.constexpr(8)
 # What the state of large maps keeps beside float16, in steps of 2^-19.
 FINE = tl.constexpr(524288.0)
+DARK_TONE = tl.constexpr(maps.DARK_TONE)
+LEAST_STRENGTH = tl.constexpr(control.LEAST_DENOISE)
+# Where each number lies in the parameters.
+STRENGTH, FOLLOW, DENOISE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+BEGINS, ALONE, DISTURBED = tl.constexpr(3), tl.constexpr(4), tl.constexpr(5)
 
 
 @triton.jit
@@ -58,7 +63,7 @@ def _level(red, green, blue, maps, at, plane, share, probe, lit, iterations, SHA
 # Not compiled anew for heights that are multiples of 16.
 @triton.jit(do_not_specialize=["height"])
 def control_kernel(
-    estimate, thumbnail, before, state, out, gain, parameters, height, width, max_level,
+    estimate, thumbnail, before, state, out, gain, denoise, parameters, height, width, max_level,
     iterations, map_count,
     SHARED: tl.constexpr, STEP: tl.constexpr, SIZE: tl.constexpr, PROBE: tl.constexpr,
 ):  # fmt: skip
@@ -71,8 +76,8 @@ def control_kernel(
         state: the maps of the frame before, float32; replaced.
         out: the maps to apply, float16.
         gain: one float32, what to multiply ``out`` with: the strength, or 0 if it is all zeros.
-        parameters: two float32: the strength, and how far to go from the last maps to the
-            estimate, where 1 is all the way.
+        denoise: two float32: the denoiser's strength, 0 for none; and 1 if it is to start anew.
+        parameters: of ``FrameParameters``, float32.
         max_level: as in ``ControlSettings``; 1 is no limit.
         iterations: eight; like ``map_count`` not a constant, lest loops over it be unrolled.
         SHARED: three maps for all iterations, instead of three for each.
@@ -94,12 +99,16 @@ def control_kernel(
     now_level = tl.sum(red + green + blue) / samples
     old_level = tl.sum(old_red + old_green + old_blue) / samples
     level = tl.maximum(tl.maximum(now_level, old_level), DARKEST_LEVEL)
-    is_cut = difference / samples > level * CUT_THRESHOLD
-    step = tl.where(is_cut, 1.0, tl.load(parameters + 1))
+    is_new = tl.where(difference / samples > level * CUT_THRESHOLD, 1.0, 0.0)
+    is_new = tl.maximum(is_new, tl.load(parameters + BEGINS))
+    step = tl.where(is_new > 0.0, 1.0, tl.load(parameters + FOLLOW))
+    # A frame that stands alone leaves no traces.
+    stays = tl.load(parameters + ALONE) == 0.0
+    kept = at < tl.where(stays, plane, 0)
     # Not above: the sums are a barrier, before which other threads may still read the old ones.
-    tl.store(before + at, red.to(tl.float16), mask=inside)
-    tl.store(before + plane + at, green.to(tl.float16), mask=inside)
-    tl.store(before + 2 * plane + at, blue.to(tl.float16), mask=inside)
+    tl.store(before + at, red.to(tl.float16), mask=kept)
+    tl.store(before + plane + at, green.to(tl.float16), mask=kept)
+    tl.store(before + 2 * plane + at, blue.to(tl.float16), mask=kept)
 
     share = _share(
         estimate, thumbnail, height, width, plane, max_level, iterations, SHARED, STEP, PROBE
@@ -111,11 +120,37 @@ def control_kernel(
         last = tl.load(state + k * plane + at, mask=inside, other=0.0)
         # At 1 without arithmetic: warming up on uninitialised memory may leave NaN in the state.
         value = tl.where(step >= 1.0, target, last + step * (target - last))
-        tl.store(state + k * plane + at, value, mask=inside)
+        tl.store(state + k * plane + at, value, mask=kept)
         rounded = value.to(tl.float16)
         tl.store(out + k * plane + at, rounded, mask=inside)
         largest = tl.maximum(largest, tl.abs(rounded.to(tl.float32)))
-    tl.store(gain, tl.where(tl.max(largest) > 0.0, tl.load(parameters), 0.0))
+    strength = tl.load(parameters + STRENGTH)
+    tl.store(gain, tl.where(tl.max(largest) > 0.0, strength, 0.0))
+    wanted = tl.load(parameters + DENOISE)
+    if wanted > 0.0:
+        wanted = wanted * _lift(out, at, plane, inside, strength, map_count, SHARED)
+        wanted = tl.where(wanted < LEAST_STRENGTH, 0.0, wanted)
+    tl.store(denoise, wanted)
+    tl.store(denoise + 1, tl.maximum(is_new, tl.load(parameters + DISTURBED)))
+
+
+@triton.jit
+def _lift(maps, at, plane, inside, strength, map_count, SHARED: tl.constexpr):
+    """How much maps raise dark tones (see ``curve.maps.lift_of``)."""
+    raised = 0.0
+    for channel in tl.static_range(3):
+        x = strength * 0.0 + DARK_TONE
+        if SHARED:
+            a = tl.load(maps + channel * plane + at, mask=inside, other=0.0).to(tl.float32)
+            mean = tl.sum(a) / plane * strength
+            for _ in tl.static_range(ITERATIONS):
+                x = x + mean * (x * x - x)
+        else:
+            for k in range(channel, map_count, 3):
+                a = tl.load(maps + k * plane + at, mask=inside, other=0.0).to(tl.float32)
+                x = x + tl.sum(a) / plane * strength * (x * x - x)
+        raised += x
+    return tl.minimum(tl.maximum(raised / (3.0 * DARK_TONE) - 1.0, 0.0), 1.0)
 
 
 @triton.jit
@@ -215,8 +250,11 @@ def decide_kernel(
         old += tl.load(sums + 2 * blocks + at, mask=inside, other=0.0)
     samples = 3.0 * plane
     level = tl.maximum(tl.maximum(tl.sum(now), tl.sum(old)) / samples, DARKEST_LEVEL)
-    is_cut = tl.sum(totals) / samples > level * CUT_THRESHOLD
-    tl.store(decided, tl.where(is_cut, 1.0, tl.load(parameters + 1)))
+    is_new = tl.where(tl.sum(totals) / samples > level * CUT_THRESHOLD, 1.0, 0.0)
+    is_new = tl.maximum(is_new, tl.load(parameters + BEGINS))
+    # A frame that stood alone has left its maps here.
+    is_new = tl.maximum(is_new, tl.load(parameters + DISTURBED))
+    tl.store(decided, tl.where(is_new > 0.0, 1.0, tl.load(parameters + FOLLOW)))
     share = _share(
         estimate, thumbnail, height, width, plane, max_level, iterations, SHARED, STEP, PROBE
     )
@@ -251,4 +289,4 @@ def follow_kernel(
     tl.store(maps + at, rounded, mask=inside)
     tl.store(fine + at, rest.to(tl.int8), mask=inside)
     if tl.max(tl.abs(rounded.to(tl.float32))) > 0.0:
-        tl.store(gain, tl.load(parameters))
+        tl.store(gain, tl.load(parameters + STRENGTH))

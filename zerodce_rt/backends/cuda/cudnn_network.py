@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zerodce_rt.backends.interfaces import DeviceEstimate
 from zerodce_rt.network.checkpoint import Checkpoint
+from zerodce_rt.network.light_model import LightNet
 from zerodce_rt.network.model import CurveNet, DCENet
 from zerodce_rt.network.wiring import INPUTS, dense
 
@@ -22,9 +23,9 @@ class CuDNNNetwork:
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         self.device = device
-        model: Any = dense_model(checkpoint).half().to(device)
+        model: Any = pytorch_model(checkpoint).half().to(device)
         self._model = model.to(memory_format=torch.channels_last)
-        self.map_count = checkpoint.map_count
+        self.map_count, self.knots = checkpoint.map_count, checkpoint.knots
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         del height, width  # cuDNN chooses its algorithms at the first call
@@ -43,8 +44,12 @@ class _DensePlus(CurveNet):
     conv = staticmethod(DCENet.conv)
 
 
-def dense_model(checkpoint: Checkpoint) -> CurveNet:
-    """A network of either model, in float32, made of ordinary convolutions (``wiring.dense``)."""
+def pytorch_model(checkpoint: Checkpoint) -> torch.nn.Module:
+    """A network of any model, in float32, made of ordinary convolutions (``wiring.dense``)."""
+    if checkpoint.knots:
+        light = LightNet()
+        light.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
+        return light.eval()
     state = {}
     for number in range(1, len(INPUTS) + 1):
         name = f"e_conv{number}"

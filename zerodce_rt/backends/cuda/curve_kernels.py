@@ -47,7 +47,7 @@ def _spread(chroma, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr):
 
 
 @triton.jit
-def _gather(values, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr):
+def sum_over_cells(values, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr):
     """Sum the values of a ``(rows, columns)`` tile over each chroma cell."""
     rows: tl.constexpr = values.shape[0] >> SHIFT_Y
     columns: tl.constexpr = values.shape[1] >> SHIFT_X
@@ -80,7 +80,7 @@ def _map_tile(
 
 
 @triton.jit
-def _cells(top, left, width, height, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr,
+def tile_cells(top, left, width, height, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr,
            ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # fmt: skip
     """Rows and columns of a tile's chroma cells, and which of them the frame has."""
     rows = (top >> SHIFT_Y) + tl.arange(0, ROWS >> SHIFT_Y)
@@ -105,7 +105,7 @@ def _read(
         c: the coefficients.
         lowest, highest: what the result is clamped to.
     """
-    wide_rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
+    wide_rows, columns, inside = tile_cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
     if LAYOUT == PACKED:
         at = wide_rows[:, None] * src_stride + 3 * columns[None, :]
         first = tl.load(src_0 + at, mask=inside, other=0).to(tl.float32) * (1.0 / WHITE)
@@ -114,7 +114,7 @@ def _read(
         red = last if BGR else first
         blue = first if BGR else last
     else:
-        wide_chroma_rows, chroma_columns, cell = _cells(
+        wide_chroma_rows, chroma_columns, cell = tile_cells(
             top, left, width, height, SHIFT_Y, SHIFT_X, ROWS, COLUMNS
         )
         at = wide_rows[:, None] * src_stride + columns[None, :]
@@ -146,8 +146,9 @@ def curve_kernel(
     src_0, src_1, src_2, dst_0, dst_1, dst_2,
     src_stride, src_chroma_stride, dst_stride, dst_chroma_stride,
     width, height, maps, map_height, map_width, map_stride,
-    scale_y, offset_y, scale_x, offset_x, gain, coefficients,
-    LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr, DROPPED_BITS: tl.constexpr,
+    scale_y, offset_y, scale_x, offset_x, gain, coefficients, out_coefficients,
+    LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr, OUT_WHITE: tl.constexpr,
+    DROPPED_BITS: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, SHARED: tl.constexpr, FULL: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, WINDOW_Y: tl.constexpr, WINDOW_X: tl.constexpr,
 ):  # fmt: skip
@@ -160,9 +161,12 @@ def curve_kernel(
         scale_y .. offset_x: position of a pixel among the map samples, ``scale * pixel + offset``.
         gain: one float32 that the maps are multiplied with, in memory so that it may change
             between replays of a graph; 0 keeps every sample as it is.
-        coefficients: those of ``yuv_coefficients``; not read for packed frames.
-        LAYOUT, BGR, DROPPED_BITS: as in ``PixelFormat``.
-        WHITE: the largest code of packed samples; 1 for floats.
+        coefficients: those of ``yuv_coefficients`` for samples as they lie in the source, with
+            the bits that are dropped; not read for packed frames.
+        out_coefficients: for the codes of the target, without them.
+        LAYOUT, BGR: as in ``PixelFormat``.
+        WHITE, OUT_WHITE: the largest code of packed samples; 1 for floats.
+        DROPPED_BITS: as in ``PixelFormat``, of the target.
         SHIFT_Y, SHIFT_X: log2 of the chroma subsampling.
         SHARED: three maps for all iterations, instead of three for each.
         FULL: the maps are of the frame's size.
@@ -178,11 +182,11 @@ def curve_kernel(
     rows = top + tl.arange(0, ROWS)
     columns = left + tl.arange(0, COLUMNS)
     inside = (rows[:, None] < height) & (columns[None, :] < width)
-    c = coefficients
+    c = out_coefficients
 
     red, green, blue = _read(
-        src_0, src_1, src_2, src_stride, src_chroma_stride, top, left, width, height, c,
-        lowest, highest, LAYOUT, BGR, WHITE, DROPPED_BITS, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
+        src_0, src_1, src_2, src_stride, src_chroma_stride, top, left, width, height,
+        coefficients, lowest, highest, LAYOUT, BGR, WHITE, 0, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
     )  # fmt: skip
 
     # Where the tile lies among the map samples; unused if FULL.
@@ -227,12 +231,12 @@ def curve_kernel(
     wide_rows = rows.to(tl.int64)
     if LAYOUT == PACKED:
         at = wide_rows[:, None] * dst_stride + 3 * columns[None, :]
-        half: tl.constexpr = 0.0 if WHITE == 1.0 else 0.5
+        half: tl.constexpr = 0.0 if OUT_WHITE == 1.0 else 0.5
         first = blue if BGR else red
         last = red if BGR else blue
-        tl.store(dst_0 + at, (first * WHITE + half).to(sample), mask=inside)
-        tl.store(dst_0 + at + 1, (green * WHITE + half).to(sample), mask=inside)
-        tl.store(dst_0 + at + 2, (last * WHITE + half).to(sample), mask=inside)
+        tl.store(dst_0 + at, (first * OUT_WHITE + half).to(sample), mask=inside)
+        tl.store(dst_0 + at + 1, (green * OUT_WHITE + half).to(sample), mask=inside)
+        tl.store(dst_0 + at + 2, (last * OUT_WHITE + half).to(sample), mask=inside)
     else:
         largest = tl.load(c + LARGEST_CODE)
         luma = (
@@ -245,16 +249,16 @@ def curve_kernel(
         at = wide_rows[:, None] * dst_stride + columns[None, :]
         tl.store(dst_0 + at, code.to(sample), mask=inside)
         # A cell at the edge may have fewer pixels.
-        count = tl.maximum(_gather(tl.where(inside, 1.0, 0.0), SHIFT_Y, SHIFT_X), 1.0)
-        cb = _gather(tl.where(inside, blue - luma, 0.0), SHIFT_Y, SHIFT_X) / count
-        cr = _gather(tl.where(inside, red - luma, 0.0), SHIFT_Y, SHIFT_X) / count
+        count = tl.maximum(sum_over_cells(tl.where(inside, 1.0, 0.0), SHIFT_Y, SHIFT_X), 1.0)
+        cb = sum_over_cells(tl.where(inside, blue - luma, 0.0), SHIFT_Y, SHIFT_X) / count
+        cr = sum_over_cells(tl.where(inside, red - luma, 0.0), SHIFT_Y, SHIFT_X) / count
         cb = cb * tl.load(c + BLUE_TO_CB) + tl.load(c + CHROMA_OFFSET_ROUNDED)
         cb = tl.minimum(tl.maximum(cb, 0.0), largest)
         cr = cr * tl.load(c + RED_TO_CR) + tl.load(c + CHROMA_OFFSET_ROUNDED)
         cr = tl.minimum(tl.maximum(cr, 0.0), largest)
         cb_sample = (cb.to(tl.int32) << DROPPED_BITS).to(sample)
         cr_sample = (cr.to(tl.int32) << DROPPED_BITS).to(sample)
-        wide_chroma_rows, chroma_columns, cell = _cells(
+        wide_chroma_rows, chroma_columns, cell = tile_cells(
             top, left, width, height, SHIFT_Y, SHIFT_X, ROWS, COLUMNS
         )
         if LAYOUT == SEMIPLANAR:
@@ -284,7 +288,7 @@ def rgb_kernel(
         src_0, src_1, src_2, src_stride, src_chroma_stride, top, left, width, height, coefficients,
         0.0, 1.0, LAYOUT, BGR, WHITE, DROPPED_BITS, SHIFT_Y, SHIFT_X, ROWS, COLUMNS,
     )  # fmt: skip
-    rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
+    rows, columns, inside = tile_cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
     number = out.dtype.element_ty
     at = rows[:, None] * width + columns[None, :]
     plane = height * width

@@ -11,6 +11,7 @@ from statistics import median
 import torch
 from triton.errors import TritonError
 
+from zerodce_rt.backends.cuda.buffers import maps_buffer
 from zerodce_rt.backends.cuda.graphs import RecordingFailed, graphed, seconds_a_call
 from zerodce_rt.backends.cuda.winners import Winners
 from zerodce_rt.backends.interfaces import DeviceEstimate, DeviceNetwork
@@ -45,7 +46,7 @@ class FastestNetwork:
         self._networks, self._winners, self._small = networks, winners, small
         self.chosen: dict[tuple[int, int], str] = {}
         first = next(iter(networks.values()))
-        self.device, self.map_count = first.device, first.map_count
+        self.device, self.map_count, self.knots = first.device, first.map_count, first.knots
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         size = height, width
@@ -66,7 +67,7 @@ class FastestNetwork:
     def _fastest(self, height: int, width: int) -> str:
         """Time every network; one that fails is left out, unless all do."""
         image = torch.rand((3, height, width), device=self.device).half()
-        out = torch.empty((self.map_count, height, width), device=self.device).half()
+        out = maps_buffer(self, height, width)
         running: dict[str, Callable[[], float]] = {}
         failure: Exception | None = None
         for name, network in self._networks.items():

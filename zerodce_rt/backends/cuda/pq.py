@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zerodce_rt.backends.cpu import pq_frames
-from zerodce_rt.backends.cuda.applier import _planes, _strides, coefficients
+from zerodce_rt.backends.cuda.applier import coefficients, planes_of, strides_of
 from zerodce_rt.backends.cuda.buffers import frame_buffer
 from zerodce_rt.backends.cuda.driver import capability
 from zerodce_rt.backends.cuda.pq_kernels import gamma_to_pq_kernel, pq_to_gamma_kernel
@@ -46,17 +46,14 @@ class PQ:
             pq_frames.pq_codes(replace(target.colour, peak_nits=peak), plain)
         )
         self._peak = float(np.float32(pq.codes_of(peak)))
-        # Now: graphs must not copy from the host.
-        for frame in (source, self.before):
-            coefficients(frame, device)
 
     def to_gamma(self, source: Frame) -> None:
         """Fill ``before``, on the current stream."""
         rows, columns = _tile(self._device)
         grid = triton.cdiv(source.width, columns), triton.cdiv(source.height, rows)
         pq_to_gamma_kernel[grid](
-            *_planes(source), *_planes(self.before), *_strides(source),
-            *_strides(self.before), source.width, source.height,
+            *planes_of(source), *planes_of(self.before), *strides_of(source),
+            *strides_of(self.before), source.width, source.height,
             coefficients(source, self._device), coefficients(self.before, self._device),
             self._gamma_codes, self._gamma, float(self._scale),
             SEMIPLANAR=source.format.layout == "semiplanar",
@@ -74,8 +71,8 @@ class PQ:
         rows, columns = _tile(self._device)
         grid = triton.cdiv(source.width, columns), triton.cdiv(source.height, rows)
         gamma_to_pq_kernel[grid](
-            *_planes(self.after), *_planes(source), *_planes(target),
-            *_strides(self.after), *_strides(source), *_strides(target),
+            *planes_of(self.after), *planes_of(source), *planes_of(target),
+            *strides_of(self.after), *strides_of(source), *strides_of(target),
             source.width, source.height, gain, coefficients(self.after, self._device),
             coefficients(source, self._device), self._pq_codes, self._gamma, float(self._scale),
             self._inverse, float(self._inverse_scale), self._peak,

@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 
 from zerodce_rt.backends import coefficients as index
-from zerodce_rt.backends.cuda.curve_kernels import _cells, _gather
+from zerodce_rt.backends.cuda.curve_kernels import sum_over_cells, tile_cells
 
 LUMA_OFFSET = tl.constexpr(index.LUMA_OFFSET)
 LUMA_SCALE = tl.constexpr(index.LUMA_SCALE)
@@ -31,8 +31,8 @@ def _means(codes, inside, c, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr):
     """Mean luma in [0, 1] of each chroma cell of a tile; a cell at the edge has fewer pixels."""
     luma = (codes.to(tl.float32) - tl.load(c + LUMA_OFFSET)) * tl.load(c + LUMA_SCALE)
     luma = tl.where(inside, tl.minimum(tl.maximum(luma, 0.0), 1.0), 0.0)
-    count = _gather(tl.where(inside, 1.0, 0.0), SHIFT_Y, SHIFT_X)
-    return _gather(luma, SHIFT_Y, SHIFT_X) / tl.maximum(count, 1.0)
+    count = sum_over_cells(tl.where(inside, 1.0, 0.0), SHIFT_Y, SHIFT_X)
+    return sum_over_cells(luma, SHIFT_Y, SHIFT_X) / tl.maximum(count, 1.0)
 
 
 @triton.jit
@@ -86,13 +86,13 @@ def pq_to_gamma_kernel(
     """
     top = tl.program_id(1) * ROWS
     left = tl.program_id(0) * COLUMNS
-    rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
+    rows, columns, inside = tile_cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
     codes = tl.load(src_0 + rows[:, None] * src_stride + columns[None, :], mask=inside, other=0)
     codes = (codes >> DROPPED_BITS).to(tl.int32)
     luma = tl.load(luma_table + codes)
     tl.store(dst_0 + rows[:, None] * dst_stride + columns[None, :], luma, mask=inside)
     means = _means(codes, inside, c, SHIFT_Y, SHIFT_X)
-    chroma_rows, chroma_columns, cell = _cells(
+    chroma_rows, chroma_columns, cell = tile_cells(
         top, left, width, height, SHIFT_Y, SHIFT_X, ROWS, COLUMNS
     )
     red, blue = _chroma(
@@ -133,7 +133,7 @@ def gamma_to_pq_kernel(
     left = tl.program_id(0) * COLUMNS
     # Without a curve, all of it is taken from there.
     limit = tl.where(tl.load(gain) == 0.0, -1.0, peak)
-    rows, columns, inside = _cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
+    rows, columns, inside = tile_cells(top, left, width, height, 0, 0, ROWS, COLUMNS)
     source = tl.load(src_0 + rows[:, None] * src_stride + columns[None, :], mask=inside, other=0)
     source = (source >> SRC_DROPPED_BITS).to(tl.int32)
     at = rows[:, None] * enhanced_stride + columns[None, :]
@@ -146,7 +146,7 @@ def gamma_to_pq_kernel(
 
     before = _means(source, inside, c, SHIFT_Y, SHIFT_X)
     means = _means(codes, inside, c, SHIFT_Y, SHIFT_X)
-    chroma_rows, chroma_columns, cell = _cells(
+    chroma_rows, chroma_columns, cell = tile_cells(
         top, left, width, height, SHIFT_Y, SHIFT_X, ROWS, COLUMNS
     )
     old_red, old_blue = _chroma(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -18,6 +19,8 @@ from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError, ZeroDCEError
 from zerodce_rt.frame import Frame
+
+log = logging.getLogger(__name__)
 
 # A folder of pictures may hold many sizes; each takes device memory of its own.
 _MOST_STEPS = 4
@@ -39,6 +42,7 @@ class CUDARunner:
         self._network, self._working_size = network, working_size
         self._steps: OrderedDict[Any, CUDAStep] = OrderedDict()
         self._last: CUDAStep | None = None
+        self._said: set[str] = set()
 
     def reset(self) -> None:
         for step in self._steps.values():
@@ -57,7 +61,7 @@ class CUDARunner:
         with self._current():
             # Kernels are compiled here, by programs and in folders that may not be there.
             with reported_as_device_errors(size, any_error=True):
-                step = self._step_for(source, target, settings.max_level)
+                step = self._step_for(source, target, settings)
             with reported_as_device_errors(size):
                 finish = step.begin(source, target, settings, seconds)
 
@@ -80,18 +84,40 @@ class CUDARunner:
         """Make the device current in this thread: Triton and CUDA graphs use the current one."""
         return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
 
-    def _step_for(self, source: Frame, target: Frame, max_level: float) -> CUDAStep:
-        key = (source.format, target.format, source.width, source.height, source.colour, max_level)
+    def _step_for(self, source: Frame, target: Frame, settings: ControlSettings) -> CUDAStep:
+        max_level = settings.max_level
+        denoise = settings.denoise > 0 and self._removes_noise(source)
+        key = (
+            source.format, target.format, source.width, source.height, source.colour, max_level,
+            denoise,
+        )  # fmt: skip
         step = self._steps.pop(key, None)
         if step is None:
             if len(self._steps) == _MOST_STEPS:
                 self._steps.popitem(last=False)
-            make = partial(CUDAStep, self._network, source, target, self._working_size, max_level)
+            make = partial(
+                CUDAStep, self._network, source, target, self._working_size, max_level,
+                denoise=denoise,
+            )  # fmt: skip
             step = self._made(make)
         elif step is not self._last:
             step.reset()  # its state is from before the video changed its size
         self._steps[key] = self._last = step
         return step
+
+    def _removes_noise(self, frame: Frame) -> bool:
+        """Whether noise is removed from frames of a kind; where it is not, that is said once."""
+        what = ""
+        if self._working_size.published:
+            what = f"at working size {str(self._working_size)!r}"
+        elif frame.interlaced:
+            what = "from interlaced video"
+        if what and what not in self._said:
+            self._said.add(what)
+            log.warning(
+                "backend %s does not remove noise %s; `backend='openvino'` does", self.name, what
+            )
+        return not what
 
     def _made(self, make: Callable[[], CUDAStep]) -> CUDAStep:
         """A new step; the memory of other sizes is given up for it if need be."""

@@ -21,15 +21,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zerodce_rt.backends.cuda.applier import apply_curve, coefficients, fill_thumbnail, supports
+from zerodce_rt.backends.cuda import frame_parameters
+from zerodce_rt.backends.cuda.applier import (
+    apply_curve,
+    fill_thumbnail,
+    supports,
+)
 from zerodce_rt.backends.cuda.buffers import (
     FrameBuffer,
     frame_buffer,
+    maps_buffer,
     pinned_bytes,
     rearrange,
 )
 from zerodce_rt.backends.cuda.control import DeviceControl
+from zerodce_rt.backends.cuda.denoiser import DeviceDenoiser
+from zerodce_rt.backends.cuda.frame_parameters import FrameParameters
 from zerodce_rt.backends.cuda.graphs import WARM_UP_RUNS, record
+from zerodce_rt.backends.cuda.light_applier import apply_light_curve
+from zerodce_rt.backends.cuda.light_control import LightControl
 from zerodce_rt.backends.cuda.pq import PQ
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
@@ -38,8 +48,6 @@ from zerodce_rt.frame import FORMATS, Frame, same_samples
 
 # Frames in flight at most, of which fewer fit into so much pinned memory if they are large.
 _MOST_SLOTS, _MOST_PINNED_BYTES = 6, 256 * 2**20
-# What the control needs to know of a frame.
-_NUMBERS = 2
 # The streams, in a frame's order.
 _UPLOAD, _COMPUTE, _DOWNLOAD = range(3)
 
@@ -49,8 +57,7 @@ class Slot:
     """Memory for one frame in flight.
 
     Attributes:
-        source, target: on the device; the numbers of ``source`` are what the control needs for
-            this frame (see ``DeviceControl.parameters``).
+        source, target: on the device; the numbers of ``source`` are its ``FrameParameters``.
         host_source, host_target: in pinned host memory, to upload from and download to.
         events: of the end of upload, computation and download; None without a GPU.
         graph: all that is computed from ``source`` to ``target``; None without a GPU.
@@ -97,11 +104,12 @@ class CUDAStep:
         source, target: frames of that kind, on the host or the device. Their formats may differ
             in where samples lie (see ``same_samples``).
         max_level: as in ``ControlSettings``.
+        denoise: whether there is noise to remove; how much, each frame says.
     """
 
     def __init__(
         self, network: DeviceNetwork, source: Frame, target: Frame, working_size: WorkingSize,
-        max_level: float,
+        max_level: float, *, denoise: bool = False,
     ) -> None:  # fmt: skip
         if not same_samples(source.format, target.format):
             raise ValueError(f"{source.format.name} cannot become {target.format.name}")
@@ -115,19 +123,23 @@ class CUDAStep:
 
         self._thumbnail = empty(3, height, width)
         self._whole = empty(3, source.height, source.width) if self._divisor else None
-        self._estimate = empty(network.map_count, height, width)
-        self._control = DeviceControl(self._thumbnail, self._estimate, max_level)
+        self._estimate = maps_buffer(network, height, width)
         # What the kernels read and write where the frame itself is in another format.
         work = source.format if supports(source.format) else FORMATS["yuv422p"]
         self._work_source, self._work_target = (
             None if format == work else frame_buffer(source, self.device, format=work).frame
             for format in (source.format, target.format)
         )
-        self._pq: PQ | None = None
-        if source.colour.transfer == "pq":
-            self._pq = PQ(source, target, self.device)
-            work = self._pq.before.format
-            self._work_source = self._work_target = None
+        is_pq = source.colour.transfer == "pq"
+        self._pq = PQ(source, target, self.device) if is_pq else None
+        seen = (self._work_source or source) if self._pq is None else self._pq.before
+        self._parameters = FrameParameters()
+        self._control: DeviceControl | LightControl
+        if network.knots:
+            self._control = LightControl(self._thumbnail, self._estimate, max_level, seen)
+        else:
+            self._control = DeviceControl(self._thumbnail, self._estimate, max_level)
+        self._denoiser = DeviceDenoiser(seen, self.device) if denoise else None
         self._streams: Any = None
         if self.device.type == "cuda":
             self._streams = [torch.cuda.Stream(self.device) for _ in range(3)]  # type: ignore[no-untyped-call]
@@ -144,7 +156,7 @@ class CUDAStep:
         """
         for frame in tuple(self._in_flight):
             frame.finish()
-        self._control.reset()
+        self._parameters.reset()
 
     def take_slot(self) -> Slot:
         """A free slot; if all are in flight, that of the oldest frame, which is finished first."""
@@ -184,9 +196,9 @@ class CUDAStep:
     def _new_slot(self, source: Frame, target: Frame) -> Slot:
         gpu = self._streams is not None
         return Slot(
-            frame_buffer(source, self.device, numbers=_NUMBERS),
+            frame_buffer(source, self.device, numbers=frame_parameters.COUNT),
             frame_buffer(target, self.device),
-            frame_buffer(source, self.device, host=True, numbers=_NUMBERS),
+            frame_buffer(source, self.device, host=True, numbers=frame_parameters.COUNT),
             frame_buffer(target, self.device, host=True),
             # A thread that waits for the download sleeps instead of spinning.
             [torch.cuda.Event(blocking=n == _DOWNLOAD) for n in range(3)] if gpu else None,  # type: ignore[no-untyped-call]
@@ -194,14 +206,11 @@ class CUDAStep:
 
     def _warm_up(self, slot: Slot) -> None:
         """Compile all kernels, and allocate all memory."""
-        # First of all: this copies from pageable host memory, which a graph must not.
-        coefficients(slot.source.frame, self.device)
         self._streams[_COMPUTE].wait_stream(torch.cuda.current_stream(self.device))
         with self._on(_COMPUTE):
             for _ in range(WARM_UP_RUNS):
                 self._run(slot)
         self._streams[_COMPUTE].synchronize()
-        self._control.reset()
 
     def _run(self, slot: Slot) -> None:
         """Every step from the slot's source to its target, on the current stream."""
@@ -213,9 +222,7 @@ class CUDAStep:
             return
         if self._work_source is not None:
             rearrange(source, self._work_source)
-        self._enhance(
-            self._work_source or source, self._work_target or target, slot.source.numbers
-        )
+        self._enhance(self._work_source or source, self._work_target or target, slot.source.numbers)
         if self._work_target is not None:
             rearrange(self._work_target, target)
 
@@ -231,11 +238,19 @@ class CUDAStep:
                 F.interpolate(self._whole[None], scale_factor=scale, mode="bilinear")[0]
             )
         self._estimate_maps(self._thumbnail, self._estimate)
-        self._control.run(numbers)
-        apply_curve(
-            source, self._control.maps, target, gain=self._control.gain,
-            align_corners=self._divisor is not None,
-        )  # fmt: skip
+        control = self._control
+        if isinstance(control, LightControl):
+            control.finish(source)
+        control.run(numbers)
+        if self._denoiser is not None:
+            source = self._denoiser.run(source, control.denoise)
+        if isinstance(control, LightControl):
+            apply_light_curve(source, control.maps, target, gain=control.gain)
+        else:
+            apply_curve(
+                source, control.maps, target, gain=control.gain,
+                align_corners=self._divisor is not None,
+            )  # fmt: skip
 
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
@@ -276,7 +291,7 @@ class CUDAStep:
         Args:
             source, target: frames on the device, instead of the slot's on the host.
         """
-        slot.host_numbers[:] = self._control.parameters(settings, seconds)
+        slot.host_numbers[:] = self._parameters.next(settings, seconds)
         # Frames on the device are filled and freed on the calling thread's current stream, which
         # for a decoder is the default one.
         caller: Any = None

@@ -59,7 +59,7 @@ class TritonNetwork:
             _layer(weights, f"e_conv{n + 1}", len(inputs), self.separable, self.device)
             for n, inputs in enumerate(INPUTS)
         ]
-        self.map_count = checkpoint.map_count
+        self.map_count, self.knots = checkpoint.map_count, checkpoint.knots
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
         # The outputs of all layers but the last; they stay in place for a graph.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from zerodce_rt.backends.cuda.buffers import maps_buffer
 from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
 from zerodce_rt.backends.interfaces import DeviceEstimate
 from zerodce_rt.backends.tensorrt.engines import EngineRejected
@@ -29,10 +30,7 @@ def check_maps(
     """
     network = CuDNNNetwork(checkpoint, device)
     image = torch.rand((3, height, width), device=device).half()
-    got, expected = (
-        torch.full((network.map_count, height, width), torch.nan, device=device).half()
-        for _ in range(2)
-    )
+    got, expected = (maps_buffer(network, height, width) for _ in range(2))
     network.prepare(height, width)(image, expected)
     estimate(image, got)
     gap = (got.float() - expected.float()).abs()

@@ -29,7 +29,7 @@ class RTXNetwork:
         self, checkpoint: Checkpoint, device: torch.device, target: str, cache: EngineCache
     ) -> None:
         self.device = device
-        self.map_count = checkpoint.map_count
+        self.map_count, self.knots = checkpoint.map_count, checkpoint.knots
         self._checkpoint, self._target, self._cache = checkpoint, target, cache
         trt = load()
         self._logger = make_logger(trt)

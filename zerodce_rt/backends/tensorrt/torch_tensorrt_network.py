@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerodce_rt.backends.cuda.cudnn_network import dense_model
+from zerodce_rt.backends.cuda.cudnn_network import pytorch_model
 from zerodce_rt.backends.cuda.driver import nvidia_smi, this_target
 from zerodce_rt.backends.interfaces import DeviceEstimate
 from zerodce_rt.backends.tensorrt.engine_check import check_maps
@@ -36,7 +36,7 @@ class TensorRTNetwork:
         self, checkpoint: Checkpoint, device: torch.device, api: TorchTensorRT, cache: EngineCache
     ) -> None:
         self.device = device
-        self.map_count = checkpoint.map_count
+        self.map_count, self.knots = checkpoint.map_count, checkpoint.knots
         self._checkpoint, self._api, self._cache = checkpoint, api, cache
 
     def prepare(self, height: int, width: int) -> DeviceEstimate:
@@ -89,7 +89,7 @@ def exported(
     checkpoint: Checkpoint, height: int, width: int, device: torch.device
 ) -> tuple[torch.export.ExportedProgram, Tensor]:
     """The network in float16 as a graph for pictures of one size, and a black one of that size."""
-    model = dense_model(checkpoint).half().to(device)
+    model = pytorch_model(checkpoint).half().to(device)
     picture = torch.zeros((1, 3, height, width), dtype=torch.half, device=device)
     with torch.no_grad():
         return torch.export.export(model, (picture,), strict=False), picture

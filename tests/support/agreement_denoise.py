@@ -1,0 +1,232 @@
+"""Comparisons of the denoiser on the device with the plain one, as ``agreement`` has them.
+
+Like there, import this before anything that defines Triton's kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tests.support.agreement import DEVICE, HAS_GPU, SUPPORTED, Check, download, upload
+from tests.support.noise import random_frame
+from zerodce_rt.backends.cpu.reference import ReferenceApplier
+from zerodce_rt.backends.cpu.reference_denoiser import ReferenceDenoiser
+from zerodce_rt.backends.cuda.denoiser import DeviceDenoiser
+from zerodce_rt.curve.maps import CurveMaps
+from zerodce_rt.denoise.noise import hinges
+from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
+
+_PADDING = 5
+_EFFORT = 2  # time and space, but no motion
+Planes = list[NDArray[np.float64]]
+
+
+def noisy_video(name: str, width: int, height: int, colour: Colour, frames: int) -> list[Frame]:
+    """Noise on flat planes, with a patch that moves, and rows that an encoder has repeated."""
+    format, rng = FORMATS[name], np.random.default_rng(0)
+    unit = 1 / 255 if format.bits == 32 else 2.0 ** (format.bits - 8)
+    made: list[Frame] = []
+    for index in range(frames):
+        planes = []
+        for number, (rows, samples) in enumerate(plane_shapes(format, width, height)):
+            plane = (128 if number else 40) + rng.normal(0, 2, (rows, samples + _PADDING))
+            left = 3 * index % max(1, samples // 2)
+            plane[rows // 3 : rows // 2, left : left + samples // 4] += 25
+            plane = plane.clip(0, 255) * unit
+            if format.bits < 32:
+                plane = np.rint(plane) * 2**format.dropped_bits
+            samples_now = plane.astype(format.dtype)
+            if made:
+                samples_now[: rows // 4] = made[-1].planes[number][: rows // 4]
+            planes.append(samples_now)
+        made.append(Frame(format, tuple(planes), width, height, colour))
+    return made
+
+
+def parameters(strength: float, *, new_scene: bool = False) -> Tensor:
+    return torch.tensor([strength, float(new_scene)], device=DEVICE)
+
+
+def codes_of(filtered: Frame) -> Planes:
+    """Samples of a filtered frame of the device, in 8-bit codes: Y, Cb and Cr, or packed ones."""
+    frame = download(filtered)
+    if frame.format.layout == "packed":
+        unit = 255.0 if frame.format.bits == 32 else 1 / 257
+        return [frame.planes[0].astype(np.float64) * unit]
+    planes = list(frame.planes)
+    if frame.format.layout == "semiplanar":
+        columns = 2 * -(-frame.width // 2)
+        planes = [planes[0], planes[1][:, 0:columns:2], planes[1][:, 1:columns:2]]
+    shapes = plane_shapes(replace(frame.format, layout="planar"), frame.width, frame.height)
+    return [p[:, :n].astype(np.float64) / 256 for p, (_, n) in zip(planes, shapes, strict=True)]
+
+
+def codes_of_plain(filtered: Frame, source: Frame) -> Planes:
+    """The same of ``ReferenceDenoiser``, which filters packed pixels as YUV 4:4:4."""
+    if source.format.layout != "packed":
+        return [plane.astype(np.float64) / 256 for plane in filtered.planes]
+    plane = np.zeros((source.height, 3 * source.width), np.float32)
+    name = "bgrf32le" if source.format.bgr else "rgbf32le"
+    out = Frame(FORMATS[name], (plane,), source.width, source.height)
+    ReferenceApplier().apply(filtered, CurveMaps(np.zeros((3, 4, 4), np.float32)), out)
+    return [255 * plane.astype(np.float64)]
+
+
+def largest(a: Planes, b: Planes) -> float:
+    """Largest difference of samples."""
+    return float(max(np.abs(p - q).max() for p, q in zip(a, b, strict=True)))
+
+
+def filtering(
+    name: str, size: tuple[int, int], colour: Colour, strengths: list[float]
+) -> float:  # fmt: skip
+    """Some frames of a video, each with its strength, against the plain denoiser."""
+    frames = noisy_video(name, *size, colour, len(strengths))
+    device, plain = DeviceDenoiser(frames[0], DEVICE), ReferenceDenoiser()
+    worst, results = 0.0, set()
+    # From floats, single blocks may be told apart by rounding, when the noise is learned.
+    allowed = 1.0 if FORMATS[name].bits == 32 else 0.25
+    for number, (frame, strength) in enumerate(zip(frames, strengths, strict=True)):
+        result = device.run(upload(frame), parameters(strength))
+        results.add(result.planes[0].data_ptr())  # type: ignore[attr-defined]
+        got = codes_of(result)
+        expected = codes_of_plain(plain(frame, strength, _EFFORT), frame)
+        worst = max(worst, largest(got, expected))
+        assert worst < allowed, f"differs by {worst:g} codes at frame {number}"
+    assert len(results) == 1, "the result does not stay in place"
+    return worst
+
+
+def ramp_video(frames: int) -> list[Frame]:
+    """Luma of all codes with more noise where it is brighter, a patch that moves, and blocks that
+    an encoder has repeated."""
+    rng = np.random.default_rng(3)
+    made: list[Frame] = []
+    height, width = 128, 128
+    ramp = np.linspace(10, 230, width)
+    for index in range(frames):
+        noise = rng.normal(0, 1, (height, width)) * (1 + ramp / 60)
+        luma = (ramp + noise).round().clip(0, 255).astype(np.uint8)
+        left = 10 * index
+        luma[60:90, left : left + 30] = rng.integers(0, 60, luma[60:90, left : left + 30].shape)
+        if made:
+            luma[:40] = made[-1].planes[0][:40]
+        chroma = rng.normal(128, 1.5, (2, height // 2, width // 2)).round().astype(np.uint8)
+        made.append(Frame(FORMATS["yuv420p"], (luma, *chroma), width, height))
+    return made
+
+
+def learning(frames: int) -> float:
+    """The noise that is learned of a video, by code, against that of the plain learner."""
+    video = ramp_video(frames)
+    device, plain, worst = DeviceDenoiser(video[0], DEVICE), ReferenceDenoiser(), 0.0
+    for number, frame in enumerate(video):
+        strength = 1.0 if number % 3 else 0.6
+        device.run(upload(frame), parameters(strength))
+        # Its effort is less, which makes no difference to what it learns.
+        plain(frame, strength, 1)
+        expected = plain._fields[0]._learner.noise(strength)
+        found = device._noise.cpu().numpy()
+        for first, values in ((0, expected.variances), (8, 1 / np.sqrt(expected.variances))):
+            gap = float(np.abs(found[first : first + 8] - hinges(values)).max())
+            worst = max(worst, gap / float(values.max()))
+        worst = max(worst, abs(float(found[17]) - expected.chroma_share))
+        assert worst < 1e-4, f"differs by a share of {worst:g} at frame {number}"
+    return worst
+
+
+def off(name: str) -> float:
+    """With the strength 0 every sample stays as it is."""
+    frame = random_frame(name, 35, 21, Colour(full_range=True))
+    got = codes_of(DeviceDenoiser(frame, DEVICE).run(upload(frame), parameters(0.0)))
+    unit = 1 / 255 if frame.format.bits == 32 else 2.0 ** (frame.format.bits - 8)
+    if frame.format.layout == "packed" and frame.format.bits < 32:
+        unit = (2.0**frame.format.bits - 1) / 255
+    gap = largest(got, codes_of_own(frame, unit))
+    assert gap < 1e-6, f"differs by {gap:g} codes"
+    return gap
+
+
+def codes_of_own(frame: Frame, unit: float) -> Planes:
+    """Samples of a frame that was not filtered, in 8-bit codes."""
+    planes = [p[:, :n] for p, (_, n) in zip(frame.planes, _shapes(frame), strict=True)]
+    if frame.format.layout == "semiplanar":
+        planes = [planes[0], planes[1][:, 0::2], planes[1][:, 1::2]]
+    scale = unit * 2.0**frame.format.dropped_bits
+    return [plane.astype(np.float64) / scale for plane in planes]
+
+
+def _shapes(frame: Frame) -> list[tuple[int, int]]:
+    return plane_shapes(frame.format, frame.width, frame.height)
+
+
+def anew(name: str) -> float:
+    """A new scene, ``reset``, or a frame that is not filtered leaves nothing of what was before."""
+    frames = noisy_video(name, 50, 34, Colour(), 2)
+    old, new = (DeviceDenoiser(frames[0], DEVICE) for _ in range(2))
+    expected = codes_of(new.run(upload(frames[1]), parameters(1.0)))
+    old.run(upload(frames[0]), parameters(1.0))
+    for how in ("new scene", "reset", "off"):
+        if how == "reset":
+            old.reset()
+        elif how == "off":
+            old.run(upload(frames[0]), parameters(0.0))
+        again = old.run(upload(frames[1]), parameters(1.0, new_scene=how == "new scene"))
+        gap = largest(codes_of(again), expected)
+        assert gap == 0, f"differs by {gap:g} codes: {how}"
+    return 0.0
+
+
+def recorded(name: str) -> float:
+    """A recorded graph, replayed for each frame, against the same kernels one by one."""
+    frames = noisy_video(name, 322, 178, Colour(), 12)
+    eager, replayed = (DeviceDenoiser(frames[0], DEVICE) for _ in range(2))
+    source, how = upload(frames[0]), parameters(1.0)
+    stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        replayed.run(source, how)
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        out = replayed.run(source, how)
+    replayed.reset()
+    for number, frame in enumerate(frames):
+        for plane, new in zip(source.planes, upload(frame).planes, strict=True):
+            plane[:] = new
+        how[1] = float(number == 8)
+        graph.replay()
+        expected = codes_of(eager.run(upload(frame), parameters(1.0, new_scene=number == 8)))
+        assert largest(codes_of(out), expected) == 0, f"differs at frame {number}"
+    return 0.0
+
+
+def denoise_checks() -> Iterator[Check]:
+    """Every check of the denoiser; without a card, where they take long, of fewer formats."""
+    some = "nv12 p010le yuv420p10le yuv422p yuv444p rgb24 bgr24 rgbf32le".split()
+    for number, name in enumerate(SUPPORTED if HAS_GPU else some):
+        size, colour = (101, 67), Colour("bt601", full_range=True)
+        if number % 2:
+            size, colour = (90, 63), Colour()
+        strengths = [1.0, 1.0, 0.4, 1.0] if HAS_GPU or name == "nv12" else [1.0, 1.0]
+        yield Check(f"denoise {name}", partial(filtering, name, size, colour, strengths))
+    for name, size in (
+        ("nv12", (1, 1)), ("nv12", (300 if HAS_GPU else 140, 21)), ("yuv420p", (7, 150)),
+    ):  # fmt: skip
+        run = partial(filtering, name, size, Colour(), [1.0, 1.0])
+        yield Check(f"denoise {name} {size[0]}x{size[1]}", run)
+    yield Check("denoise learning", partial(learning, 26 if HAS_GPU else 10))
+    for name in SUPPORTED if HAS_GPU else ("nv12", "yuv422p10le", "bgr24"):
+        yield Check(f"denoise {name} strength 0", partial(off, name))
+    yield Check("denoise nv12 anew", partial(anew, "nv12"))
+    if HAS_GPU:
+        for name in ("nv12", "yuv444p", "bgr24"):
+            yield Check(f"denoise {name} recorded", partial(recorded, name))

@@ -1,0 +1,77 @@
+"""Compile the denoiser's CUDA kernels, as ``compile_kernels`` does the others.
+
+``python -m tests.support.compile_denoise 90`` prints a line of JSON for each kernel.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from tests.support.compile_kernels import machine_code
+from zerodce_rt.backends.cuda import denoise_cell_kernels as cell_kernels
+from zerodce_rt.backends.cuda import denoise_kernels as kernels
+from zerodce_rt.backends.cuda import denoise_learn_kernels as learning
+from zerodce_rt.backends.cuda import denoise_space_kernels as space
+from zerodce_rt.backends.cuda.denoiser import BLOCKS, CHUNK, CHUNK_WARPS, tile
+
+_WIDE = ("state", "state_chroma", "codes", "coarse", "chroma", "filtered", "luma")
+_WHOLE = ("bins", "counters", "flags")
+_SIZES = {"width", "height", "cell_rows", "cell_columns", "apart", "most", "cr_at", "chroma_step"}
+
+
+def _code(kernel: Any, constants: dict[str, Any], sample: str, out: str, capability: int,
+          warps: int) -> dict[str, Any]:  # fmt: skip
+    """``machine_code`` of one of the kernels, by what its arguments are called."""
+    kinds = dict.fromkeys(_WIDE, "u16") | dict.fromkeys(_WHOLE, "i32") | {"left": "u8", "out": out}
+    kinds |= dict.fromkeys(("raw", "raw_chroma", "src_0", "src_1", "src_2"), sample)
+    floats = ("noise", "coefficients", "kept", "table", "parameters", "inside", "difference")
+    kinds |= dict.fromkeys(floats, "fp32")
+    pointers = {n: kinds[n] for n in kernel.arg_names if n in kinds}
+    return machine_code(
+        kernel, constants, pointers, capability, unaligned=_SIZES, warps=warps, registers=None
+    )
+
+
+def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each kernel in the forms that matter: its name, and what ``machine_code`` counts."""
+    t = tile(capability)
+    cells = {"ROWS": t.cell_rows, "COLUMNS": t.cell_columns}
+    strips = {"STRIPS": t.strips, "ROWS": t.rows, "COLUMNS": t.columns}
+    halves = strips | {"ROWS": t.half_rows}
+    for name, layout, sample, shift in (
+        ("nv12", 2, "u8", (1, 1)), ("422", 1, "u16", (0, 1)), ("packed", 0, "u8", (0, 0)),
+    ):  # fmt: skip
+        unit = 1.0 if sample == "u8" else 256.0
+        source = {"LAYOUT": layout, "BGR": False, "WHITE": 255.0, "SHIFT_Y": shift[0],
+                  "SHIFT_X": shift[1], "UNIT": unit}  # fmt: skip
+        found = _code(cell_kernels.load_kernel, source | cells, sample, "u16", capability, t.warps)
+        yield f"load {name}", found
+        if shift != (1, 1):
+            constants = source | cells | {"BLACK": 16.0, "OUT_WHITE": 65535.0}
+            found = _code(cell_kernels.fine_kernel, constants, sample, "u16", capability, t.warps)
+            yield f"fine {name}", found
+    for sample, unit in (("u8", 1.0), ("u16", 256.0)):
+        constants = {"TO_STATE": 256 / unit, "CHROMA_TO_STATE": 256 / unit, "BLACK": 16.0}
+        found = _code(
+            kernels.temporal_kernel, constants | strips, sample, "u16", capability, t.warps
+        )
+        yield f"temporal {sample}", found
+        constants = {"SCALE": 1 / unit, "CHROMA_SCALE": 1 / unit, "BLACK": 16.0, "BLOCKS": BLOCKS}
+        yield (
+            f"statistics {sample}",
+            _code(learning.statistics_kernel, constants, sample, "u16", capability, 4),
+        )
+    black = {"BLACK": 16.0}
+    yield "halves", _code(space.halves_kernel, black | halves, "u8", "u16", capability, t.warps)
+    yield "luma", _code(space.luma_kernel, black | strips, "u8", "u16", capability, t.warps)
+    constants = {"INDEX_DIGITS": 4, "CHUNK": CHUNK}
+    yield "learn", _code(learning.learn_kernel, constants, "u8", "u16", capability, CHUNK_WARPS)
+    yield "noise", _code(learning.noise_kernel, {}, "u8", "u16", capability, 4)
+
+
+if __name__ == "__main__":
+    for what, found in everything(int(sys.argv[1])):
+        print(json.dumps({"kernel": what, **found}), flush=True)

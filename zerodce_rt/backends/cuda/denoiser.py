@@ -1,0 +1,277 @@
+"""The denoiser on a GPU: its state over time, and its kernels in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import triton
+from torch import Tensor
+
+from zerodce_rt.backends.coefficients import yuv_coefficients
+from zerodce_rt.backends.cuda import denoise_cell_kernels as cells
+from zerodce_rt.backends.cuda import denoise_kernels as kernels
+from zerodce_rt.backends.cuda import denoise_learn_kernels as learning
+from zerodce_rt.backends.cuda import denoise_space_kernels as space
+from zerodce_rt.backends.cuda.applier import constants_of, planes_of, strides_of, supports
+from zerodce_rt.backends.cuda.driver import capability
+from zerodce_rt.denoise import learner, noise, rules
+from zerodce_rt.frame import PACKED_MATRIX, Colour, Frame, PixelFormat, plane_shapes
+
+PARAMETERS = 2
+"""float32 numbers that ``DeviceDenoiser.run`` reads: the strength, and whether a scene begins."""
+
+BLOCKS = 16
+"""Blocks of 8x8 samples beside each other that a block of threads looks at for their noise."""
+CHUNK, CHUNK_WARPS = 512, 8
+"""Blocks of samples that are counted together, and warps of the threads that do so."""
+
+# Rows and columns of cells are filled up to this, so that planes can be halved twice.
+_MULTIPLE = 4
+# What packed RGB is filtered as: with 256 steps to an 8-bit code.
+_PACKED_AS = Colour(PACKED_MATRIX, full_range=True)
+
+
+def denoises(frame: Frame) -> bool:
+    """Whether frames of a kind can be filtered: not those that have fields."""
+    has_fields = frame.interlaced and frame.format.layout != "packed"
+    return supports(frame.format) and not has_fields
+
+
+def filtered_format(format: PixelFormat) -> PixelFormat:
+    """The format of frames of a format when they are filtered.
+
+    Their samples have 16 bits and lie as the frame's do. Of YUV, the upper bits are the frame's
+    own, and the others their fraction, so that the frame's coefficients hold after a division by
+    ``2 ** dropped_bits``. Packed RGB becomes that of 16 bits, with 65,535 for white; of floats,
+    floats.
+    """
+    if format.layout == "packed":
+        return replace(format, name="cells", bits=32 if format.bits == 32 else 16)
+    return replace(format, name="cells", dropped_bits=16 - format.bits)
+
+
+class DeviceDenoiser:
+    """Filters the frames of one video, in order, without a host round trip.
+
+    All its memory is allocated here and stays in place, and all that changes is read by the
+    kernels from there, so that ``run`` can be recorded in a CUDA graph. Does what ``CPUDenoiser``
+    does with effort 2: it does not follow a moving camera.
+
+    Args:
+        like: a frame of the kind that will come, on the host or the device; see ``denoises``.
+    """
+
+    def __init__(self, like: Frame, device: torch.device) -> None:
+        if not denoises(like):
+            raise ValueError(f"frames of {like.format.name} are not filtered on this device")
+        format, packed = like.format, like.format.layout == "packed"
+        self._format = format
+        self._rows, self._columns = (
+            -(-n // (2 * _MULTIPLE)) * _MULTIPLE for n in (like.height, like.width)
+        )
+        shift_x, shift_y = (0, 0) if packed else format.chroma_shift
+        across, down = 2 >> shift_x, 2 >> shift_y
+        self._fine = across * down > 1
+        colour = _PACKED_AS if packed else like.colour
+        self._black = float(colour.levels(8)[0])
+        # Of the copies of a frame, luma and chroma: samples for one 8-bit code.
+        unit = 256.0 if packed else 2.0 ** (format.bits + format.dropped_bits - 8)
+        self._unit, self._chroma_unit = unit, 256.0 if self._fine else unit
+        self._tile = tile(capability(device))
+
+        def empty(*shape: int, dtype: torch.dtype = torch.uint16) -> Tensor:
+            return torch.empty(shape, dtype=dtype, device=device)
+
+        rows, columns = self._rows, self._columns
+        own = torch.uint8 if format.dtype == np.uint8 else torch.uint16
+        self._raw = empty(2, 2 * rows, 2 * columns, dtype=torch.uint16 if packed else own)
+        self._raw_chroma = empty(2, 2, rows, columns, dtype=torch.uint16 if self._fine else own)
+        self._state = empty(2, 2 * rows, 2 * columns)
+        self._state_chroma = empty(2, 2, rows, columns)
+        self._left = empty(2, rows, columns, dtype=torch.uint8)
+        self._codes, self._coarse = empty(rows, columns), empty(rows, columns)
+        self._luma = empty(2 * rows, 2 * columns)
+        self._chroma = empty(*_chroma_shape(format, rows, columns))
+        self._filtered_chroma = empty(2, rows, columns) if self._fine else self._chroma
+        floats = torch.float32 if format.bits == 32 else torch.uint16
+        self._pixels = empty(like.height, 3 * like.width, dtype=floats) if packed else None
+
+        blocks = (2 * rows // noise.BLOCK) * (2 * columns // noise.BLOCK)
+        self._apart = max(
+            learner.ROWS_APART, 4 * rows * columns // (noise.BLOCK**2 * learner.BLOCKS_SEEN)
+        )
+        self._looked_at = triton.cdiv(2 * rows // noise.BLOCK, self._apart)
+        self._most = blocks
+        self._bins = empty(2, blocks, dtype=torch.int32)
+        self._inside, self._difference = (empty(2, blocks, dtype=torch.float32) for _ in range(2))
+        self._kept = torch.zeros((2, 3, learning.TABLE.value), device=device)
+        self._counters, self._flags = (
+            torch.zeros(3, dtype=torch.int32, device=device) for _ in range(2)
+        )
+        self._noise = empty(kernels.NUMBERS, dtype=torch.float32)
+        self._table = torch.from_numpy(_table()).to(device)
+        self._coefficients = torch.from_numpy(yuv_coefficients(_PACKED_AS, 8, 8)).to(device)
+        self._out = self._frame(like)
+
+    def reset(self) -> None:
+        """Forget the past; the next frame starts a new scene.
+
+        To be called with the stream current that the frames are computed on: it counts for those
+        that are queued after it.
+        """
+        self._counters.zero_()
+
+    def run(self, source: Frame, parameters: Tensor) -> Frame:
+        """Filter the next frame, on the current stream.
+
+        Args:
+            source: of the format, size and colour of the first; on the device.
+            parameters: on the device, float32: the strength in [0, 1], by how much of the noise's
+                variance is removed; and whether this frame starts a new scene, 0 or 1. With the
+                strength 0 the frame stays as it is, and the next one starts a new scene.
+
+        Returns:
+            The frame in ``filtered_format``, in memory that stays in place and is written again
+            by the next frame.
+        """
+        self._load(source)
+        self._learn(parameters)
+        rows, columns, flags, noise = self._rows, self._columns, self._flags, self._noise
+        tile = self._tile
+        strips = {"STRIPS": tile.strips, "ROWS": tile.rows, "COLUMNS": tile.columns}
+        grid = tile.strips_of(rows, columns, tile.rows)
+        kernels.temporal_kernel[grid](
+            self._raw, self._raw_chroma, self._state, self._state_chroma, self._left, self._codes,
+            rows, columns, flags, noise, TO_STATE=256 / self._unit,
+            CHROMA_TO_STATE=256 / self._chroma_unit, BLACK=self._black,
+            **strips, num_warps=tile.warps,
+        )  # fmt: skip
+        chroma = self._filtered_chroma
+        step, cr_at = (1, chroma[0].numel()) if chroma.ndim == 3 else (2, 1)
+        space.halves_kernel[tile.strips_of(rows // 2, columns // 2, tile.half_rows)](
+            self._state_chroma, self._left, self._codes, self._coarse, chroma, chroma.stride(-2),
+            step, cr_at, rows, columns, flags, noise, BLACK=self._black,
+            STRIPS=tile.strips, ROWS=tile.half_rows, COLUMNS=tile.columns, num_warps=tile.warps,
+        )  # fmt: skip
+        space.luma_kernel[grid](
+            self._state, self._left, self._coarse, self._luma, rows, columns, flags, noise,
+            BLACK=self._black, **strips, num_warps=tile.warps,
+        )  # fmt: skip
+        if self._fine:
+            self._add_fine_chroma(source)
+        return self._out
+
+    def _load(self, source: Frame) -> None:
+        tile = self._tile
+        cells.load_kernel[tile.grid(self._rows, self._columns)](
+            *planes_of(source), *strides_of(source), source.width, source.height,
+            self._coefficients,
+            self._raw, self._raw_chroma, self._rows, self._columns, self._counters,
+            **self._source_constants(), ROWS=tile.cell_rows, COLUMNS=tile.cell_columns,
+            num_warps=tile.warps,
+        )  # fmt: skip
+
+    def _learn(self, parameters: Tensor) -> None:
+        """Look at the noise, if it is time, and decide what to filter for."""
+        rows, columns = self._rows, self._columns
+        found = self._bins, self._inside, self._difference
+        grid = triton.cdiv(2 * columns // noise.BLOCK, BLOCKS), self._looked_at, 2
+        learning.statistics_kernel[grid](
+            self._raw, self._raw_chroma, self._state, rows, columns, self._apart, self._most,
+            *found, self._table, self._counters, parameters, SCALE=1 / self._unit,
+            CHROMA_SCALE=1 / self._chroma_unit, BLACK=self._black, BLOCKS=BLOCKS,
+        )  # fmt: skip
+        learning.learn_kernel[(learning.BINS.value, 2)](
+            *found, self._kept, rows, columns, self._apart, self._most, self._counters, parameters,
+            INDEX_DIGITS=-(-self._most.bit_length() // 4), CHUNK=CHUNK, num_warps=CHUNK_WARPS,
+        )  # fmt: skip
+        learning.noise_kernel[(1,)](
+            self._kept, self._table, self._counters, parameters, self._flags, self._noise
+        )
+
+    def _add_fine_chroma(self, source: Frame) -> None:
+        tile = self._tile
+        out, stride, cr_at = self._pixels, 3 * source.width, 0
+        if out is None:
+            out, stride, cr_at = self._chroma, self._chroma.stride(1), self._chroma[0].numel()
+        cells.fine_kernel[tile.grid(self._rows, self._columns)](
+            *planes_of(source), *strides_of(source), source.width, source.height,
+            self._coefficients,
+            self._luma, self._filtered_chroma, self._codes, out, stride, cr_at,
+            self._rows, self._columns, self._flags, self._noise, **self._source_constants(),
+            BLACK=self._black, OUT_WHITE=1.0 if self._format.bits == 32 else 65535.0,
+            ROWS=tile.cell_rows, COLUMNS=tile.cell_columns, num_warps=tile.warps,
+        )  # fmt: skip
+
+    def _source_constants(self) -> dict[str, Any]:
+        constants = constants_of(self._format)
+        del constants["DROPPED_BITS"]
+        return constants | {"UNIT": self._unit}
+
+    def _frame(self, like: Frame) -> Frame:
+        """The result, whose planes are views of the memory here."""
+        format = filtered_format(like.format)
+        planes: Any = (self._pixels,)
+        if self._pixels is None:
+            parts = [self._luma, *(self._chroma if self._chroma.ndim == 3 else [self._chroma])]
+            shapes = plane_shapes(format, like.width, like.height)
+            planes = tuple(p[:n] for p, (n, _) in zip(parts, shapes, strict=True))
+        return replace(like, format=format, planes=planes)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """How much of a frame a block of threads takes.
+
+    Attributes:
+        strips, rows, columns: of cells, where it goes down from row to row.
+        half_rows: the same of 2x2 cells, of which there are fewer to share out.
+        cell_rows, cell_columns: of cells, or of what there are as many of, elsewhere.
+    """
+
+    strips: int
+    rows: int
+    columns: int
+    half_rows: int
+    cell_rows: int
+    cell_columns: int
+    warps: int = 4
+
+    def strips_of(self, rows: int, columns: int, rows_of_one: int) -> tuple[int, int]:
+        """Blocks of threads that cover so many rows and columns, in strips."""
+        return triton.cdiv(columns, self.columns), triton.cdiv(rows, self.strips * rows_of_one)
+
+    def grid(self, rows: int, columns: int) -> tuple[int, int]:
+        """Tiles that cover so many rows and columns."""
+        return triton.cdiv(columns, self.cell_columns), triton.cdiv(rows, self.cell_rows)
+
+
+def tile(capability: int) -> Tile:
+    """For a card of a compute capability; 0 is Triton's interpreter."""
+    if capability == 0:  # each operation takes its time, and hardly more for many numbers
+        return Tile(64, 1, 64, 1, 64, 64)
+    return Tile(1, 8, 128, 2, 2, 64)
+
+
+def _chroma_shape(format: PixelFormat, rows: int, columns: int) -> tuple[int, ...]:
+    """Of the memory of filtered chroma, for so many cells."""
+    if format.layout == "semiplanar":
+        return rows, 2 * columns
+    if format.layout == "packed":
+        return 2, 0, 0
+    shift_x, shift_y = format.chroma_shift
+    return 2, rows * (2 >> shift_y), columns * (2 >> shift_x)
+
+
+def _table() -> Any:
+    """See ``denoise_learn_kernels``; what is unused lies above all codes."""
+    table = np.full((3, learning.TABLE.value), np.inf, np.float32)
+    for row, values in (
+        (learning.EDGES, noise.EDGES[:-1]), (learning.CENTRES, noise.CENTRES),
+        (learning.KNOT_ROW, rules.KNOTS),
+    ):  # fmt: skip
+        table[row.value, : len(values)] = values
+    return table
