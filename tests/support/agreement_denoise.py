@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -17,10 +18,18 @@ from torch import Tensor
 
 from tests.support.agreement import DEVICE, HAS_GPU, SUPPORTED, Check, download, upload
 from tests.support.noise import random_frame
+from zerodce_rt.backends.cpu.bands import Bands
+from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
+from zerodce_rt.backends.cpu.motion import MotionSearch
+from zerodce_rt.backends.cpu.motion_kernels import choose_vectors, move, quarter
 from zerodce_rt.backends.cpu.reference import ReferenceApplier
 from zerodce_rt.backends.cpu.reference_denoiser import ReferenceDenoiser
+from zerodce_rt.backends.cpu.slow_start import SlowStart
+from zerodce_rt.backends.cuda import denoise_kernels as kernels
+from zerodce_rt.backends.cuda import denoise_motion_kernels as moving
 from zerodce_rt.backends.cuda.denoiser import DeviceDenoiser
-from zerodce_rt.curve.maps import CurveMaps
+from zerodce_rt.curve.maps import CurveMaps, resize_bilinear
+from zerodce_rt.denoise import rules
 from zerodce_rt.denoise.noise import hinges
 from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
 
@@ -70,9 +79,12 @@ def codes_of(filtered: Frame) -> Planes:
 
 
 def codes_of_plain(filtered: Frame, source: Frame) -> Planes:
-    """The same of ``ReferenceDenoiser``, which filters packed pixels as YUV 4:4:4."""
+    """The same of ``ReferenceDenoiser``, which filters packed pixels as YUV 4:4:4, or of YUV of
+    ``CPUDenoiser``."""
     if source.format.layout != "packed":
-        return [plane.astype(np.float64) / 256 for plane in filtered.planes]
+        shapes = _shapes(filtered)
+        planes = zip(filtered.planes, shapes, strict=True)
+        return [plane[:, :n].astype(np.float64) / 256 for plane, (_, n) in planes]
     plane = np.zeros((source.height, 3 * source.width), np.float32)
     name = "bgrf32le" if source.format.bgr else "rgbf32le"
     out = Frame(FORMATS[name], (plane,), source.width, source.height)
@@ -139,6 +151,7 @@ def learning(frames: int) -> float:
             gap = float(np.abs(found[first : first + 8] - hinges(values)).max())
             worst = max(worst, gap / float(values.max()))
         worst = max(worst, abs(float(found[17]) - expected.chroma_share))
+        worst = max(worst, abs(float(found[18]) / expected.sigma - 1))
         assert worst < 1e-4, f"differs by a share of {worst:g} at frame {number}"
     return worst
 
@@ -185,9 +198,166 @@ def anew(name: str) -> float:
     return 0.0
 
 
-def recorded(name: str) -> float:
+def scene(height: int, width: int, seed: int) -> NDArray[np.float64]:
+    """8-bit codes of a dark picture with detail of all sizes."""
+    rng, picture = np.random.default_rng(seed), np.zeros((height, width))
+    for size in (2, 4, 8, 16, 32, 64):
+        grid = rng.normal(0, 1, (1, height // size + 2, width // size + 2)).astype(np.float32)
+        picture += resize_bilinear(grid, height, width)[0] * size**0.7
+    return np.clip(40 + picture / picture.std() * 8, 16, 235)
+
+
+def noisy(name: str, luma: NDArray[np.float64], seed: int) -> Frame:
+    """A planar 4:2:0 frame of such luma, with noise in it."""
+    format, rng, (height, width) = FORMATS[name], np.random.default_rng(seed), luma.shape
+    chroma = rng.normal(128, 2, (2, height // 2, width // 2))
+    unit = 2.0 ** (format.bits - 8)
+    planes = (luma + rng.normal(0, 5, luma.shape), *chroma)
+    samples = tuple(np.rint(p.clip(0, 255) * unit).astype(format.dtype) for p in planes)
+    return Frame(format, samples, width, height)
+
+
+def motion_found(device: DeviceDenoiser, *, is_cut: bool = False) -> bool:
+    """What was found of motion in the last frame, which was searched, and how the state has been
+    carried along, against the CPU's; whether it has been. At a cut, what moves is chance."""
+    flags, counters = device._flags.tolist(), device._counters.tolist()
+    assert flags[kernels.SEARCHED.value], "the frame was not searched"
+    now = flags[kernels.NOW.value]
+    raw, state, chroma, left, small, found, vectors, noise = (
+        tensor.cpu().numpy()
+        for tensor in (
+            device._raw, device._state, device._state_chroma, device._left, device._small,
+            device._found, device._vectors, device._noise,
+        )
+    )  # fmt: skip
+    sigma, scale = float(noise[kernels.SIGMA.value]), np.float32(1 / device._unit)
+    cells = left.shape[1:]
+    rows, columns = cells[0] // 2, cells[1] // 2
+    pictures = [np.empty((rows, columns), np.float32) for _ in range(2)]
+    quarter(raw[now], scale, pictures[0], 0, rows)
+    quarter(state[1 - now], np.float32(1 / 256), pictures[1], 0, rows)
+    got = small[:, : rows * columns].reshape(2, rows, columns)
+    gap = float(np.abs(got - np.stack(pictures)).max())
+    assert gap < 1e-4, f"small pictures differ by {gap:g} codes"
+
+    # The CPU's choice among the vectors that were found here. Its last blocks are whole.
+    down, across = (-(-n // rules.BLOCK_CELLS) for n in cells)
+    vectors = np.ascontiguousarray(vectors.reshape(2, down, across)[::-1].transpose(1, 2, 0))
+    mean = _with_neighbours(found.reshape(3, down, across))
+    flow = mean.repeat(4, 0).repeat(4, 1)[:rows, :columns]
+    chosen = np.empty_like(vectors)
+    margin = np.float32(rules.MARGIN * sigma)
+    choose_vectors(*pictures, np.ascontiguousarray(flow), np.float32(rules.BETTER), margin, chosen)
+    differs = (chosen != vectors).any(-1)[: rows // 4, : columns // 4]
+    assert differs.mean() < 0.03, f"{differs.sum()} blocks are chosen otherwise"
+
+    # Its own search.
+    search = MotionSearch((cells[0], cells[1]), Bands(threads=1))
+    search._still_for = 0
+    own = search.find(raw[now], scale, state[1 - now], sigma)
+    own = np.zeros_like(vectors) if own is None else own
+    moves, moves_there = vectors.any(-1), own.any(-1)
+    counts = int(moves.sum()), int(moves_there.sum())
+    both = moves & moves_there
+    if not is_cut:
+        assert abs(counts[0] - counts[1]) <= 0.2 * moves.size, f"{counts} blocks move"
+    if both.any() and not is_cut:
+        near = np.abs(vectors - own)[both].max(-1) <= 1
+        assert near.mean() > 0.9, f"{near.mean():.0%} of the vectors are like the CPU's"
+
+    assert counters[kernels.MOVED.value] == counts[0]
+    carried = flags[kernels.OLD.value] == kernels.CARRIED.value
+    goes_on = counters[kernels.MOVING_FOR.value] > 1
+    many = counts[0] > rules.MOVING_SHARE * moves.size
+    assert carried == (counts[0] > 0 and (many or goes_on))
+    if carried:
+        planes = [(state, 2), *((chroma[:, k], 1) for k in range(2)), (left, 1)]
+        for plane, size in planes:
+            expected = np.empty_like(plane[0])
+            side = size * rules.BLOCK_CELLS
+            move(np.ascontiguousarray(plane[1 - now]), vectors, side, 3 - size, expected, 0, down)
+            np.testing.assert_array_equal(plane[2], expected)
+    return carried
+
+
+def _with_neighbours(found: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means ``(rows, columns, 2)`` of the vectors that were found near each block."""
+    _, rows, columns = found.shape
+    reach, apart = moving.NEIGHBOURS.value, moving.APART.value
+    total, weight = np.zeros((2, rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    steps = apart * np.arange(-reach, reach + 1)
+    for y in steps:
+        for x in steps:
+            near = found[:, (np.arange(rows) + y).clip(0, rows - 1)]
+            near = near[:, :, (np.arange(columns) + x).clip(0, columns - 1)]
+            total += near[1::-1] * near[2]
+            weight += near[2]
+    return (total / weight).transpose(1, 2, 0)
+
+
+def error(planes: Planes, clean: NDArray[np.float64]) -> float:
+    """Of filtered luma, as root mean square."""
+    return float(np.sqrt(np.mean((planes[0] - clean) ** 2)))
+
+
+def following() -> float:
+    """A camera that moves, a cut that nobody has noticed, and one that was: against the CPU."""
+    height, width, frames = 100, 132, 4
+    wide, other = scene(height + frames, width + 3 * frames, 0), scene(height, width, 1)
+    seen = [wide[i : i + height, 3 * i : 3 * i + width] for i in range(frames)] + [other]
+    video = [noisy("yuv420p", picture, i) for i, picture in enumerate(seen)]
+    device = DeviceDenoiser(video[0], DEVICE)
+    followed, without = (CPUDenoiser(Bands(threads=1), SlowStart()) for _ in range(2))
+    ratio = 1.0
+    with patch.object(rules, "PROBE_EVERY", 2):
+        for number, (frame, clean) in enumerate(zip(video, seen, strict=True)):
+            got = error(codes_of(device.run(upload(frame), parameters(1.0))), clean)
+            expected, plain = (
+                error(codes_of_plain(filter(frame, 1.0, effort), frame), clean)
+                for filter, effort in ((followed, 3), (without, 2))
+            )
+            is_cut = number == frames
+            carried = number > 0 and motion_found(device, is_cut=is_cut)
+            assert carried == (number > 0) or is_cut
+            ratio = got / expected
+            assert 0.9 < ratio < 1.05, f"error {got:g}, on the CPU {expected:g}, frame {number}"
+            if carried and not is_cut:
+                assert got < 0.95 * plain, f"error {got:g}, without motion {plain:g}"
+        again = codes_of(device.run(upload(video[0]), parameters(1.0, new_scene=True)))
+    moving_for = device._counters.tolist()[kernels.MOVING_FOR.value]
+    assert moving_for == 0, "the camera of a new scene moves"
+    new = codes_of(DeviceDenoiser(video[0], DEVICE).run(upload(video[0]), parameters(1.0)))
+    assert largest(again, new) == 0, "the old scene has left something"
+    return ratio
+
+
+def standing() -> float:
+    """A camera that stands still, but is searched, changes nothing."""
+    picture, worst = scene(98, 120, 2), 0.0
+    video = [noisy("yuv420p10le", picture, i) for i in range(3)]
+    device, plain = DeviceDenoiser(video[0], DEVICE), CPUDenoiser(Bands(threads=1), SlowStart())
+    with patch.object(rules, "PROBE_EVERY", 2):
+        for number, frame in enumerate(video):
+            got = codes_of(device.run(upload(frame), parameters(1.0)))
+            worst = max(worst, largest(got, codes_of_plain(plain(frame, 1.0, _EFFORT), frame)))
+            assert worst < 0.25, f"differs by {worst:g} codes at frame {number}"
+            if number % 2:
+                assert not motion_found(device), "a camera that stands still is followed"
+            else:
+                assert not device._flags.tolist()[kernels.SEARCHED.value], "searched too often"
+    return worst
+
+
+def recorded_motion() -> float:
+    """``recorded`` with a camera that moves."""
+    wide = scene(190, 360, 0)
+    frames = [noisy("yuv420p", wide[i : i + 178, 3 * i : 3 * i + 322], i) for i in range(12)]
+    with patch.object(rules, "PROBE_EVERY", 2):
+        return recorded(frames)
+
+
+def recorded(frames: list[Frame]) -> float:
     """A recorded graph, replayed for each frame, against the same kernels one by one."""
-    frames = noisy_video(name, 322, 178, Colour(), 12)
     eager, replayed = (DeviceDenoiser(frames[0], DEVICE) for _ in range(2))
     source, how = upload(frames[0]), parameters(1.0)
     stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -227,6 +397,10 @@ def denoise_checks() -> Iterator[Check]:
     for name in SUPPORTED if HAS_GPU else ("nv12", "yuv422p10le", "bgr24"):
         yield Check(f"denoise {name} strength 0", partial(off, name))
     yield Check("denoise nv12 anew", partial(anew, "nv12"))
+    yield Check("denoise following motion", following)
+    yield Check("denoise standing still", standing)
     if HAS_GPU:
         for name in ("nv12", "yuv444p", "bgr24"):
-            yield Check(f"denoise {name} recorded", partial(recorded, name))
+            frames = noisy_video(name, 322, 178, Colour(), 12)
+            yield Check(f"denoise {name} recorded", partial(recorded, frames))
+        yield Check("denoise motion recorded", recorded_motion)

@@ -14,12 +14,16 @@ from tests.support.compile_kernels import machine_code
 from zerodce_rt.backends.cuda import denoise_cell_kernels as cell_kernels
 from zerodce_rt.backends.cuda import denoise_kernels as kernels
 from zerodce_rt.backends.cuda import denoise_learn_kernels as learning
+from zerodce_rt.backends.cuda import denoise_motion_kernels as moving
 from zerodce_rt.backends.cuda import denoise_space_kernels as space
-from zerodce_rt.backends.cuda.denoiser import BLOCKS, CHUNK, CHUNK_WARPS, tile
+from zerodce_rt.backends.cuda.denoiser import BLOCKS, CHUNK, CHUNK_WARPS, SMALL_COLUMNS, tile
 
 _WIDE = ("state", "state_chroma", "codes", "coarse", "chroma", "filtered", "luma")
-_WHOLE = ("bins", "counters", "flags")
-_SIZES = {"width", "height", "cell_rows", "cell_columns", "apart", "most", "cr_at", "chroma_step"}
+_WHOLE = ("bins", "counters", "flags", "vectors")
+_SIZES = {
+    "width", "height", "cell_rows", "cell_columns", "apart", "most", "cr_at", "chroma_step", "size",
+    "most_still",
+}  # fmt: skip
 
 
 def _code(kernel: Any, constants: dict[str, Any], sample: str, out: str, capability: int,
@@ -27,7 +31,10 @@ def _code(kernel: Any, constants: dict[str, Any], sample: str, out: str, capabil
     """``machine_code`` of one of the kernels, by what its arguments are called."""
     kinds = dict.fromkeys(_WIDE, "u16") | dict.fromkeys(_WHOLE, "i32") | {"left": "u8", "out": out}
     kinds |= dict.fromkeys(("raw", "raw_chroma", "src_0", "src_1", "src_2"), sample)
-    floats = ("noise", "coefficients", "kept", "table", "parameters", "inside", "difference")
+    floats = (
+        "noise", "coefficients", "kept", "table", "parameters", "inside", "difference", "small",
+        "found",
+    )  # fmt: skip
     kinds |= dict.fromkeys(floats, "fp32")
     pointers = {n: kinds[n] for n in kernel.arg_names if n in kinds}
     return machine_code(
@@ -64,12 +71,22 @@ def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
             f"statistics {sample}",
             _code(learning.statistics_kernel, constants, sample, "u16", capability, 4),
         )
+        constants = {"SCALE": 1 / unit, "LEVELS": moving.MOST_LEVELS, "COLUMNS": SMALL_COLUMNS}
+        found = _code(moving.pyramid_kernel, constants, sample, "u16", capability, 4)
+        yield f"pyramid {sample}", found
     black = {"BLACK": 16.0}
     yield "halves", _code(space.halves_kernel, black | halves, "u8", "u16", capability, t.warps)
     yield "luma", _code(space.luma_kernel, black | strips, "u8", "u16", capability, t.warps)
     constants = {"INDEX_DIGITS": 4, "CHUNK": CHUNK}
     yield "learn", _code(learning.learn_kernel, constants, "u8", "u16", capability, CHUNK_WARPS)
-    yield "noise", _code(learning.noise_kernel, {}, "u8", "u16", capability, 4)
+    constants = {"PROBE_EVERY": 15}
+    yield "noise", _code(learning.noise_kernel, constants, "u8", "u16", capability, 4)
+    blocks = {"BLOCKS": t.blocks}
+    levels = blocks | {"COARSEST": moving.MOST_LEVELS - 1, "FINEST": 1}
+    yield "search", _code(moving.search_kernel, levels, "u8", "u16", capability, 4)
+    yield "choose", _code(moving.choose_kernel, blocks, "u8", "u16", capability, 4)
+    constants = {"ROWS": t.moved_rows, "COLUMNS": t.columns}
+    yield "move", _code(moving.move_kernel, constants, "u8", "u16", capability, t.warps)
 
 
 if __name__ == "__main__":

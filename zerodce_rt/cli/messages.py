@@ -10,8 +10,10 @@ from zerodce_rt.streams import printable
 
 # What libraries say that have no exception for it.
 _OUT_OF_MEMORY = re.compile(
-    "bad_alloc|failed to map segment|start new thread|cannot allocate memory|not enough memory",
-    re.IGNORECASE,
+    "bad_alloc|failed to map segment|start new thread|cannot allocate memory|not enough memory"
+    # OpenVINO's, for a thread that has no room for its stack.
+    "|Exception from .*Resource temporarily unavailable",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -51,6 +51,20 @@ FINE_STRICTNESS = 4.0
 WINDOW = 0.29289322, 0.70710678
 """Weights of a block's outer and inner samples along each axis: a sine's, over 4 samples."""
 
+# A moving camera.
+BLOCK_CELLS = 8
+"""Side in cells of the blocks that move as one."""
+BETTER = 0.95
+"""A block moves if its differences are less than this share of what they are without motion, ..."""
+MARGIN = 0.05
+"""... and by more than what noise alone makes of it: here in its sigma, at full size."""
+MOVING_SHARE = 0.08
+"""The camera moves when more than this share of the blocks do."""
+PROBE_EVERY = 15
+"""While it stands still, only so many frames apart is looked whether it moves, ..."""
+FRAMES_TO_END = 15
+"""... and it stands still when it has not moved for so many frames."""
+
 # The noise by luma code.
 KNOTS = np.array([0, 8, 16, 24, 36, 54, 84, 144], np.float32)
 """8-bit codes above black between which the noise is interpolated."""

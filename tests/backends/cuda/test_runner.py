@@ -39,7 +39,7 @@ from zerodce_rt.backends.interfaces import DeviceEstimate, DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.enhancer import Enhancer
-from zerodce_rt.errors import DeviceError
+from zerodce_rt.errors import DeviceError, ZeroDCEError
 from zerodce_rt.files import enhance_video
 from zerodce_rt.frame import Colour, Frame
 
@@ -195,6 +195,36 @@ def test_a_whole_file(make_video: VideoMaker, tmp_path: Path) -> None:
     assert gpu.level() == pytest.approx(cpu.level(), abs=1)
 
 
+def test_a_file_that_fails_between_two_good_ones_takes_no_slots_with_it(
+    make_video: VideoMaker, tmp_path: Path
+) -> None:
+    """All have one size, and so share a step."""
+    good = make_video(frames=6, size=(WIDTH, HEIGHT))
+    made = enhancer(smoothing_seconds=0.1)
+    enhance_video(good, tmp_path / "first.mkv", enhancer=made)
+    assert isinstance(made.runner, CUDARunner)
+    [step] = made.runner._steps.values()
+    slots = len(step._free)
+    written = 0
+
+    def fail(done: int, expected: int | None) -> None:
+        nonlocal written
+        del expected
+        written = done
+        if done == 2:
+            raise ZeroDCEError("the disk is full")
+
+    with pytest.raises(ZeroDCEError, match="the disk is full"):
+        enhance_video(good, tmp_path / "second.mkv", enhancer=made, progress=fail)
+    assert written == 2
+    enhance_video(good, tmp_path / "third.mkv", enhancer=made)
+    assert [*made.runner._steps.values()] == [step]
+    assert len(step._free) == slots
+    first, third = (Probe(tmp_path / f"{name}.mkv") for name in ("first", "third"))
+    assert first.pts == third.pts
+    assert third.level() == pytest.approx(first.level(), abs=0.1)
+
+
 # A device that fails
 
 
@@ -214,19 +244,26 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=[type(f).__name__ for f in FAILURES])
-@pytest.mark.parametrize("when", ["before_create", "before_prepare"])
-def test_whatever_a_first_launch_raises_is_a_reason_not_to_use_the_gpu(
-    when: str, failure: Exception, caplog: pytest.LogCaptureFixture
+def test_whatever_the_start_raises_is_a_reason_not_to_use_the_gpu(
+    failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
         raise failure
 
-    getattr(interpreted, when).append(fail)
+    interpreted.before_create.append(fail)
     assert enhancer("auto").runner.name == "torch"
     assert "falling back to backend torch" in caplog.text
+
+
+def test_so_is_what_the_first_frame_of_a_size_raises(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied")
+
     made = enhancer("auto")
-    getattr(interpreted, when).append(fail)
-    assert gap(enhanced(made, dark()), enhanced(enhancer("torch"), dark())) <= 2
+    interpreted.before_prepare.append(fail)
+    assert gap(enhanced(made, dark()), enhanced(enhancer("torch"), dark())) == 0
+    assert "Permission denied" in caplog.text
+    assert "falling back to backend torch" in caplog.text
 
 
 def test_nothing_of_a_first_attempt_is_kept_while_memory_is_sought() -> None:

@@ -316,9 +316,11 @@ def test_the_command_lists_and_clears(
         (["build", "--target", "sm90"], 1, "sm75, sm80"),
         (["build", "--target", "sm89", "--backend", "tensorrt"], 2, "--target"),
         (["build", "--target", "sm89", "--working-size", "huge"], 2, "--working-size must be"),
+        (["build", "--target", "sm89", "--working-size", "full", "--model", "light"], 2,
+         "--working-size full is for plus and dcenet"),
         (["burn"], 2, "invalid choice"),
     ],
-)
+)  # fmt: skip
 def test_wrong_usage_is_reported(
     user_folder: Path,
     capsys: pytest.CaptureFixture[str],

@@ -15,6 +15,7 @@ import torch
 
 from tests.conftest import require_gpu
 from tests.support.published import random_checkpoint
+from zerodce_rt.backends.cuda.cudnn_network import pytorch_model
 from zerodce_rt.backends.interfaces import BackendUnavailable
 from zerodce_rt.backends.tensorrt import importing
 from zerodce_rt.backends.tensorrt.importing import TorchTensorRT, load, matching
@@ -24,6 +25,7 @@ from zerodce_rt.backends.tensorrt.torch_tensorrt_network import (
     module_options,
 )
 from zerodce_rt.network.checkpoint import load_bundled
+from zerodce_rt.network.light_wiring import CONVOLUTIONS
 
 # The last installs the same module, for GeForce RTX cards.
 WHEELS = ("torch-tensorrt==2.11.0", "torch-tensorrt==2.13.0", "torch-tensorrt-rtx==2.13.0")
@@ -136,6 +138,18 @@ def test_the_exported_graph_is_the_whole_network_in_float16(model: str) -> None:
     maps = program.module()(picture)
     assert maps.dtype == torch.half
     assert maps.shape == (1, 24 if model == "dcenet" else 3, 9, 16)
+
+
+def test_the_light_network_is_exported_in_float16() -> None:
+    program, picture = exported(load_bundled("light"), 36, 64, torch.device("cpu"))
+    calls = [node for node in program.graph.nodes if node.op == "call_function"]
+    assert sum("conv" in str(node.target) for node in calls) == len(CONVOLUTIONS)
+    picture.copy_(torch.rand(picture.shape, generator=torch.Generator().manual_seed(0)))
+    expected = pytorch_model(load_bundled("light"))(picture.float())
+    maps = program.module()(picture)
+    assert maps.dtype == torch.half
+    assert maps.shape == expected.shape == (1, 5, 9, 16)
+    torch.testing.assert_close(maps.float(), expected, atol=0.02, rtol=0)
 
 
 # Import

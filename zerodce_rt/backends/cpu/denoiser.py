@@ -22,13 +22,18 @@ from zerodce_rt.backends.cpu.cells import (
     noise_of_samples,
 )
 from zerodce_rt.backends.cpu.filter_kernels import REACH, filter_band, filter_border
-from zerodce_rt.backends.cpu.motion import BLOCK_CELLS, MotionSearch
+from zerodce_rt.backends.cpu.motion import MotionSearch
 from zerodce_rt.backends.cpu.motion_kernels import move
 from zerodce_rt.backends.cpu.slow_start import SlowStart
 from zerodce_rt.backends.cpu.temporal_kernels import temporal
 from zerodce_rt.denoise.learner import Noise, NoiseLearner, block_middles
 from zerodce_rt.denoise.noise import BLOCK, BlockStatistics, hinges
-from zerodce_rt.denoise.rules import FINE_STRICTNESS, STILL_STRICTNESS, VIDEO_STRICTNESS
+from zerodce_rt.denoise.rules import (
+    BLOCK_CELLS,
+    FINE_STRICTNESS,
+    STILL_STRICTNESS,
+    VIDEO_STRICTNESS,
+)
 from zerodce_rt.frame import Frame
 
 # Of a band: its borders must not meet.

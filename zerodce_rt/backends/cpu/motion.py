@@ -10,21 +10,7 @@ from numpy.typing import NDArray
 
 from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.motion_kernels import SMALL, choose_vectors, quarter
-
-BLOCK_CELLS = 8
-"""Side in cells of the blocks that move as one."""
-
-# A block moves if its differences are less than this share of what they are without motion.
-_BETTER = np.float32(0.95)
-# ... and by more than what noise alone makes of it: here in its sigma, at full size.
-_MARGIN = 0.05
-
-# The camera moves when more than this share of the blocks do.
-_MOVING_SHARE = 0.08
-# While it stands still, only so many frames apart is looked whether it moves, ...
-_PROBE_EVERY = 15
-# ... and it stands still when it has not moved for so many frames.
-_FRAMES_TO_END = 15
+from zerodce_rt.denoise import rules
 
 # The pictures that are searched are stretched to the light that they have.
 _LEAST_RANGE = 24.0
@@ -42,16 +28,16 @@ class MotionSearch:
         self._bands = bands
         small = shape[0] // 2, shape[1] // 2
         self._now, self._before = np.empty(small, np.float32), np.empty(small, np.float32)
-        blocks = -(-shape[0] // BLOCK_CELLS), -(-shape[1] // BLOCK_CELLS)
+        blocks = -(-shape[0] // rules.BLOCK_CELLS), -(-shape[1] // rules.BLOCK_CELLS)
         self._vectors = np.empty((*blocks, 2), np.int32)
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._frames = 0
-        self._still_for = _FRAMES_TO_END
+        self._still_for = rules.FRAMES_TO_END
 
     @property
     def searching(self) -> bool:
         """Whether the camera moves, so that each frame is searched."""
-        return self._still_for < _FRAMES_TO_END
+        return self._still_for < rules.FRAMES_TO_END
 
     def find(
         self, luma: NDArray[Any], scale: np.float32, expected: NDArray[np.uint16], sigma: float
@@ -64,7 +50,7 @@ class MotionSearch:
             sigma: of the noise of single samples.
         """
         self._frames += 1
-        if not self.searching and self._frames % _PROBE_EVERY:
+        if not self.searching and self._frames % rules.PROBE_EVERY:
             return None
         now, before = self._now, self._before
         if min(now.shape) < 3 * SMALL:
@@ -84,8 +70,13 @@ class MotionSearch:
         )
         flow = self._flow.calc(now8, before8, None)
         moving = choose_vectors(
-            now, before, flow, _BETTER, np.float32(_MARGIN * sigma), self._vectors
+            now,
+            before,
+            flow,
+            np.float32(rules.BETTER),
+            np.float32(rules.MARGIN * sigma),
+            self._vectors,
         )
         share = moving / self._vectors[..., 0].size
-        self._still_for = 0 if share > _MOVING_SHARE else self._still_for + 1
+        self._still_for = 0 if share > rules.MOVING_SHARE else self._still_for + 1
         return self._vectors if moving and self.searching else None

@@ -60,6 +60,37 @@ def _level(red, green, blue, maps, at, plane, share, probe, lit, iterations, SHA
     return total / (3.0 * tl.maximum(tl.sum(tl.where(lit, 1.0, 0.0)), 1.0))
 
 
+@triton.jit
+def begins_scene(thumbnail, before, parameters, at, plane):
+    """1 for the first frame of a scene, else 0; and the thumbnail becomes the one before.
+
+    Args:
+        thumbnail: ``(3, plane)`` float16 RGB in [0, 1].
+        before: that of the frame before; replaced, but not by a frame that stands alone.
+        parameters: of ``FrameParameters``, float32.
+        at: the pixels, and some more.
+    """
+    inside = at < plane
+    red = tl.load(thumbnail + at, mask=inside, other=0.0).to(tl.float32)
+    green = tl.load(thumbnail + plane + at, mask=inside, other=0.0).to(tl.float32)
+    blue = tl.load(thumbnail + 2 * plane + at, mask=inside, other=0.0).to(tl.float32)
+    old_red = tl.load(before + at, mask=inside, other=0.0).to(tl.float32)
+    old_green = tl.load(before + plane + at, mask=inside, other=0.0).to(tl.float32)
+    old_blue = tl.load(before + 2 * plane + at, mask=inside, other=0.0).to(tl.float32)
+    samples = 3.0 * plane
+    difference = tl.sum(tl.abs(red - old_red) + tl.abs(green - old_green) + tl.abs(blue - old_blue))
+    now_level = tl.sum(red + green + blue) / samples
+    old_level = tl.sum(old_red + old_green + old_blue) / samples
+    level = tl.maximum(tl.maximum(now_level, old_level), DARKEST_LEVEL)
+    is_new = tl.where(difference / samples > level * CUT_THRESHOLD, 1.0, 0.0)
+    kept = at < tl.where(tl.load(parameters + ALONE) == 0.0, plane, 0)
+    # Not above: the sums are a barrier, before which other threads may still read the old ones.
+    tl.store(before + at, red.to(tl.float16), mask=kept)
+    tl.store(before + plane + at, green.to(tl.float16), mask=kept)
+    tl.store(before + 2 * plane + at, blue.to(tl.float16), mask=kept)
+    return tl.maximum(is_new, tl.load(parameters + BEGINS))
+
+
 # Not compiled anew for heights that are multiples of 16.
 @triton.jit(do_not_specialize=["height"])
 def control_kernel(
@@ -88,27 +119,10 @@ def control_kernel(
     plane = height * width
     inside = at < plane
 
-    red = tl.load(thumbnail + at, mask=inside, other=0.0).to(tl.float32)
-    green = tl.load(thumbnail + plane + at, mask=inside, other=0.0).to(tl.float32)
-    blue = tl.load(thumbnail + 2 * plane + at, mask=inside, other=0.0).to(tl.float32)
-    old_red = tl.load(before + at, mask=inside, other=0.0).to(tl.float32)
-    old_green = tl.load(before + plane + at, mask=inside, other=0.0).to(tl.float32)
-    old_blue = tl.load(before + 2 * plane + at, mask=inside, other=0.0).to(tl.float32)
-    samples = 3.0 * plane
-    difference = tl.sum(tl.abs(red - old_red) + tl.abs(green - old_green) + tl.abs(blue - old_blue))
-    now_level = tl.sum(red + green + blue) / samples
-    old_level = tl.sum(old_red + old_green + old_blue) / samples
-    level = tl.maximum(tl.maximum(now_level, old_level), DARKEST_LEVEL)
-    is_new = tl.where(difference / samples > level * CUT_THRESHOLD, 1.0, 0.0)
-    is_new = tl.maximum(is_new, tl.load(parameters + BEGINS))
+    is_new = begins_scene(thumbnail, before, parameters, at, plane)
     step = tl.where(is_new > 0.0, 1.0, tl.load(parameters + FOLLOW))
     # A frame that stands alone leaves no traces.
-    stays = tl.load(parameters + ALONE) == 0.0
-    kept = at < tl.where(stays, plane, 0)
-    # Not above: the sums are a barrier, before which other threads may still read the old ones.
-    tl.store(before + at, red.to(tl.float16), mask=kept)
-    tl.store(before + plane + at, green.to(tl.float16), mask=kept)
-    tl.store(before + 2 * plane + at, blue.to(tl.float16), mask=kept)
+    kept = at < tl.where(tl.load(parameters + ALONE) == 0.0, plane, 0)
 
     share = _share(
         estimate, thumbnail, height, width, plane, max_level, iterations, SHARED, STEP, PROBE

@@ -79,7 +79,7 @@ def chroma_sample(
     return cb, cr
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height", "cell_rows"])
 def load_kernel(
     src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
     raw, raw_chroma, cell_rows, cell_columns, counters,
@@ -207,7 +207,7 @@ def _deviations(
     return cb_mean, cr_mean, cb_energy, cr_energy
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height", "cell_rows"])
 def fine_kernel(
     src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
     luma, filtered, codes, out, out_stride, cr_at, cell_rows, cell_columns, flags, noise,

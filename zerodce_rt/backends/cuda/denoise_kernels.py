@@ -10,7 +10,8 @@ down over a few rows: what it found in one row serves the next two, and only wha
 and right of a cell is worked out again.
 
 What is kept from one frame to the next lies in memory twice. A frame reads one and writes the
-other; the device knows which, so that one recorded graph serves all frames.
+other; the device knows which, so that one recorded graph serves all frames. While the camera moves,
+the state is read from a third place, to which it has been carried along.
 """
 
 import triton
@@ -21,15 +22,24 @@ from zerodce_rt.denoise import learner, rules
 # Where each number lies in the parameters of a frame.
 STRENGTH, NEW_SCENE = tl.constexpr(0), tl.constexpr(1)
 # ... in the counters, which stay from frame to frame: frames and looks at the noise since the scene
-# began, and which half of the memory the next frame writes.
+# began, which half of the memory the next frame writes, for how many frames the camera is still
+# taken to move, and how many blocks have moved, if that was looked for.
 FRAMES, LOOKS, HALF_TO_WRITE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
-# ... in the flags, which ``noise_kernel`` sets for the kernels behind it.
+MOVING_FOR, MOVED = tl.constexpr(3), tl.constexpr(4)
+COUNTERS = 5
+# ... in the flags, which ``noise_kernel`` sets for the kernels behind it: whether a frame is the
+# first, whether it is filtered, where it is written, where the state before it lies, and whether
+# motion is searched for.
 FIRST, ON, NOW = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
-# ... and in the noise: hinges of its variance and of 1 / sigma, luma's sigma over chroma's, and the
-# variance of chroma's noise as a share of luma's.
+OLD, SEARCHED = tl.constexpr(3), tl.constexpr(4)
+FLAGS = 5
+# ... and in the noise: hinges of its variance and of 1 / sigma, luma's sigma over chroma's, the
+# variance of chroma's noise as a share of luma's, and sigma in the dark.
 VARIANCE, INVERSE_SIGMA = tl.constexpr(0), tl.constexpr(8)
-CHROMA_UNIT, CHROMA_SHARE = tl.constexpr(16), tl.constexpr(17)
-NUMBERS = 18
+CHROMA_UNIT, CHROMA_SHARE, SIGMA = tl.constexpr(16), tl.constexpr(17), tl.constexpr(18)
+NUMBERS = 19
+# Where the state lies when it has been carried along.
+CARRIED = tl.constexpr(2)
 # The least energy that is divided by.
 TINY = tl.constexpr(1e-3)
 
@@ -164,7 +174,7 @@ def _follow(raw, state, new_state, at, gain, inside, first, TO_STATE: tl.constex
     return value
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["cell_rows"])
 def temporal_kernel(
     raw, raw_chroma, state, state_chroma, left, codes, cell_rows, cell_columns, flags, noise,
     TO_STATE: tl.constexpr, CHROMA_TO_STATE: tl.constexpr, BLACK: tl.constexpr,
@@ -174,9 +184,9 @@ def temporal_kernel(
 
     Args:
         raw, raw_chroma: see ``load_kernel``; the other half is the frame before.
-        state: ``(2, 2 cell_rows, 2 cell_columns)`` uint16, and ``state_chroma``,
-            ``(2, 2, cell_rows, cell_columns)``; half of them is read, the other written.
-        left: ``(2, cell_rows, cell_columns)`` uint8: the share of a frame's noise that is left,
+        state: ``(3, 2 cell_rows, 2 cell_columns)`` uint16, and ``state_chroma``,
+            ``(3, 2, cell_rows, cell_columns)``; a third of them is read, another written.
+        left: ``(3, cell_rows, cell_columns)`` uint8: the share of a frame's noise that is left,
             in 255ths; likewise.
         codes: the new state's mean luma of each cell, uint16.
         flags, noise: see above.
@@ -194,12 +204,13 @@ def temporal_kernel(
     before = raw + (1 - now) * 4 * plane
     raw += now * 4 * plane
     raw_chroma += now * 2 * plane
+    old = tl.load(flags + OLD).to(tl.int64)
     new_state = state + now * 4 * plane
-    state += (1 - now) * 4 * plane
+    state += old * 4 * plane
     new_chroma = state_chroma + now * 2 * plane
-    state_chroma += (1 - now) * 2 * plane
+    state_chroma += old * 2 * plane
     new_left = left + now * plane
-    left += (1 - now) * plane
+    left += old * plane
 
     chroma_unit = tl.load(noise + CHROMA_UNIT)
     h = noise + INVERSE_SIGMA

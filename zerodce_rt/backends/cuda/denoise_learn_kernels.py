@@ -6,7 +6,8 @@ Three of them for each frame, of which the first two do nothing unless the noise
 - ``learn_kernel``: a block of threads for each range of luma codes, of luma and of chroma. It
   needs values in their order, but not all of them: only the one that so many are below. That is
   found digit by digit, by counting, which gives the same as sorting.
-- ``noise_kernel``: what to filter the frame for. It also moves the counters on.
+- ``noise_kernel``: what to filter the frame for. It also moves the counters on, and decides
+  whether motion is searched for.
 """
 
 import math
@@ -22,8 +23,13 @@ from zerodce_rt.backends.cuda.denoise_kernels import (
     HALF_TO_WRITE,
     INVERSE_SIGMA,
     LOOKS,
+    MOVED,
+    MOVING_FOR,
     NOW,
+    OLD,
     ON,
+    SEARCHED,
+    SIGMA,
     STRENGTH,
     VARIANCE,
     moment,
@@ -49,6 +55,7 @@ KNOTS = tl.constexpr(len(rules.KNOTS))
 LEAST_VARIANCE = tl.constexpr(rules.LEAST_VARIANCE)
 LEAST_CHROMA_SHARE = tl.constexpr(rules.LEAST_CHROMA_SHARE)
 BRIGHT_FROM, BRIGHT_TO = tl.constexpr(rules.BRIGHT_FROM), tl.constexpr(rules.BRIGHT_TO)
+FRAMES_TO_END = tl.constexpr(rules.FRAMES_TO_END)
 
 # Rows of the table: edges and middles of the bins, and the knots; as many in each row.
 TABLE = tl.constexpr(32)
@@ -116,7 +123,7 @@ def _note(
     tl.store(difference + at, energy, mask=known)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["cell_rows", "apart", "most"])
 def statistics_kernel(
     raw, raw_chroma, state, cell_rows, cell_columns, apart, most, bins, inside, difference, table,
     counters, parameters,
@@ -243,7 +250,7 @@ def _flatter(bins, inside, n, bin, limit, CHUNK: tl.constexpr):
     return tl.sum(count, axis=0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["cell_rows", "apart", "most"])
 def learn_kernel(
     bins, inside, difference, kept, cell_rows, cell_columns, apart, most, counters, parameters,
     INDEX_DIGITS: tl.constexpr, CHUNK: tl.constexpr,
@@ -368,38 +375,59 @@ def _store_hinges(out, values, knots):
 
 
 @triton.jit
-def noise_kernel(kept, table, counters, parameters, flags, noise):
+def _median_of_dark(values):
+    """Of values at the knots: that of the dark ones, an even number of them."""
+    i = tl.arange(0, KNOTS)
+    values = tl.where(i < DARK_KNOTS, values, float("inf"))
+    smaller = (values[None, :] < values[:, None]) | (
+        (values[None, :] == values[:, None]) & (i[None, :] < i[:, None])
+    )
+    rank = tl.sum(tl.where(smaller, 1, 0), axis=1)
+    middle = (rank == DARK_KNOTS // 2 - 1) | (rank == DARK_KNOTS // 2)
+    return tl.sum(tl.where(middle, values, 0.0), axis=0) * 0.5
+
+
+@triton.jit(do_not_specialize=["most_still"])
+def noise_kernel(
+    kept, table, counters, parameters, flags, noise, most_still, PROBE_EVERY: tl.constexpr
+):
     """What to filter a frame for, for the kernels behind this one. Runs in one block of threads.
 
     Args:
         kept: see ``learn_kernel``; ``table``, ``counters``, ``parameters``: see above.
         flags, noise: see ``denoise_kernels``; written.
+        most_still: blocks that may move while the camera stands still.
+        PROBE_EVERY: while it does, only so many frames apart is looked whether it moves.
     """
     first, on, due, looks, half = moment(counters, parameters)
-    frames = tl.load(counters + FRAMES)
     strength = tl.load(parameters + STRENGTH)
     i = tl.arange(0, KNOTS)
     knots = tl.load(table + KNOT_ROW * TABLE + i)
     luma = _variances(kept, table, strength)
     chroma = _variances(kept + 3 * TABLE, table, strength)
-    # The median of an even number: the mean of the middle two.
-    ratio = tl.where(i < DARK_KNOTS, chroma / luma, float("inf"))
-    smaller = (ratio[None, :] < ratio[:, None]) | (
-        (ratio[None, :] == ratio[:, None]) & (i[None, :] < i[:, None])
-    )
-    rank = tl.sum(tl.where(smaller, 1, 0), axis=1)
-    middle = (rank == DARK_KNOTS // 2 - 1) | (rank == DARK_KNOTS // 2)
-    share = tl.sum(tl.where(middle, ratio, 0.0), axis=0) * 0.5
-    share = tl.minimum(tl.maximum(share, LEAST_CHROMA_SHARE), 1.0)
+    share = tl.minimum(tl.maximum(_median_of_dark(chroma / luma), LEAST_CHROMA_SHARE), 1.0)
     _store_hinges(noise + VARIANCE, luma, knots)
     _store_hinges(noise + INVERSE_SIGMA, 1.0 / tl.sqrt(luma), knots)
     tl.store(noise + CHROMA_SHARE, share)
     tl.store(noise + CHROMA_UNIT, 1.0 / tl.sqrt(share))
+    tl.store(noise + SIGMA, tl.sqrt(_median_of_dark(luma)))
+    number = tl.where(first, 1, tl.load(counters + FRAMES) + 1)
+    # What the frame before has told of the camera.
+    moving_for = tl.load(counters + MOVING_FOR)
+    moves = tl.load(counters + MOVED) > most_still
+    searched = tl.load(flags + SEARCHED) != 0
+    again = tl.where(moves, FRAMES_TO_END, tl.maximum(moving_for - 1, 0))
+    moving_for = tl.where(first | (on == 0), 0, tl.where(searched, again, moving_for))
+    search = on & (first == 0) & ((moving_for > 0) | (number % PROBE_EVERY == 0))
     tl.debug_barrier()  # no thread may move the counters on before all have read them
     # A frame that is not filtered passes as the first one does, and leaves nothing behind.
     tl.store(flags + FIRST, tl.where(first | (on == 0), 1, 0))
     tl.store(flags + ON, tl.where(on, 1, 0))
     tl.store(flags + NOW, half)
-    tl.store(counters + FRAMES, tl.where(on, tl.where(first, 1, frames + 1), 0))
+    tl.store(flags + OLD, 1 - half)
+    tl.store(flags + SEARCHED, tl.where(search, 1, 0))
+    tl.store(counters + MOVING_FOR, moving_for)
+    tl.store(counters + MOVED, 0)
+    tl.store(counters + FRAMES, tl.where(on, number, 0))
     tl.store(counters + LOOKS, looks + tl.where(due, 1, 0))
     tl.store(counters + HALF_TO_WRITE, 1 - half)

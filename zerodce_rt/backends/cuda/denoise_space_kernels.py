@@ -152,7 +152,7 @@ def _store_wholes(
         tl.store(out + y.to(tl.int64) * out_stride + x * out_step, value, mask=seen)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["cell_rows"])
 def halves_kernel(
     state_chroma, left, codes, coarse, chroma, chroma_stride, chroma_step, cr_at,
     cell_rows, cell_columns, flags, noise,
@@ -340,7 +340,7 @@ def _store_row(
     tl.store(out + at + 1, value, mask=seen)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["cell_rows"])
 def luma_kernel(
     state, left, coarse, out, cell_rows, cell_columns, flags, noise,
     BLACK: tl.constexpr, STRIPS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,

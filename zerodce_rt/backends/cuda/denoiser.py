@@ -14,6 +14,7 @@ from zerodce_rt.backends.coefficients import yuv_coefficients
 from zerodce_rt.backends.cuda import denoise_cell_kernels as cells
 from zerodce_rt.backends.cuda import denoise_kernels as kernels
 from zerodce_rt.backends.cuda import denoise_learn_kernels as learning
+from zerodce_rt.backends.cuda import denoise_motion_kernels as moving
 from zerodce_rt.backends.cuda import denoise_space_kernels as space
 from zerodce_rt.backends.cuda.applier import constants_of, planes_of, strides_of, supports
 from zerodce_rt.backends.cuda.driver import capability
@@ -27,6 +28,8 @@ BLOCKS = 16
 """Blocks of 8x8 samples beside each other that a block of threads looks at for their noise."""
 CHUNK, CHUNK_WARPS = 512, 8
 """Blocks of samples that are counted together, and warps of the threads that do so."""
+SMALL_COLUMNS = 32
+"""Samples beside each other of the pictures that motion is searched in, for a block of threads."""
 
 # Rows and columns of cells are filled up to this, so that planes can be halved twice.
 _MULTIPLE = 4
@@ -58,7 +61,8 @@ class DeviceDenoiser:
 
     All its memory is allocated here and stays in place, and all that changes is read by the
     kernels from there, so that ``run`` can be recorded in a CUDA graph. Does what ``CPUDenoiser``
-    does with effort 2: it does not follow a moving camera.
+    does with effort 3, but finds the motion of a camera in its own way; see
+    ``denoise_motion_kernels``.
 
     Args:
         like: a frame of the kind that will come, on the host or the device; see ``denoises``.
@@ -89,9 +93,9 @@ class DeviceDenoiser:
         own = torch.uint8 if format.dtype == np.uint8 else torch.uint16
         self._raw = empty(2, 2 * rows, 2 * columns, dtype=torch.uint16 if packed else own)
         self._raw_chroma = empty(2, 2, rows, columns, dtype=torch.uint16 if self._fine else own)
-        self._state = empty(2, 2 * rows, 2 * columns)
-        self._state_chroma = empty(2, 2, rows, columns)
-        self._left = empty(2, rows, columns, dtype=torch.uint8)
+        self._state = empty(3, 2 * rows, 2 * columns)
+        self._state_chroma = empty(3, 2, rows, columns)
+        self._left = empty(3, rows, columns, dtype=torch.uint8)
         self._codes, self._coarse = empty(rows, columns), empty(rows, columns)
         self._luma = empty(2 * rows, 2 * columns)
         self._chroma = empty(*_chroma_shape(format, rows, columns))
@@ -109,12 +113,22 @@ class DeviceDenoiser:
         self._inside, self._difference = (empty(2, blocks, dtype=torch.float32) for _ in range(2))
         self._kept = torch.zeros((2, 3, learning.TABLE.value), device=device)
         self._counters, self._flags = (
-            torch.zeros(3, dtype=torch.int32, device=device) for _ in range(2)
+            torch.zeros(n, dtype=torch.int32, device=device)
+            for n in (kernels.COUNTERS, kernels.FLAGS)
         )
         self._noise = empty(kernels.NUMBERS, dtype=torch.float32)
         self._table = torch.from_numpy(_table()).to(device)
         self._coefficients = torch.from_numpy(yuv_coefficients(_PACKED_AS, 8, 8)).to(device)
         self._out = self._frame(like)
+
+        moved = triton.cdiv(rows, rules.BLOCK_CELLS) * triton.cdiv(columns, rules.BLOCK_CELLS)
+        self._most_still = int(rules.MOVING_SHARE * moved)
+        self._pictures = pictures(rows, columns)
+        if self._pictures:
+            samples = sum(n * m for n, m in self._pictures)
+            self._small = empty(2, samples, dtype=torch.float32)
+            self._found = empty(3, moved, dtype=torch.float32)
+            self._vectors = empty(2, moved, dtype=torch.int32)
 
     def reset(self) -> None:
         """Forget the past; the next frame starts a new scene.
@@ -139,6 +153,8 @@ class DeviceDenoiser:
         """
         self._load(source)
         self._learn(parameters)
+        if self._pictures:
+            self._follow_motion()
         rows, columns, flags, noise = self._rows, self._columns, self._flags, self._noise
         tile = self._tile
         strips = {"STRIPS": tile.strips, "ROWS": tile.rows, "COLUMNS": tile.columns}
@@ -189,8 +205,37 @@ class DeviceDenoiser:
             INDEX_DIGITS=-(-self._most.bit_length() // 4), CHUNK=CHUNK, num_warps=CHUNK_WARPS,
         )  # fmt: skip
         learning.noise_kernel[(1,)](
-            self._kept, self._table, self._counters, parameters, self._flags, self._noise
-        )
+            self._kept, self._table, self._counters, parameters, self._flags, self._noise,
+            self._most_still, PROBE_EVERY=rules.PROBE_EVERY,
+        )  # fmt: skip
+
+    def _follow_motion(self) -> None:
+        """Carry the state along with the camera, if it moves."""
+        rows, columns, flags, tile = self._rows, self._columns, self._flags, self._tile
+        pictures, small, moved = self._pictures, self._small, self._vectors.shape[1]
+        high, wide = pictures[0]
+        size = small.shape[1]
+        tiles = triton.cdiv(wide, SMALL_COLUMNS), triton.cdiv(high, moving.TILE.value), 2
+        moving.pyramid_kernel[tiles](
+            self._raw, self._state, small, size, rows, columns, flags, SCALE=1 / self._unit,
+            LEVELS=len(pictures), COLUMNS=SMALL_COLUMNS,
+        )  # fmt: skip
+        coarsest = len(pictures) - 1
+        groups = (triton.cdiv(moved, tile.blocks),)
+        moving.search_kernel[groups](
+            small, size, self._found, rows, columns, flags, COARSEST=coarsest,
+            FINEST=finest(coarsest), BLOCKS=tile.blocks,
+        )  # fmt: skip
+        moving.choose_kernel[groups](
+            small, size, self._found, self._vectors, rows, columns, self._counters, flags,
+            self._noise, BLOCKS=tile.blocks,
+        )  # fmt: skip
+        grid = triton.cdiv(columns, tile.columns), triton.cdiv(rows, tile.moved_rows)
+        moving.move_kernel[grid](
+            self._state, self._state_chroma, self._left, self._vectors, rows, columns,
+            self._most_still, self._counters, flags, ROWS=tile.moved_rows, COLUMNS=tile.columns,
+            num_warps=tile.warps,
+        )  # fmt: skip
 
     def _add_fine_chroma(self, source: Frame) -> None:
         tile = self._tile
@@ -230,6 +275,8 @@ class Tile:
         strips, rows, columns: of cells, where it goes down from row to row.
         half_rows: the same of 2x2 cells, of which there are fewer to share out.
         cell_rows, cell_columns: of cells, or of what there are as many of, elsewhere.
+        moved_rows: of cells that are carried along, in as many columns as the strips.
+        blocks: that are searched for.
     """
 
     strips: int
@@ -238,6 +285,8 @@ class Tile:
     half_rows: int
     cell_rows: int
     cell_columns: int
+    moved_rows: int
+    blocks: int
     warps: int = 4
 
     def strips_of(self, rows: int, columns: int, rows_of_one: int) -> tuple[int, int]:
@@ -252,8 +301,29 @@ class Tile:
 def tile(capability: int) -> Tile:
     """For a card of a compute capability; 0 is Triton's interpreter."""
     if capability == 0:  # each operation takes its time, and hardly more for many numbers
-        return Tile(64, 1, 64, 1, 64, 64)
-    return Tile(1, 8, 128, 2, 2, 64)
+        return Tile(64, 1, 64, 1, 64, 64, 64, 64)
+    return Tile(1, 8, 128, 2, 2, 64, 8, 8)
+
+
+def pictures(rows: int, columns: int) -> list[tuple[int, int]]:
+    """Rows and columns of the pictures that motion is searched in, of frames of so many cells.
+
+    Empty for frames that are too small for it, as on the CPU.
+    """
+    sizes = [(rows // 2, columns // 2)]
+    if min(sizes[0]) < 3 * moving.SMALL.value:
+        return []
+    while len(sizes) < moving.MOST_LEVELS and min(sizes[-1]) >= 2 * moving.SIDE:
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    return sizes
+
+
+def finest(coarsest: int) -> int:
+    """The last of the pictures that is searched, by the first one.
+
+    The largest has the most noise, but in the others small frames have few samples.
+    """
+    return 1 if coarsest > 1 else 0
 
 
 def _chroma_shape(format: PixelFormat, rows: int, columns: int) -> tuple[int, ...]:

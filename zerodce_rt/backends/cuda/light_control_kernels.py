@@ -10,17 +10,15 @@ import triton.language as tl
 
 from zerodce_rt.backends.cuda.control_kernels import (
     ALONE,
-    BEGINS,
     BLACK_LEVEL,
-    CUT_THRESHOLD,
     DARK_TONE,
-    DARKEST_LEVEL,
     DENOISE,
     DISTURBED,
     FOLLOW,
     LEAST_STRENGTH,
     SHARES,
     STRENGTH,
+    begins_scene,
 )
 from zerodce_rt.backends.cuda.curve_kernels import LUMA_OFFSET, LUMA_SCALE
 from zerodce_rt.backends.cuda.light_curve_kernels import (
@@ -326,29 +324,13 @@ def light_control_kernel(
         SIZE, PROBE, MAP_SIZE: powers of two, not below the number of pixels, of probed ones, and
             of those of a map.
     """
-    at = tl.arange(0, SIZE)
     plane = height * width
-    inside = at < plane
     strength = tl.load(parameters + STRENGTH)
     wanted_denoise = tl.load(parameters + DENOISE)
-    is_new = tl.load(parameters + BEGINS)
     disturbed = tl.load(parameters + DISTURBED)
     # A frame that stands alone leaves no traces.
     stays = tl.load(parameters + ALONE) == 0.0
-
-    red = tl.load(thumbnail + at, mask=inside, other=0.0).to(tl.float32)
-    green = tl.load(thumbnail + plane + at, mask=inside, other=0.0).to(tl.float32)
-    blue = tl.load(thumbnail + 2 * plane + at, mask=inside, other=0.0).to(tl.float32)
-    old_red = tl.load(before + at, mask=inside, other=0.0).to(tl.float32)
-    old_green = tl.load(before + plane + at, mask=inside, other=0.0).to(tl.float32)
-    old_blue = tl.load(before + 2 * plane + at, mask=inside, other=0.0).to(tl.float32)
-    samples = 3.0 * plane
-    difference = tl.sum(tl.abs(red - old_red) + tl.abs(green - old_green) + tl.abs(blue - old_blue))
-    now_level = tl.sum(red + green + blue) / samples
-    old_level = tl.sum(old_red + old_green + old_blue) / samples
-    level = tl.maximum(tl.maximum(now_level, old_level), DARKEST_LEVEL)
-    is_cut = difference / samples > level * CUT_THRESHOLD
-    is_new = tl.maximum(is_new, tl.where(is_cut, 1.0, 0.0))
+    is_new = begins_scene(thumbnail, before, parameters, tl.arange(0, SIZE), plane)
     follow = tl.where(is_new > 0.0, 1.0, tl.load(parameters + FOLLOW))
 
     share = max_level * 0.0 + 1.0
@@ -393,7 +375,3 @@ def light_control_kernel(
     tl.store(state + 2 * size + map_at, a2, mask=kept)
     tl.store(state + 3 * size + map_at, a3, mask=kept)
     tl.store(state + 4 * size + map_at, saturation, mask=kept)
-    kept = at < tl.where(stays, plane, 0)
-    tl.store(before + at, red.to(tl.float16), mask=kept)
-    tl.store(before + plane + at, green.to(tl.float16), mask=kept)
-    tl.store(before + 2 * plane + at, blue.to(tl.float16), mask=kept)
