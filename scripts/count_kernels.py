@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,12 +29,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     options = parser.parse_args()
     counted: dict[str, dict[str, dict[str, int]]] = {}
-    for capability in GENERATIONS:
-        for module in MODULES:
-            for found in kernels_of(module, capability):
+    jobs = [(module, capability) for capability in GENERATIONS for module in MODULES]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = pool.map(lambda job: kernels_of(*job), jobs)
+        for (module, capability), kernels in zip(jobs, done, strict=True):
+            for found in kernels:
                 of_kernel = counted.setdefault(found["kernel"], {})
                 of_kernel[f"sm{capability}"] = {name: found[name] for name in SHOWN}
-        print(f"sm{capability}: {len(counted)} kernels, none spills", flush=True)
+            print(f"{module}, sm{capability}: {len(kernels)} kernels, none spills", flush=True)
     result = {
         "command": "python scripts/count_kernels.py --json benchmarks/results/kernels.json",
         "triton": version("triton"), "kernels": counted,

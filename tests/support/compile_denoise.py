@@ -27,7 +27,7 @@ _SIZES = {
 
 
 def _code(kernel: Any, constants: dict[str, Any], sample: str, out: str, capability: int,
-          warps: int) -> dict[str, Any]:  # fmt: skip
+          warps: int, registers: int | None = None) -> dict[str, Any]:  # fmt: skip
     """``machine_code`` of one of the kernels, by what its arguments are called."""
     kinds = dict.fromkeys(_WIDE, "u16") | dict.fromkeys(_WHOLE, "i32") | {"left": "u8", "out": out}
     kinds |= dict.fromkeys(("raw", "raw_chroma", "src_0", "src_1", "src_2"), sample)
@@ -38,7 +38,13 @@ def _code(kernel: Any, constants: dict[str, Any], sample: str, out: str, capabil
     kinds |= dict.fromkeys(floats, "fp32")
     pointers = {n: kinds[n] for n in kernel.arg_names if n in kinds}
     return machine_code(
-        kernel, constants, pointers, capability, unaligned=_SIZES, warps=warps, registers=None
+        kernel,
+        constants,
+        pointers,
+        capability,
+        unaligned=_SIZES,
+        warps=warps,
+        registers=registers,
     )
 
 
@@ -83,7 +89,10 @@ def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "noise", _code(learning.noise_kernel, constants, "u8", "u16", capability, 4)
     blocks = {"BLOCKS": t.blocks}
     levels = blocks | {"COARSEST": moving.MOST_LEVELS - 1, "FINEST": 1}
-    yield "search", _code(moving.search_kernel, levels, "u8", "u16", capability, 4)
+    yield (
+        "search",
+        _code(moving.search_kernel, levels, "u8", "u16", capability, 4, moving.SEARCH_REGISTERS),
+    )
     yield "choose", _code(moving.choose_kernel, blocks, "u8", "u16", capability, 4)
     constants = {"ROWS": t.moved_rows, "COLUMNS": t.columns}
     yield "move", _code(moving.move_kernel, constants, "u8", "u16", capability, t.warps)

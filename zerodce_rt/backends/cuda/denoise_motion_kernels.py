@@ -36,6 +36,8 @@ BETTER, MARGIN = tl.constexpr(float(rules.BETTER)), tl.constexpr(rules.MARGIN)
 
 # Samples of the pictures for a block's side, and side of what a tile of them is made from.
 SMALL = tl.constexpr(4)
+SEARCH_REGISTERS = 128
+"""Of a thread of ``search_kernel``; without a bound, ptxas takes fewer and spills on some cards."""
 MOST_LEVELS = 5
 """Pictures of each size that there are at most: the smallest has 64 luma samples for one."""
 TILE = tl.constexpr(2 ** (MOST_LEVELS - 1))

@@ -224,7 +224,7 @@ class DeviceDenoiser:
         groups = (triton.cdiv(moved, tile.blocks),)
         moving.search_kernel[groups](
             small, size, self._found, rows, columns, flags, COARSEST=coarsest,
-            FINEST=finest(coarsest), BLOCKS=tile.blocks,
+            FINEST=finest(coarsest), BLOCKS=tile.blocks, maxnreg=moving.SEARCH_REGISTERS,
         )  # fmt: skip
         moving.choose_kernel[groups](
             small, size, self._found, self._vectors, rows, columns, self._counters, flags,
