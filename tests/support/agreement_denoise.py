@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tests.support.agreement import DEVICE, HAS_GPU, SUPPORTED, Check, download, upload
+from tests.support.agreement import DEVICE, HAS_GPU, SUPPORTED, THOROUGH, Check, download, upload
 from tests.support.noise import random_frame
 from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
@@ -381,7 +381,9 @@ def recorded(frames: list[Frame]) -> float:
 
 def denoise_checks() -> Iterator[Check]:
     """Every check of the denoiser; without a card, where they take long, of fewer formats."""
-    some = "nv12 p010le yuv420p10le yuv422p yuv444p rgb24 bgr24 rgbf32le".split()
+    some = "nv12 p010le yuv422p bgr24".split()
+    if THOROUGH:
+        some += "yuv420p10le yuv444p rgb24 rgbf32le".split()
     for number, name in enumerate(SUPPORTED if HAS_GPU else some):
         size, colour = (101, 67), Colour("bt601", full_range=True)
         if number % 2:
@@ -389,7 +391,8 @@ def denoise_checks() -> Iterator[Check]:
         strengths = [1.0, 1.0, 0.4, 1.0] if HAS_GPU or name == "nv12" else [1.0, 1.0]
         yield Check(f"denoise {name}", partial(filtering, name, size, colour, strengths))
     for name, size in (
-        ("nv12", (1, 1)), ("nv12", (300 if HAS_GPU else 140, 21)), ("yuv420p", (7, 150)),
+        ("nv12", (1, 1)), ("nv12", (300 if HAS_GPU else 140, 21)),
+        *([("yuv420p", (7, 150))] if HAS_GPU or THOROUGH else []),
     ):  # fmt: skip
         run = partial(filtering, name, size, Colour(), [1.0, 1.0])
         yield Check(f"denoise {name} {size[0]}x{size[1]}", run)

@@ -283,9 +283,10 @@ def test_nothing_of_a_first_attempt_is_kept_while_memory_is_sought() -> None:
     assert len(kept) == 1
 
 
-def test_more_frames_than_slots_are_finished_in_time() -> None:
+def test_more_frames_than_slots_are_finished_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zerodce_rt.backends.cuda.step._MOST_SLOTS", 2)
     made, cpu = enhancer(), enhancer("torch")
-    frames = [dark(seed) for seed in range(8)]
+    frames = [dark(seed) for seed in range(4)]
     targets = [frame.empty_like() for frame in frames]
     in_flight = [made.begin(f, t) for f, t in zip(frames, targets, strict=True)]
     for finish in reversed(in_flight):

@@ -1,6 +1,6 @@
 """All that is done to a frame on the device, recorded as one CUDA graph for each kind of frame.
 
-Thumbnail, network, control and curve read and write tensors that stay in place, so that a graph
+Thumbnail, network, control, denoiser and curve use tensors that stay in place, so that a graph
 of them can be replayed: one launch for a frame, without a host round trip in between. On the CPU
 the same steps run one by one, which is how they are tested in Triton's interpreter.
 
