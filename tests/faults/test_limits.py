@@ -64,7 +64,9 @@ def test_a_full_disk_ends_bench_with_a_name(small_disk: Path) -> None:
         "bench", "--sizes", "64x48", "--seconds", "0.1", "--plot", chart, "--quiet"
     )
     assert code == 1
-    assert one_line(error) == f"zerodce-rt: {chart}: cannot be written (No space left on device)"
+    # On a busy machine, it says that times varied.
+    lines = [line for line in error.splitlines() if "figures are rough" not in line]
+    assert lines == [f"zerodce-rt: {chart}: cannot be written (No space left on device)"]
     assert_nothing_left(small_disk, "fill")
 
 
