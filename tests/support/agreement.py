@@ -210,7 +210,12 @@ def network(kind: NetworkKind, model: str, height: int, width: int) -> float:
     out = torch.empty(expected.shape, dtype=torch.float16, device=DEVICE)
     estimate = kind(checkpoint, DEVICE).prepare(height, width)
     estimate(image[0].half().to(DEVICE), out)
-    difference = (out.float().cpu() - expected).abs()
+    return maps_gap(out, expected)
+
+
+def maps_gap(maps: Tensor, expected: Tensor) -> float:
+    """The largest difference of float16 maps on the device to those in float32."""
+    difference = (maps.float().cpu() - expected).abs()
     worst = float(difference.max())
     assert worst < 2e-2, f"differs by {worst:g}"
     assert float(difference.mean()) < 2e-3, f"mean {float(difference.mean()):g}"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.support.agreement import DEVICE, HAS_GPU, SUPPORTED, THOROUGH, Check, download, upload
-from tests.support.noise import random_frame
+from tests.support.noise import noisy_video, random_frame
 from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
 from zerodce_rt.backends.cpu.motion import MotionSearch
@@ -33,31 +33,8 @@ from zerodce_rt.denoise import rules
 from zerodce_rt.denoise.noise import hinges
 from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
 
-_PADDING = 5
 _EFFORT = 2  # time and space, but no motion
 Planes = list[NDArray[np.float64]]
-
-
-def noisy_video(name: str, width: int, height: int, colour: Colour, frames: int) -> list[Frame]:
-    """Noise on flat planes, with a patch that moves, and rows that an encoder has repeated."""
-    format, rng = FORMATS[name], np.random.default_rng(0)
-    unit = 1 / 255 if format.bits == 32 else 2.0 ** (format.bits - 8)
-    made: list[Frame] = []
-    for index in range(frames):
-        planes = []
-        for number, (rows, samples) in enumerate(plane_shapes(format, width, height)):
-            plane = (128 if number else 40) + rng.normal(0, 2, (rows, samples + _PADDING))
-            left = 3 * index % max(1, samples // 2)
-            plane[rows // 3 : rows // 2, left : left + samples // 4] += 25
-            plane = plane.clip(0, 255) * unit
-            if format.bits < 32:
-                plane = np.rint(plane) * 2**format.dropped_bits
-            samples_now = plane.astype(format.dtype)
-            if made:
-                samples_now[: rows // 4] = made[-1].planes[number][: rows // 4]
-            planes.append(samples_now)
-        made.append(Frame(format, tuple(planes), width, height, colour))
-    return made
 
 
 def parameters(strength: float, *, new_scene: bool = False) -> Tensor:

@@ -72,3 +72,25 @@ def pq_frame(name: str, width: int, height: int, peak_nits: float = 1000.0) -> F
     if frame.format.dropped_bits:
         frame.planes[0][:] &= 0x10000 - (1 << frame.format.dropped_bits)
     return frame
+
+
+def noisy_video(name: str, width: int, height: int, colour: Colour, frames: int) -> list[Frame]:
+    """Noise on flat planes, with a patch that moves, and rows that an encoder has repeated."""
+    format, rng = FORMATS[name], np.random.default_rng(0)
+    unit = 1 / 255 if format.bits == 32 else 2.0 ** (format.bits - 8)
+    made: list[Frame] = []
+    for index in range(frames):
+        planes = []
+        for number, (rows, samples) in enumerate(plane_shapes(format, width, height)):
+            plane = (128 if number else 40) + rng.normal(0, 2, (rows, samples + PADDING))
+            left = 3 * index % max(1, samples // 2)
+            plane[rows // 3 : rows // 2, left : left + samples // 4] += 25
+            plane = plane.clip(0, 255) * unit
+            if format.bits < 32:
+                plane = np.rint(plane) * 2**format.dropped_bits
+            samples_now = plane.astype(format.dtype)
+            if made:
+                samples_now[: rows // 4] = made[-1].planes[number][: rows // 4]
+            planes.append(samples_now)
+        made.append(Frame(format, tuple(planes), width, height, colour))
+    return made

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.noise import PADDING, blank, gap, random_maps
+from tests.support.noise import PADDING, blank, gap, noisy_video, random_maps
 from zerodce_rt.backends.cpu.applier import CPUApplier
 from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.cells import FilteredPixels
@@ -22,29 +22,6 @@ from zerodce_rt.curve.maps import CurveMaps
 from zerodce_rt.frame import FORMATS, Colour, Frame, plane_shapes
 
 FILTERED = sorted(FORMATS)
-
-
-def video(name: str, width: int, height: int, colour: Colour, *, frames: int = 5) -> list[Frame]:
-    """Noise on flat planes, with a patch that moves, and rows that an encoder has repeated."""
-    format, rng = FORMATS[name], np.random.default_rng(0)
-    unit = 1 / 255 if format.bits == 32 else 2.0 ** (format.bits - 8)
-    made: list[Frame] = []
-    for index in range(frames):
-        planes = []
-        for number, (rows, samples) in enumerate(plane_shapes(format, width, height)):
-            level = 128 if number else 40
-            plane = level + rng.normal(0, 2, (rows, samples + PADDING))
-            left = 3 * index
-            plane[rows // 3 : rows // 2, left : left + samples // 4] += 25
-            plane = plane.clip(0, 255) * unit
-            if format.bits < 32:
-                plane = np.rint(plane) * 2**format.dropped_bits
-            samples_now = plane.astype(format.dtype)
-            if made:
-                samples_now[: rows // 4] = made[-1].planes[number][: rows // 4]
-            planes.append(samples_now)
-        made.append(Frame(format, tuple(planes), width, height, colour))
-    return made
 
 
 def difference(a: Frame, b: Frame) -> float:
@@ -84,7 +61,7 @@ def test_agrees_with_the_reference(
     name: str, size: tuple[int, int], colour: Colour, interlaced: bool
 ) -> None:
     fast, plain = CPUDenoiser(Bands(threads=2), SlowStart()), ReferenceDenoiser()
-    for frame in video(name, *size, colour):
+    for frame in noisy_video(name, *size, colour, 5):
         frame = replace(frame, interlaced=interlaced)
         # From floats, single blocks may be told apart by rounding, when the noise is learned.
         allowed = 1.0 if frame.format.bits == 32 else 0.25
@@ -98,27 +75,27 @@ def denoiser(threads: int = 2) -> CPUDenoiser:
 @pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "bgr24"])
 def test_frames_wider_than_a_strip(name: str) -> None:
     fast, plain = denoiser(), ReferenceDenoiser()
-    for frame in video(name, 4102, 20, Colour(), frames=3):
+    for frame in noisy_video(name, 4102, 20, Colour(), 3):
         assert difference(fast(frame, 1.0, 2), plain(frame, 1.0, 2)) < 0.25
 
 
 @pytest.mark.parametrize("name", ["yuv420p", "yuv444p", "yuyv422"])
 def test_the_number_of_threads_changes_nothing(name: str) -> None:
     one, more = denoiser(1), denoiser(4)  # of which each takes several bands of rows
-    for frame in video(name, 40, 700, Colour(), frames=4):
+    for frame in noisy_video(name, 40, 700, Colour(), 4):
         assert difference(one(frame, 1.0, 3), more(frame, 1.0, 3)) == 0
 
 
 @pytest.mark.parametrize("name", ["yuv420p", "bgr24"])
 def test_without_the_filter_over_space(name: str) -> None:
     fast, plain = denoiser(), ReferenceDenoiser()
-    for frame in video(name, 96, 64, Colour()):
+    for frame in noisy_video(name, 96, 64, Colour(), 5):
         assert difference(fast(frame, 0.7, 1), plain(frame, 0.7, 1)) < 0.25
 
 
 @pytest.mark.parametrize("name", FILTERED)
 def test_appliers_read_what_was_filtered(name: str) -> None:
-    frame = video(name, 101, 67, Colour("bt601"), frames=1)[0]
+    frame = noisy_video(name, 101, 67, Colour("bt601"), 1)[0]
     maps = random_maps(1, 5, 7)
     fast, plain = blank(frame), blank(frame)
     CPUApplier(threads=2).apply(denoiser()(frame, 1.0, 2), maps, fast)
@@ -206,7 +183,7 @@ def test_clean_frames_stay_as_they_are() -> None:
 
 
 def test_fields_are_not_mixed() -> None:
-    calm = video("yuv420p", 64, 64, Colour())
+    calm = noisy_video("yuv420p", 64, 64, Colour(), 5)
     filter, other = denoiser(), denoiser()
     for index, frame in enumerate(calm):
         luma = frame.planes[0].copy()
@@ -238,6 +215,6 @@ def test_a_camera_that_moves_is_followed_and_one_that_stands_is_not() -> None:
 
 @pytest.mark.parametrize("name", ["yuv420p", "yuv444p", "bgr24", "rgbf32le"])
 def test_a_frame_that_stands_alone(name: str) -> None:
-    frame = video(name, 101, 67, Colour(), frames=1)[0]
+    frame = noisy_video(name, 101, 67, Colour(), 1)[0]
     alone = CPUDenoiser(Bands(threads=2), SlowStart(), alone=True)
     assert difference(alone(frame, 1.0, 2), ReferenceDenoiser(alone=True)(frame, 1.0, 2)) < 0.25

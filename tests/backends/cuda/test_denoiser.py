@@ -13,6 +13,7 @@ if find_spec("triton") is None:  # not imported before agreement.py has chosen t
 from tests.support import agreement_denoise
 from tests.support.agreement import DEVICE, THOROUGH, Check
 from tests.support.compiled import kernels_of
+from tests.support.noise import noisy_video
 from zerodce_rt.backends.cuda.denoiser import DeviceDenoiser, denoises
 from zerodce_rt.denoise import learner
 from zerodce_rt.frame import Colour
@@ -33,7 +34,7 @@ def test_only_some_blocks_of_a_large_frame_are_looked_at(monkeypatch: pytest.Mon
 
 
 def test_interlaced_frames_are_refused() -> None:
-    frame = agreement_denoise.noisy_video("nv12", 34, 18, Colour(), 1)[0]
+    frame = noisy_video("nv12", 34, 18, Colour(), 1)[0]
     assert denoises(frame)
     interlaced = replace(frame, interlaced=True)
     assert not denoises(interlaced)

@@ -168,6 +168,21 @@ def _lift(maps, at, plane, inside, strength, map_count, SHARED: tl.constexpr):
 
 
 @triton.jit
+def fitting_share(number, below, reached, max_level, share, found):
+    """The share of the curve that fits, once the level is too high at a number of parts.
+
+    Args:
+        below, reached: levels at the number before, and at this one.
+        share, found: so far; ``found`` is 0 or 1.
+    """
+    # At the first share that is too bright: interpolate between it and the last one.
+    part = (max_level - below) / tl.maximum(reached - below, 1e-12)
+    fitting = tl.where(number == 0, 0.0, (number - 1 + part) * (1.0 / SHARES))
+    hit = (reached > max_level) & (found == 0.0)
+    return tl.where(hit, fitting, share), tl.where(hit, 1.0, found)
+
+
+@triton.jit
 def _share(
     estimate, thumbnail, height, width, plane, max_level, iterations,
     SHARED: tl.constexpr, STEP: tl.constexpr, PROBE: tl.constexpr,
@@ -206,12 +221,7 @@ def _share(
                     red_spot, green_spot, blue_spot, estimate, spot, plane,
                     part_number * (1.0 / SHARES), probe, lit, iterations, SHARED,
                 )  # fmt: skip
-                # At the first share that is too bright: interpolate between it and the last one.
-                part = (max_level - below) / tl.maximum(reached - below, 1e-12)
-                fitting = tl.where(part_number == 0, 0.0, (part_number - 1 + part) * (1.0 / SHARES))
-                hit = (reached > max_level) & (found == 0.0)
-                share = tl.where(hit, fitting, share)
-                found = tl.where(hit, 1.0, found)
+                share, found = fitting_share(part_number, below, reached, max_level, share, found)
                 below = reached
     return share
 

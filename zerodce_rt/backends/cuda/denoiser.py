@@ -21,9 +21,6 @@ from zerodce_rt.backends.cuda.driver import capability
 from zerodce_rt.denoise import learner, noise, rules
 from zerodce_rt.frame import PACKED_MATRIX, Colour, Frame, PixelFormat, plane_shapes
 
-PARAMETERS = 2
-"""float32 numbers that ``DeviceDenoiser.run`` reads: the strength, and whether a scene begins."""
-
 BLOCKS = 16
 """Blocks of 8x8 samples beside each other that a block of threads looks at for their noise."""
 CHUNK, CHUNK_WARPS = 512, 8

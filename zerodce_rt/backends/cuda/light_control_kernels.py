@@ -19,6 +19,7 @@ from zerodce_rt.backends.cuda.control_kernels import (
     SHARES,
     STRENGTH,
     begins_scene,
+    fitting_share,
 )
 from zerodce_rt.backends.cuda.curve_kernels import LUMA_OFFSET, LUMA_SCALE
 from zerodce_rt.backends.cuda.light_curve_kernels import (
@@ -278,12 +279,7 @@ def _fitting_share(
         for number in range(SHARES + 1):
             strength = a * (number * (1.0 / SHARES))
             reached = _level(red, green, blue, luma, strength, saturation, lit, count)
-            # At the first share that is too bright: interpolate between it and the last one.
-            part = (max_level - below) / tl.maximum(reached - below, 1e-12)
-            fitting = tl.where(number == 0, 0.0, (number - 1 + part) * (1.0 / SHARES))
-            hit = (reached > max_level) & (found == 0.0)
-            share = tl.where(hit, fitting, share)
-            found = tl.where(hit, 1.0, found)
+            share, found = fitting_share(number, below, reached, max_level, share, found)
             below = reached
     return share
 

@@ -22,11 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zerodce_rt.backends.cuda import frame_parameters
-from zerodce_rt.backends.cuda.applier import (
-    apply_curve,
-    fill_thumbnail,
-    supports,
-)
+from zerodce_rt.backends.cuda.applier import apply_curve, fill_thumbnail, supports
 from zerodce_rt.backends.cuda.buffers import (
     FrameBuffer,
     frame_buffer,
