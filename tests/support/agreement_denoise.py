@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.support.agreement import DEVICE, HAS_GPU, SUPPORTED, THOROUGH, Check, download, upload
-from tests.support.noise import noisy_video, random_frame
+from tests.support.agreement_light import half_light_maps
+from tests.support.noise import blank, noisy_video, random_frame
 from zerodce_rt.backends.cpu.bands import Bands
 from zerodce_rt.backends.cpu.denoiser import CPUDenoiser
 from zerodce_rt.backends.cpu.motion import MotionSearch
@@ -27,7 +28,8 @@ from zerodce_rt.backends.cpu.reference_denoiser import ReferenceDenoiser
 from zerodce_rt.backends.cpu.slow_start import SlowStart
 from zerodce_rt.backends.cuda import denoise_kernels as kernels
 from zerodce_rt.backends.cuda import denoise_motion_kernels as moving
-from zerodce_rt.backends.cuda.denoiser import DeviceDenoiser
+from zerodce_rt.backends.cuda.denoiser import DeviceDenoiser, denoiser_for
+from zerodce_rt.backends.cuda.light_applier import apply_light_curve, stretch
 from zerodce_rt.curve.maps import CurveMaps, resize_bilinear
 from zerodce_rt.denoise import rules
 from zerodce_rt.denoise.noise import hinges
@@ -75,11 +77,12 @@ def largest(a: Planes, b: Planes) -> float:
 
 
 def filtering(
-    name: str, size: tuple[int, int], colour: Colour, strengths: list[float]
+    name: str, size: tuple[int, int], colour: Colour, strengths: list[float], *,
+    interlaced: bool = False,
 ) -> float:  # fmt: skip
     """Some frames of a video, each with its strength, against the plain denoiser."""
-    frames = noisy_video(name, *size, colour, len(strengths))
-    device, plain = DeviceDenoiser(frames[0], DEVICE), ReferenceDenoiser()
+    frames = _video(name, size, colour, len(strengths), interlaced)
+    device, plain = denoiser_for(frames[0], DEVICE), ReferenceDenoiser()
     worst, results = 0.0, set()
     # From floats, single blocks may be told apart by rounding, when the noise is learned.
     allowed = 1.0 if FORMATS[name].bits == 32 else 0.25
@@ -92,6 +95,18 @@ def filtering(
         assert worst < allowed, f"differs by {worst:g} codes at frame {number}"
     assert len(results) == 1, "the result does not stay in place"
     return worst
+
+
+def _video(
+    name: str, size: tuple[int, int], colour: Colour, frames: int, interlaced: bool
+) -> list[Frame]:
+    """``noisy_video``; if it is interlaced, the odd fields are brighter than the even ones."""
+    video = [replace(f, interlaced=interlaced) for f in noisy_video(name, *size, colour, frames)]
+    for frame in video:
+        if interlaced:
+            luma = frame.planes[0][1::2]
+            luma += 9 << (frame.format.bits - 8 + frame.format.dropped_bits)
+    return video
 
 
 def ramp_video(frames: int) -> list[Frame]:
@@ -133,10 +148,11 @@ def learning(frames: int) -> float:
     return worst
 
 
-def off(name: str) -> float:
+def off(name: str, *, interlaced: bool = False) -> float:
     """With the strength 0 every sample stays as it is."""
     frame = random_frame(name, 35, 21, Colour(full_range=True))
-    got = codes_of(DeviceDenoiser(frame, DEVICE).run(upload(frame), parameters(0.0)))
+    frame = replace(frame, interlaced=interlaced)
+    got = codes_of(denoiser_for(frame, DEVICE).run(upload(frame), parameters(0.0)))
     unit = 1 / 255 if frame.format.bits == 32 else 2.0 ** (frame.format.bits - 8)
     if frame.format.layout == "packed" and frame.format.bits < 32:
         unit = (2.0**frame.format.bits - 1) / 255
@@ -158,10 +174,10 @@ def _shapes(frame: Frame) -> list[tuple[int, int]]:
     return plane_shapes(frame.format, frame.width, frame.height)
 
 
-def anew(name: str) -> float:
+def anew(name: str, *, interlaced: bool = False) -> float:
     """A new scene, ``reset``, or a frame that is not filtered leaves nothing of what was before."""
-    frames = noisy_video(name, 50, 34, Colour(), 2)
-    old, new = (DeviceDenoiser(frames[0], DEVICE) for _ in range(2))
+    frames = _video(name, (50, 34), Colour(), 2, interlaced)
+    old, new = (denoiser_for(frames[0], DEVICE) for _ in range(2))
     expected = codes_of(new.run(upload(frames[1]), parameters(1.0)))
     old.run(upload(frames[0]), parameters(1.0))
     for how in ("new scene", "reset", "off"):
@@ -335,7 +351,7 @@ def recorded_motion() -> float:
 
 def recorded(frames: list[Frame]) -> float:
     """A recorded graph, replayed for each frame, against the same kernels one by one."""
-    eager, replayed = (DeviceDenoiser(frames[0], DEVICE) for _ in range(2))
+    eager, replayed = (denoiser_for(frames[0], DEVICE) for _ in range(2))
     source, how = upload(frames[0]), parameters(1.0)
     stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
@@ -356,6 +372,35 @@ def recorded(frames: list[Frame]) -> float:
     return 0.0
 
 
+def in_one_pass(
+    name: str, out: str, size: tuple[int, int], colour: Colour, *, gain: float = 1.0,
+    strength: float = 1.0, map_size: tuple[int, int] = (4, 5),
+) -> float:  # fmt: skip
+    """The last filter and the curve of light maps as one kernel, against the two of them."""
+    frames = noisy_video(name, *size, colour, 2)
+    apart, together = (DeviceDenoiser(frames[0], DEVICE, fused=fused) for fused in (False, True))
+    maps = torch.from_numpy(half_light_maps(*map_size).values).half().to(DEVICE)
+    lines = torch.empty((*maps.shape[:2], together.line_width), device=DEVICE)
+    stretch(maps, lines, size[0])
+    lit, worst = torch.tensor([gain], device=DEVICE), 0.0
+    for frame in frames:
+        kind = FORMATS[out]
+        expected, got = (upload(blank(random_frame(out, *size, colour))) for _ in range(2))
+        apply_light_curve(apart.run(upload(frame), parameters(strength)), maps, expected, gain=lit)
+        together.load(upload(frame))
+        together.filter_all_but_luma(parameters(strength))
+        together.filter_luma_and_enhance(lines, map_size[0], lit, got)
+        pairs = zip(download(got).planes, download(expected).planes, strict=True)
+        gaps = [np.abs(a.astype(np.int64) - b.astype(np.int64)) >> kind.dropped_bits
+                for a, b in pairs]  # fmt: skip
+        allowed = 1 if gain * strength else 0
+        worst = max(worst, *(float(gap.max()) for gap in gaps))
+        assert worst <= allowed << max(0, kind.bits - 8), f"differs by {worst:g} codes"
+        share = max(float((gap > 0).mean()) for gap in gaps)
+        assert share < 0.02 or kind.bits > 8, f"{share:.1%} differ"
+    return worst
+
+
 def denoise_checks() -> Iterator[Check]:
     """Every check of the denoiser; without a card, where they take long, of fewer formats."""
     some = "nv12 p010le yuv422p bgr24".split()
@@ -373,6 +418,20 @@ def denoise_checks() -> Iterator[Check]:
     ):  # fmt: skip
         run = partial(filtering, name, size, Colour(), [1.0, 1.0])
         yield Check(f"denoise {name} {size[0]}x{size[1]}", run)
+    full, limited = Colour("bt601", full_range=True), Colour()
+    kinds: list[tuple[str, str, tuple[int, int], Colour, dict[str, Any]]] = [
+        ("p010le", "p010le", (34, 67), limited, {"map_size": (16, 9)}),
+        ("nv12", "yuv420p", (67, 21), full, {"gain": 0.0}),
+        ("nv12", "nv12", (1, 1), limited, {}),
+        ("nv12", "nv12", (90, 63), limited, {}), ("yuv420p", "nv12", (141, 26), full, {}),
+        ("yuv420p10le", "yuv420p10le", (66, 22), limited, {"gain": 0.0, "strength": 0.0}),
+    ]  # fmt: skip
+    for name, out, size, colour, how in kinds if HAS_GPU or THOROUGH else kinds[:3]:
+        run = partial(in_one_pass, name, out, size, colour, **how)
+        words = " ".join(f"{key} {value}" for key, value in how.items())
+        what = f"denoise {name} {size[0]}x{size[1]} and enhance to {out} {words}"
+        yield Check(what.rstrip(), run)
+    yield from _field_checks()
     yield Check("denoise learning", partial(learning, 26 if HAS_GPU else 10))
     for name in SUPPORTED if HAS_GPU else ("nv12", "yuv422p10le", "bgr24"):
         yield Check(f"denoise {name} strength 0", partial(off, name))
@@ -383,4 +442,25 @@ def denoise_checks() -> Iterator[Check]:
         for name in ("nv12", "yuv444p", "bgr24"):
             frames = noisy_video(name, 322, 178, Colour(), 12)
             yield Check(f"denoise {name} recorded", partial(recorded, frames))
+        frames = _video("nv12", (322, 178), Colour(), 12, interlaced=True)
+        yield Check("denoise nv12 interlaced recorded", partial(recorded, frames))
         yield Check("denoise motion recorded", recorded_motion)
+
+
+def _field_checks() -> Iterator[Check]:
+    """Interlaced frames: heights after whose division by four 0 to 3 rows remain, since a field's
+    chroma may have a row less than its luma needs, and heights with hardly any fields."""
+    sizes = ("yuv420p", (43, 45)), ("nv12", (20, 4)), ("nv12", (20, 3))
+    more = [
+        ("nv12", (90, 70)), ("yuv422p10le", (35, 31)), ("p010le", (50, 39)), ("yuv444p", (37, 46)),
+        ("yuv420p10le", (50, 44)),
+    ]  # fmt: skip
+    for name, size in (*sizes, *(more if HAS_GPU or THOROUGH else [])):
+        strengths = [1.0, 1.0, 0.4, 1.0] if size == (90, 70) else [1.0, 1.0]
+        run = partial(filtering, name, size, Colour(), strengths, interlaced=True)
+        yield Check(f"denoise {name} {size[0]}x{size[1]} interlaced", run)
+    if HAS_GPU or THOROUGH:
+        yield Check("denoise nv12 interlaced anew", partial(anew, "nv12", interlaced=True))
+    for name in ("nv12", "yuv422p10le") if HAS_GPU or THOROUGH else ("nv12",):
+        run = partial(off, name, interlaced=True)
+        yield Check(f"denoise {name} interlaced strength 0", run)

@@ -24,6 +24,7 @@ from tests.support.agreement import (
     dark_frame,
     download,
     maps_gap,
+    part_and_whole,
     reference,
     upload,
 )
@@ -192,12 +193,19 @@ def night(name: str, width: int, height: int) -> Frame:
 
 
 def _light_control(
-    frame: Frame, size: tuple[int, int], max_level: float, *, large: bool = False
+    frame: Frame,
+    size: tuple[int, int],
+    max_level: float,
+    *,
+    large: bool = False,
+    smoothing: bool = True,
 ) -> tuple[LightControl, Tensor, Tensor]:
     """A control, and the thumbnail and the estimate that it reads."""
     thumbnail = torch.zeros((3, *size), dtype=torch.float16, device=DEVICE)
     estimate = torch.zeros((5, *map_size(*size)), dtype=torch.float16, device=DEVICE)
-    control = LightControl(thumbnail, estimate, max_level, frame, largest=0 if large else LARGEST)
+    control = LightControl(
+        thumbnail, estimate, max_level, frame, largest=0 if large else LARGEST, smoothing=smoothing
+    )
     return control, thumbnail, estimate
 
 
@@ -214,7 +222,8 @@ def finish(frame: Frame, size: tuple[int, int]) -> float:
     control, _, estimate = _light_control(frame, size, 1.0)
     maps = steep_maps(*map_size(*size), seed=1)
     estimate.copy_(torch.from_numpy(maps.values))
-    control.finish(upload(frame))
+    control.look(upload(frame))
+    control.finish()
     cells = floor.grid_of(frame.height, frame.width)
     expected_steps = reference.dark_steps(frame, *cells)
     gap = np.abs(control._steps.cpu().numpy() - expected_steps).max()
@@ -256,15 +265,24 @@ def _scenes(height: int, width: int) -> Iterator[tuple[NDArray[np.float32], floa
         yield picture.astype(np.float16).astype(np.float32), seconds
 
 
-def control(max_level: float, smoothing_seconds: float, *, large: bool) -> float:
+def control(
+    max_level: float, smoothing_seconds: float, estimate_seconds: float, *, large: bool
+) -> float:
     """Maps over time, and what the denoiser is told, against the CPU."""
     settings = ControlSettings(
-        max_level=max_level, smoothing_seconds=smoothing_seconds, strength=0.9, denoise=0.8
-    )
+        max_level=max_level, smoothing_seconds=smoothing_seconds,
+        estimate_seconds=estimate_seconds, strength=0.9, denoise=0.8,
+    )  # fmt: skip
     size = 16, 28
     frame = night("yuv420p", 3, 2)
-    device, small, estimate = _light_control(frame, size, max_level, large=large)
-    cpu, parameters, after_picture = CurveControl(settings), FrameParameters(), False
+    device, small, estimate = _light_control(
+        frame, size, max_level, large=large, smoothing=smoothing_seconds > 0
+    )
+    cpu, parameters, after_picture = (
+        CurveControl(settings),
+        FrameParameters(estimate.numel()),
+        False,
+    )
     worst = 0.0
     for number, (picture, seconds) in enumerate(_scenes(*size)):
         if number == 6:
@@ -278,7 +296,8 @@ def control(max_level: float, smoothing_seconds: float, *, large: bool) -> float
         small.copy_(torch.from_numpy(picture))
         if number == 0:
             estimate.copy_(torch.from_numpy(made.values))
-            device.finish(upload(frame))
+            device.look(upload(frame))
+            device.finish()
         else:  # the interpreter takes long for what other checks have checked
             device._finished.copy_(torch.from_numpy(finished.values))
         device.run(torch.tensor(parameters.next(settings, seconds), device=DEVICE))
@@ -297,14 +316,25 @@ def control(max_level: float, smoothing_seconds: float, *, large: bool) -> float
     return worst
 
 
+def control_of_a_part(*, large: bool) -> float:
+    """Maps over time after the warm-up, and from the start of the video."""
+
+    def make() -> tuple[LightControl, Tensor, Tensor]:
+        device, small, _ = _light_control(night("nv12", 3, 2), (5, 8), 1.0, large=large)
+        return device, small, device._finished
+
+    return part_and_whole(make)
+
+
 def unfiltered() -> float:
     """Without an effort there is nothing to filter."""
     frame, size = night("nv12", 3, 2), (16, 28)
     device, small, estimate = _light_control(frame, size, 1.0)
     small.fill_(0.1)
     estimate.copy_(torch.from_numpy(half_light_maps(*map_size(*size)).values))
-    device.finish(upload(frame))
-    parameters, told = FrameParameters(), []
+    device.look(upload(frame))
+    device.finish()
+    parameters, told = FrameParameters(estimate.numel()), []
     for number, effort in enumerate((3, 0, 1)):
         settings = ControlSettings(denoise=1.0, denoise_effort=effort)
         device.run(torch.tensor(parameters.next(settings, number / 30), device=DEVICE))
@@ -315,12 +345,15 @@ def unfiltered() -> float:
 
 
 def control_checks() -> Iterator[Check]:
-    for max_level in (0.5, 0.3, 1.0):
-        for smoothing in (0.0, 0.1):
+    for max_level in (0.5, 0.3, 1.0) if HAS_GPU or THOROUGH else (0.3,):
+        for smoothing, cell in ((0.0, 0.06), (0.1, 0.06)):
             for large in (False, True):
                 what = f"light control, level {max_level}, {smoothing} s, large {large}"
-                run = partial(control, max_level, smoothing, large=large)
+                run = partial(control, max_level, smoothing, cell, large=large)
                 yield Check(what, run)
+    for large in (False, True):
+        run = partial(control_of_a_part, large=large)
+        yield Check(f"light control of a part, large {large}", run)
     yield Check("light control without denoiser", unfiltered)
 
 
@@ -361,13 +394,14 @@ def whole(name: str, seconds: tuple[float | None, ...]) -> float:
     on_device = LightTritonNetwork(checkpoint, DEVICE)
     device, small, estimate = _light_control(frames[0], size, settings.max_level)
     run = on_device.prepare(*size)
-    cpu, parameters = CurveControl(settings), FrameParameters()
+    cpu, parameters = CurveControl(settings), FrameParameters(estimate.numel())
     worst = 0.0
     for frame, moment in zip(frames, seconds, strict=True):
         source, got = upload(frame), upload(blank(frame))
         fill_thumbnail(source, small)
         run(small, estimate)
-        device.finish(source)
+        device.look(source)
+        device.finish()
         device.run(torch.tensor(parameters.next(settings, moment), device=DEVICE))
         apply_light_curve(source, device.maps, got, gain=device.gain)
 

@@ -12,17 +12,19 @@ from typing import Any
 
 from tests.support.compile_kernels import machine_code
 from zerodce_rt.backends.cuda import denoise_cell_kernels as cell_kernels
+from zerodce_rt.backends.cuda import denoise_curve_kernels as lit
 from zerodce_rt.backends.cuda import denoise_kernels as kernels
 from zerodce_rt.backends.cuda import denoise_learn_kernels as learning
 from zerodce_rt.backends.cuda import denoise_motion_kernels as moving
 from zerodce_rt.backends.cuda import denoise_space_kernels as space
 from zerodce_rt.backends.cuda.denoiser import BLOCKS, CHUNK, CHUNK_WARPS, SMALL_COLUMNS, tile
+from zerodce_rt.backends.cuda.light_applier import STRETCHED
 
 _WIDE = ("state", "state_chroma", "codes", "coarse", "chroma", "filtered", "luma")
 _WHOLE = ("bins", "counters", "flags", "vectors")
 _SIZES = {
-    "width", "height", "cell_rows", "cell_columns", "apart", "most", "cr_at", "chroma_step", "size",
-    "most_still",
+    "width", "height", "cell_rows", "cell_columns", "apart", "most", "size", "most_still",
+    "map_height",
 }  # fmt: skip
 
 
@@ -30,10 +32,11 @@ def _code(kernel: Any, constants: dict[str, Any], sample: str, out: str, capabil
           warps: int, registers: int | None = None) -> dict[str, Any]:  # fmt: skip
     """``machine_code`` of one of the kernels, by what its arguments are called."""
     kinds = dict.fromkeys(_WIDE, "u16") | dict.fromkeys(_WHOLE, "i32") | {"left": "u8", "out": out}
-    kinds |= dict.fromkeys(("raw", "raw_chroma", "src_0", "src_1", "src_2"), sample)
+    samples = ("raw", "raw_chroma", "src_0", "src_1", "src_2", "dst_0", "dst_1", "dst_2")
+    kinds |= dict.fromkeys(samples, sample) | {"maps": "fp16"}
     floats = (
         "noise", "coefficients", "kept", "table", "parameters", "inside", "difference", "small",
-        "found",
+        "found", "lines", "gain", "out_coefficients",
     )  # fmt: skip
     kinds |= dict.fromkeys(floats, "fp32")
     pointers = {n: kinds[n] for n in kernel.arg_names if n in kinds}
@@ -81,8 +84,18 @@ def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
         found = _code(moving.pyramid_kernel, constants, sample, "u16", capability, 4)
         yield f"pyramid {sample}", found
     black = {"BLACK": 16.0}
-    yield "halves", _code(space.halves_kernel, black | halves, "u8", "u16", capability, t.warps)
+    for what, interleaved in (("nv12", True), ("yuv420p", False)):
+        constants = black | halves | {"INTERLEAVED": interleaved}
+        found = _code(space.halves_kernel, constants, "u8", "u16", capability, t.warps)
+        yield f"halves {what}", found
     yield "luma", _code(space.luma_kernel, black | strips, "u8", "u16", capability, t.warps)
+    for what, layout in (("nv12", 2), ("yuv420p", 1)):
+        constants = black | strips | {"INTERLEAVED": layout == 2, "OUT_LAYOUT": layout,
+                                      "DROPPED_BITS": 0}  # fmt: skip
+        found = _code(lit.luma_curve_kernel, constants, "u8", "u16", capability, t.warps)
+        yield f"luma and curve {what}", found
+    constants = {"COLUMNS": STRETCHED}
+    yield "stretch", _code(lit.stretch_kernel, constants, "u8", "u16", capability, 4)
     constants = {"INDEX_DIGITS": 4, "CHUNK": CHUNK}
     yield "learn", _code(learning.learn_kernel, constants, "u8", "u16", capability, CHUNK_WARPS)
     constants = {"PROBE_EVERY": 15}
@@ -94,7 +107,7 @@ def everything(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
         _code(moving.search_kernel, levels, "u8", "u16", capability, 4, moving.SEARCH_REGISTERS),
     )
     yield "choose", _code(moving.choose_kernel, blocks, "u8", "u16", capability, 4)
-    constants = {"ROWS": t.moved_rows, "COLUMNS": t.columns}
+    constants = {"ROWS": t.moved_rows, "COLUMNS": t.moved_columns}
     yield "move", _code(moving.move_kernel, constants, "u8", "u16", capability, t.warps)
 
 

@@ -21,12 +21,14 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from zerodce_rt.backends.cuda.applier import tile
-from zerodce_rt.backends.cuda.control import BLOCK, REGISTERS, WARPS
+from zerodce_rt.backends.cuda.control import BLOCK, CHUNK, REGISTERS, WARPS
 from zerodce_rt.backends.cuda.control_kernels import (
     control_kernel,
     decide_kernel,
     difference_kernel,
     follow_kernel,
+    lift_kernel,
+    window_kernel,
 )
 from zerodce_rt.backends.cuda.curve_kernels import curve_kernel, thumbnail_kernel
 from zerodce_rt.backends.cuda.layer_kernels import layer_kernel
@@ -148,21 +150,26 @@ def layer(separable: bool, two: bool, capability: int) -> dict[str, Any]:
     )
 
 
+WINDOW = {"edges": "fp32", "weights": "fp32", "oldest_slot": "i32"}
+
+
 def control(maps: int, capability: int) -> dict[str, Any]:
     constants = {"SHARED": maps == 3, "STEP": 3, "SIZE": 4096, "PROBE": 1024}
-    pointers = {"estimate": "fp16", "thumbnail": "fp16", "before": "fp16", "state": "fp32",
-                "out": "fp16", "gain": "fp32", "denoise": "fp32", "parameters": "fp32"}  # fmt: skip
+    pointers = dict.fromkeys(("estimate", "thumbnail", "before", "ring", "out"), "fp16")
+    pointers |= WINDOW | dict.fromkeys(("gain", "denoise", "parameters"), "fp32")
     return machine_code(
         control_kernel, constants, pointers, capability,
-        unaligned={"height", "width", "iterations", "map_count"}, warps=WARPS, registers=REGISTERS,
+        unaligned={"height", "width", "iterations", "map_count", "slots"}, warps=WARPS,
+        registers=REGISTERS,
     )  # fmt: skip
 
 
 def large_control(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """The control of 24 maps of a frame's size."""
-    halves = {"estimate": "fp16", "thumbnail": "fp16", "before": "fp16", "maps": "fp16"}
-    floats = dict.fromkeys(("sums", "decided", "parameters", "gain"), "fp32")
-    pointers = halves | floats | {"fine": "i8"}
+    halves = dict.fromkeys(("estimate", "thumbnail", "before", "maps", "ring"), "fp16")
+    names = "sums", "map_sums", "decided", "parameters", "gain", "denoise"
+    floats = dict.fromkeys(names, "fp32")
+    pointers = halves | floats | WINDOW
     compiled = partial(machine_code, capability=capability)
     yield (
         "difference",
@@ -171,9 +178,23 @@ def large_control(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:
     constants = {"SHARED": False, "STEP": 80, "SIZE": BLOCK, "PROBE": 512}
     yield "decide", compiled(
         decide_kernel, constants, pointers, warps=WARPS, registers=REGISTERS,
-        unaligned={"height", "iterations", "blocks"},
+        unaligned={"height", "iterations", "blocks", "slots"},
     )  # fmt: skip
-    yield "follow", compiled(follow_kernel, {"SIZE": BLOCK}, pointers, unaligned=set(), warps=4)
+    yield (
+        "follow",
+        compiled(follow_kernel, {"SIZE": BLOCK}, pointers, unaligned={"slots"}, warps=4),
+    )
+    yield (
+        "window",
+        compiled(
+            window_kernel, {}, pointers | {"begins": "fp32"}, unaligned={"slots"},
+            warps=4,
+        ),
+    )  # fmt: skip
+    constants = {"SHARED": False, "SIZE": BLOCK, "CHUNK": CHUNK}
+    yield "lift", compiled(
+        lift_kernel, constants, pointers, unaligned={"plane", "map_count"}, warps=4
+    )  # fmt: skip
 
 
 def pq(capability: int) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import triton
 
-from tests.support.compile_kernels import POINTERS, machine_code
+from tests.support.compile_kernels import POINTERS, WINDOW, machine_code
 from zerodce_rt.backends.cuda.applier import tile
 from zerodce_rt.backends.cuda.control import REGISTERS, WARPS
 from zerodce_rt.backends.cuda.light_control import (
@@ -94,11 +94,12 @@ def finish(capability: int) -> dict[str, Any]:
 
 def control(size: tuple[int, int, int, int], capability: int) -> dict[str, Any]:
     constants = dict(zip(("STEP", "SIZE", "PROBE", "MAP_SIZE"), size, strict=True))
-    pointers = dict.fromkeys(("thumbnail", "before", "out"), "fp16")
-    pointers |= dict.fromkeys(("maps", "state", "gain", "denoise", "parameters"), "fp32")
+    pointers = dict.fromkeys(("thumbnail", "before", "out", "ring"), "fp16") | WINDOW
+    pointers |= dict.fromkeys(("maps", "gain", "denoise", "parameters"), "fp32")
     return machine_code(
         light_control_kernel, constants, pointers, capability,
-        unaligned={"height", "width", "map_height", "map_width"}, warps=WARPS, registers=REGISTERS,
+        unaligned={"height", "width", "map_height", "map_width", "slots"}, warps=WARPS,
+        registers=REGISTERS,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -86,7 +87,8 @@ def enhance(kind: str) -> None:
     """Send a frame through a step of its own, whose noise is removed where that is usual.
 
     Args:
-        kind: model, pixel format, size and working size; and ``pq`` for a PQ frame.
+        kind: model, pixel format, size and working size; and ``pq`` for a PQ frame, or
+            ``interlaced``.
     """
     from tests.support.noise import random_frame
     from zerodce_rt.backends.cuda.light_network import LightTritonNetwork
@@ -97,10 +99,11 @@ def enhance(kind: str) -> None:
     from zerodce_rt.frame import Colour
     from zerodce_rt.network.checkpoint import load_bundled
 
-    model, format, size, seen, *transfer = kind.split(":")
+    model, format, size, seen, *special = kind.split(":")
     width, height = (int(n) for n in size.split("x"))
-    colour = Colour("bt2020", transfer="pq") if transfer else Colour()
+    colour = Colour("bt2020", transfer="pq") if special == ["pq"] else Colour()
     frame = random_frame(format, width, height, colour)
+    frame = replace(frame, interlaced=special == ["interlaced"])
     checkpoint, working_size = load_bundled(model), WorkingSize.parse(seen)
     settings = ControlSettings(max_level=0.5, denoise=1)
     make = LightTritonNetwork if model == "light" else TritonNetwork

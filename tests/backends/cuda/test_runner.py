@@ -454,21 +454,64 @@ def test_the_default_model_and_its_denoiser_run_on_the_card(
             assert gap(enhanced(cpu, frame, number / 30), got) <= 4
             assert gap(enhanced(noisy, frame, number / 30), got) > 20, "no noise was removed"
     assert gpu.model == "light"
-    assert gpu.on_gpu
+    assert gpu.device is not None
     assert not caplog.records
 
 
-def test_where_no_noise_is_removed_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    interlaced = replace(dark(), interlaced=True)
-    with caplog.at_level(logging.WARNING, logger="zerodce_rt"):
-        made = enhancer(denoise=1)
-        for _ in range(2):
-            enhanced(made, interlaced)
-        enhanced(enhancer(denoise=1, working_size="full"), dark())
-    assert [record.getMessage() for record in caplog.records] == [
-        f"backend gpu does not remove noise {what}; `backend='openvino'` does"
-        for what in ("from interlaced video", "at working size 'full'")
+@pytest.mark.skipif(not agreement.THOROUGH, reason="takes a minute each; test_denoiser has fields")
+@pytest.mark.parametrize("name", ["yuyv422", "yuv420p", "nv12", "yuv422p10le"])
+def test_fields_of_interlaced_video_are_cleaned_as_on_the_cpu(name: str) -> None:
+    """Several frames in flight, then a cut, and a reset."""
+    options: dict[str, Any] = {"model": None, "denoise": 1, "smoothing_seconds": 0.1}
+    gpu, cpu = enhancer(**options), enhancer("torch", **options)
+    noisy = enhancer("torch", **(options | {"denoise": 0}))
+    frames = [
+        replace(agreement.dark_frame(name, 47, 46, seed), interlaced=True) for seed in range(3)
     ]
+    frames[1].planes[0][:] = frames[1].planes[0] // 4 * 7  # brighter: a cut
+    unit = 2 ** (frames[0].format.bits - 8)
+
+    def check(number: int, got: Frame) -> None:
+        expected, unfiltered = (enhanced(e, frames[number], number / 30) for e in (cpu, noisy))
+        assert gap(expected, got) <= 4 * unit
+        assert gap(unfiltered, got) > 20 * unit, "no noise was removed"
+
+    targets = [frame.empty_like() for frame in frames]
+    in_flight = [gpu.begin(frames[n], targets[n], seconds=n / 30) for n in range(2)]
+    for number, finish in enumerate(in_flight):
+        finish()
+        check(number, targets[number])
+    for made in (gpu, cpu, noisy):
+        made.reset()
+    check(2, enhanced(gpu, frames[2], 2 / 30))
+
+
+@pytest.mark.skipif(not agreement.THOROUGH, reason="takes half a minute")
+def test_progressive_frames_of_a_video_are_not_taken_for_fields() -> None:
+    options: dict[str, Any] = {"model": None, "denoise": 1}
+    gpu, cpu = enhancer(**options), enhancer("torch", **options)
+    for number in range(3):
+        frame = replace(dark(number), interlaced=number == 1)
+        got = enhanced(gpu, frame, number / 30)
+        assert gap(enhanced(cpu, frame, number / 30), got) <= 4
+
+
+@pytest.mark.parametrize(
+    ("size", "working_size"), [((96, 48), "full"), ((48, 24), "full"), ((48, 25), "1/2")]
+)
+def test_noise_is_removed_at_published_working_sizes(
+    size: tuple[int, int], working_size: str
+) -> None:
+    options: dict[str, Any] = {"working_size": working_size, "denoise": 1}
+    gpu, cpu = enhancer(**options), enhancer("torch", **options)
+    noisy = enhancer("torch", **(options | {"denoise": 0}))
+    for number in range(2):
+        frame = dark(number, size)
+        got, expected, unfiltered = (
+            enhanced(e, frame, number / 30) for e in (gpu, cpu, noisy)
+        )  # fmt: skip
+        assert gap(expected, got) <= 4
+        assert gap(unfiltered, got) > 20, "no noise was removed"
 
 
 # Several networks to choose from

@@ -33,7 +33,15 @@ OTHER_KINDS = (
     "plus:yuv420p10le:1920x1080:1/12", "light:nv12:1x1:64", "light:rgb24:640x1:64",
     "light:p010le:1920x1080:64:pq",
 )  # fmt: skip
-KINDS = {90: (FIRST, *OTHER_HEIGHTS, WIDE, *OTHER_KINDS), 75: ("dcenet:rgb24:64x36:full",)}
+# The chroma of the second field of 720 samples does not begin at a multiple of 16 bytes.
+INTERLACED = (
+    "light:nv12:1920x1080:64:interlaced", "light:yuv420p:720x576:64:interlaced",
+    "light:yuv420p:720x574:64:interlaced",
+)  # fmt: skip
+KINDS = {
+    90: (FIRST, *OTHER_HEIGHTS, WIDE, *INTERLACED, *OTHER_KINDS),
+    75: ("dcenet:rgb24:64x36:full",),
+}
 
 
 @cache
@@ -62,7 +70,10 @@ def test_every_kind_of_frame_compiles(capability: int) -> None:
         assert launched[0] in ("thumbnail_kernel", "rgb_kernel"), kind
         if kind.startswith("light"):
             assert launched.count("light_layer_kernel") == 12, kind
-            assert launched[-1] in ("light_yuv_kernel", "light_rgb_kernel"), kind
+            last = "light_rgb_kernel" if "rgb" in kind else "luma_curve_kernel"
+            if kind.endswith(":interlaced"):
+                last = "light_yuv_kernel"
+            assert launched[-1] == last, kind
         else:
             assert launched.count("layer_kernel") == 7, kind
             assert launched[-1] == "curve_kernel", kind
@@ -72,7 +83,7 @@ def test_the_first_frame_compiles_each_kernel_once_and_some_kinds_of_layers() ->
     compiled = Counter(enhanced(90)[FIRST]["compiled"])
     assert compiled.pop("light_layer_kernel") <= 11
     assert set(compiled.values()) == {1}
-    assert compiled.keys() > {"thumbnail_kernel", "light_control_kernel", "light_yuv_kernel"}
+    assert compiled.keys() > {"thumbnail_kernel", "light_control_kernel", "luma_curve_kernel"}
 
 
 @pytest.mark.parametrize("kind", OTHER_HEIGHTS)
@@ -82,3 +93,15 @@ def test_another_height_compiles_nothing(kind: str) -> None:
 
 def test_a_much_lower_thumbnail_compiles_the_control_only() -> None:
     assert enhanced(90)[WIDE]["compiled"] == ["light_control_kernel"]
+
+
+def test_fields_are_two_launches_of_the_same_kernels() -> None:
+    found = [enhanced(90)[kind] for kind in (FIRST, *INTERLACED)]
+    for kernels in found[1:]:
+        assert kernels["launched"].count("temporal_kernel") == 2
+    # As large as frames that are not interlaced, whose luma is filtered and curved in one.
+    assert found[1]["compiled"] == ["luma_kernel", "light_yuv_kernel"]
+    compiled = Counter(found[2]["compiled"])
+    del compiled["light_layer_kernel"]
+    assert set(compiled.values()) == {1}
+    assert found[3]["compiled"] == [], "of another height"

@@ -1,16 +1,19 @@
 """``curve.control`` as Triton kernels, without a host round trip.
 
 The same rules in the same order: the curve is weakened if it would lift the picture above
-``max_level``, a cut starts afresh, everything else is followed with a time constant. Unlike
-there, maps are estimated for every frame, so none is held for the next.
+``max_level``, a cut starts afresh, everything else is a mean over recent targets (see
+``window_kernels``). Unlike there, maps are estimated for every frame, but those between the
+targets are not used.
 
-Small maps take one kernel in one block of threads. Maps of the frame's size take three:
-``difference_kernel`` and ``follow_kernel`` over all pixels, and ``decide_kernel`` between them.
+Small maps take one kernel in one block of threads. Maps of the frame's size take four:
+``difference_kernel`` and ``follow_kernel`` over all pixels, and ``decide_kernel`` between them;
+``lift_kernel`` after them sets the strength of the denoiser.
 """
 
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.window_kernels import mean_of, move_on, newest_of
 from zerodce_rt.curve import control, maps
 
 CUT_THRESHOLD = tl.constexpr(control.CUT_THRESHOLD)
@@ -18,13 +21,14 @@ DARKEST_LEVEL = tl.constexpr(control.DARKEST_LEVEL)
 BLACK_LEVEL = tl.constexpr(control.BLACK_LEVEL)
 SHARES = tl.constexpr(len(control.PROBE_SHARES) - 1)
 ITERATIONS = tl.constexpr(8)
-# What the state of large maps keeps beside float16, in steps of 2^-19.
-FINE = tl.constexpr(524288.0)
 DARK_TONE = tl.constexpr(maps.DARK_TONE)
 LEAST_STRENGTH = tl.constexpr(control.LEAST_DENOISE)
 # Where each number lies in the parameters.
-STRENGTH, FOLLOW, DENOISE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+STRENGTH, KEEP, DENOISE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 BEGINS, ALONE, DISTURBED = tl.constexpr(3), tl.constexpr(4), tl.constexpr(5)
+TARGET = tl.constexpr(6)
+# Slots of the ring that are loaded at once: with more, there are not enough registers.
+AT_ONCE = tl.constexpr(4)
 
 
 @triton.jit
@@ -91,11 +95,17 @@ def begins_scene(thumbnail, before, parameters, at, plane):
     return tl.maximum(is_new, tl.load(parameters + BEGINS))
 
 
+@triton.jit
+def takes_target(parameters, is_new):
+    """1 if the frame's estimate becomes a target, else 0."""
+    return ((is_new > 0.0) | (tl.load(parameters + TARGET) > 0.0)).to(tl.int32)
+
+
 # Not compiled anew for heights that are multiples of 16.
-@triton.jit(do_not_specialize=["height"])
+@triton.jit(do_not_specialize=["height", "slots"])
 def control_kernel(
-    estimate, thumbnail, before, state, out, gain, denoise, parameters, height, width, max_level,
-    iterations, map_count,
+    estimate, thumbnail, before, ring, edges, oldest_slot, weights, out, gain, denoise, parameters,
+    height, width, max_level, iterations, map_count, slots,
     SHARED: tl.constexpr, STEP: tl.constexpr, SIZE: tl.constexpr, PROBE: tl.constexpr,
 ):  # fmt: skip
     """Turn an estimate into the maps to apply. Runs in one block of threads.
@@ -104,7 +114,8 @@ def control_kernel(
         estimate: ``(map_count, height, width)`` float16 in [-1, 1].
         thumbnail: ``(3, height, width)`` float16 RGB in [0, 1].
         before: the thumbnail of the frame before, float16; replaced.
-        state: the maps of the frame before, float32; replaced.
+        ring: ``(slots, map_count, height, width)`` float16, the targets; changed.
+        edges, oldest_slot, weights: see ``window_kernels``; changed.
         out: the maps to apply, float16.
         gain: one float32, what to multiply ``out`` with: the strength, or 0 if it is all zeros.
         denoise: two float32: the denoiser's strength, 0 for none; and 1 if it is to start anew.
@@ -120,21 +131,26 @@ def control_kernel(
     inside = at < plane
 
     is_new = begins_scene(thumbnail, before, parameters, at, plane)
-    step = tl.where(is_new > 0.0, 1.0, tl.load(parameters + FOLLOW))
+    takes = takes_target(parameters, is_new)
+    keep = tl.load(parameters + KEEP)
     # A frame that stands alone leaves no traces.
-    kept = at < tl.where(tl.load(parameters + ALONE) == 0.0, plane, 0)
+    stays = tl.load(parameters + ALONE) == 0.0
+    oldest, first = move_on(edges, oldest_slot, weights, takes, keep, is_new, stays, slots)
+    taken = at < tl.where(stays & (takes == 1), plane, 0)
 
     share = _share(
         estimate, thumbnail, height, width, plane, max_level, iterations, SHARED, STEP, PROBE
     )
 
     largest = tl.zeros((SIZE,), tl.float32)
+    apart = map_count * plane
     for k in range(map_count):
         target = tl.load(estimate + k * plane + at, mask=inside, other=0.0).to(tl.float32) * share
-        last = tl.load(state + k * plane + at, mask=inside, other=0.0)
-        # At 1 without arithmetic: warming up on uninitialised memory may leave NaN in the state.
-        value = tl.where(step >= 1.0, target, last + step * (target - last))
-        tl.store(state + k * plane + at, value, mask=kept)
+        target = target.to(tl.float16)
+        maps = ring + k * plane
+        newest = newest_of(target, maps, apart, at, plane, oldest, takes, slots)
+        value = mean_of(newest, maps, apart, at, plane, weights, oldest, first, slots, AT_ONCE)
+        tl.store(maps + oldest * apart + at, target, mask=taken)
         rounded = value.to(tl.float16)
         tl.store(out + k * plane + at, rounded, mask=inside)
         largest = tl.maximum(largest, tl.abs(rounded.to(tl.float32)))
@@ -142,29 +158,35 @@ def control_kernel(
     tl.store(gain, tl.where(tl.max(largest) > 0.0, strength, 0.0))
     wanted = tl.load(parameters + DENOISE)
     if wanted > 0.0:
-        wanted = wanted * _lift(out, at, plane, inside, strength, map_count, SHARED)
-        wanted = tl.where(wanted < LEAST_STRENGTH, 0.0, wanted)
+        raised = 0.0
+        for channel in tl.static_range(3):
+            x = strength * 0.0 + DARK_TONE
+            for k in range(channel, 3 if SHARED else map_count, 3):
+                a = tl.load(out + k * plane + at, mask=inside, other=0.0).to(tl.float32)
+                x = _raised(x, tl.sum(a) / plane * strength, SHARED)
+            raised += x
+        wanted = _lifted(wanted, raised)
     tl.store(denoise, wanted)
     tl.store(denoise + 1, tl.maximum(is_new, tl.load(parameters + DISTURBED)))
 
 
 @triton.jit
-def _lift(maps, at, plane, inside, strength, map_count, SHARED: tl.constexpr):
-    """How much maps raise dark tones (see ``curve.maps.lift_of``)."""
-    raised = 0.0
-    for channel in tl.static_range(3):
-        x = strength * 0.0 + DARK_TONE
-        if SHARED:
-            a = tl.load(maps + channel * plane + at, mask=inside, other=0.0).to(tl.float32)
-            mean = tl.sum(a) / plane * strength
-            for _ in tl.static_range(ITERATIONS):
-                x = x + mean * (x * x - x)
-        else:
-            for k in range(channel, map_count, 3):
-                a = tl.load(maps + k * plane + at, mask=inside, other=0.0).to(tl.float32)
-                x = x + tl.sum(a) / plane * strength * (x * x - x)
-        raised += x
-    return tl.minimum(tl.maximum(raised / (3.0 * DARK_TONE) - 1.0, 0.0), 1.0)
+def _raised(x, mean, SHARED: tl.constexpr):
+    """A tone after what a map with this mean does to it: one iteration, or all that share it."""
+    for _ in tl.static_range(ITERATIONS if SHARED else 1):
+        x = x + mean * (x * x - x)
+    return x
+
+
+@triton.jit
+def _lifted(wanted, raised):
+    """The denoiser's strength: what is wanted of it, by how much the curve lifts dark tones.
+
+    Args:
+        raised: sum of what ``DARK_TONE`` becomes in the three channels; see ``maps.lift_of``.
+    """
+    wanted *= tl.minimum(tl.maximum(raised / (3.0 * DARK_TONE) - 1.0, 0.0), 1.0)
+    return tl.where(wanted < LEAST_STRENGTH, 0.0, wanted)
 
 
 @triton.jit
@@ -227,11 +249,12 @@ def _share(
 
 
 @triton.jit
-def difference_kernel(thumbnail, before, sums, samples, SIZE: tl.constexpr):
+def difference_kernel(thumbnail, before, sums, parameters, samples, SIZE: tl.constexpr):
     """What tells a cut, for ``SIZE`` samples of two pictures; and the new one becomes the old.
 
     Args:
-        thumbnail, before: float16 of ``samples`` each.
+        thumbnail: float16 of ``samples``.
+        before: that of the frame before; replaced, but not by a frame that stands alone.
         sums: ``(3, blocks)`` float32: of the differences, and of both pictures.
     """
     block = tl.program_id(0)
@@ -243,22 +266,23 @@ def difference_kernel(thumbnail, before, sums, samples, SIZE: tl.constexpr):
     tl.store(sums + block, tl.sum(tl.abs(now - old)))
     tl.store(sums + blocks + block, tl.sum(now))
     tl.store(sums + 2 * blocks + block, tl.sum(old))
-    tl.store(before + at, now.to(tl.float16), mask=inside)
+    stays = tl.load(parameters + ALONE) == 0.0
+    tl.store(before + at, now.to(tl.float16), mask=at < tl.where(stays, samples, 0))
 
 
-@triton.jit(do_not_specialize=["height"])
+@triton.jit(do_not_specialize=["height", "slots"])
 def decide_kernel(
-    sums, blocks, estimate, thumbnail, parameters, decided, gain, height, width, max_level,
-    iterations,
+    sums, blocks, estimate, thumbnail, edges, oldest_slot, parameters, decided, weights, gain,
+    denoise, height, width, max_level, iterations, slots,
     SHARED: tl.constexpr, STEP: tl.constexpr, PROBE: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
-    """How far to go to an estimate. Runs in one block of threads.
+    """What an estimate becomes, and how much the targets count. Runs in one block of threads.
 
     Args:
         sums: of ``difference_kernel``, by ``blocks`` blocks.
-        decided: two float32: how far to go from the last maps to the estimate, where 1 is all the
-            way; and the share of the estimate.
+        decided: four float32, three of ``_decide_window``, and the share of the estimate.
         gain: set to 0, for ``follow_kernel``.
+        denoise: of its two float32, the second is set: 1 if the denoiser is to start anew.
         SIZE: sums that are read at once.
         estimate .. PROBE: as for ``control_kernel``.
     """
@@ -276,41 +300,126 @@ def decide_kernel(
     level = tl.maximum(tl.maximum(tl.sum(now), tl.sum(old)) / samples, DARKEST_LEVEL)
     is_new = tl.where(tl.sum(totals) / samples > level * CUT_THRESHOLD, 1.0, 0.0)
     is_new = tl.maximum(is_new, tl.load(parameters + BEGINS))
-    # A frame that stood alone has left its maps here.
-    is_new = tl.maximum(is_new, tl.load(parameters + DISTURBED))
-    tl.store(decided, tl.where(is_new > 0.0, 1.0, tl.load(parameters + FOLLOW)))
+    tl.store(denoise + 1, tl.maximum(is_new, tl.load(parameters + DISTURBED)))
+    _decide_window(edges, oldest_slot, parameters, is_new, decided, weights, slots)
     share = _share(
         estimate, thumbnail, height, width, plane, max_level, iterations, SHARED, STEP, PROBE
     )
-    tl.store(decided + 1, share)
+    tl.store(decided + 3, share)
     tl.store(gain, 0.0)
 
 
 @triton.jit
-def follow_kernel(
-    estimate, maps, fine, decided, parameters, gain, samples, SIZE: tl.constexpr,
+def _decide_window(
+    edges, oldest_slot, parameters, is_new, decided, weights, slots
 ):  # fmt: skip
-    """Move ``SIZE`` values of the maps towards the estimate.
+    """How much each target counts; and the ring moves on.
+
+    Args:
+        decided: three float32 of four: 1 if the estimate becomes a target, else 0; the slot that
+            was the oldest, which that target takes; and the first rank that counts.
+    """
+    takes = takes_target(parameters, is_new)
+    keep = tl.load(parameters + KEEP)
+    stays = tl.load(parameters + ALONE) == 0.0
+    oldest, first = move_on(edges, oldest_slot, weights, takes, keep, is_new, stays, slots)
+    tl.store(decided, takes.to(tl.float32))
+    tl.store(decided + 1, oldest.to(tl.float32))
+    tl.store(decided + 2, first.to(tl.float32))
+
+
+@triton.jit(do_not_specialize=["slots"])
+def window_kernel(
+    edges, oldest_slot, parameters, begins, decided, weights, slots
+):  # fmt: skip
+    """``_decide_window`` where all else is decided elsewhere. Runs in one block of threads.
+
+    Args:
+        begins: one float32: 1 if the frame begins a scene, else 0.
+        decided: the fourth, the share of the estimate, is set to 1.
+    """
+    is_new = tl.load(begins)
+    _decide_window(edges, oldest_slot, parameters, is_new, decided, weights, slots)
+    tl.store(decided + 3, 1.0)
+
+
+# Not compiled anew for other heights.
+@triton.jit(do_not_specialize=["plane", "slots"])
+def follow_kernel(
+    estimate, ring, maps, decided, weights, parameters, gain, map_sums, samples, plane, slots,
+    SIZE: tl.constexpr,
+):  # fmt: skip
+    """Store ``SIZE`` values of a target, and take the mean over all of them.
 
     Args:
         estimate: float16 of ``samples``.
-        maps: float16; what is applied, and, with ``fine``, the state. Replaced.
-        fine: int8; what rounding to float16 has taken away, in steps of 2^-19. Replaced.
-        decided: of ``decide_kernel``.
+        ring: ``(slots, samples)`` float16, the targets; one is replaced.
+        maps: float16; what is applied.
+        decided, weights: of ``decide_kernel``.
         gain: set to the strength, the first of ``parameters``, if any value is not 0; 0 before.
+        map_sums: float32: of what belongs to map k in block b, at ``k + b``, which is one place
+            for each pair of them that there is. ``plane`` values belong to each map.
     """
-    at = tl.program_id(0).to(tl.int64) * SIZE + tl.arange(0, SIZE)
+    block = tl.program_id(0).to(tl.int64)
+    at = block * SIZE + tl.arange(0, SIZE)
     inside = at < samples
-    step = tl.load(decided)
-    target = tl.load(estimate + at, mask=inside, other=0.0).to(tl.float32) * tl.load(decided + 1)
-    last = tl.load(maps + at, mask=inside, other=0.0).to(tl.float32)
-    last += tl.load(fine + at, mask=inside, other=0).to(tl.float32) * (1.0 / FINE)
-    # At 1 without arithmetic: warming up on uninitialised memory may leave NaN in the state.
-    value = tl.where(step >= 1.0, target, last + step * (target - last))
-    rounded = value.to(tl.float16)
-    rest = (value - rounded.to(tl.float32)) * FINE
-    rest = tl.minimum(tl.maximum(rest + tl.where(rest < 0.0, -0.5, 0.5), -127.0), 127.0)
+    takes = tl.load(decided).to(tl.int32)
+    oldest = tl.load(decided + 1).to(tl.int32)
+    stays = tl.load(parameters + ALONE) == 0.0
+    target = tl.load(estimate + at, mask=inside, other=0.0).to(tl.float32)
+    target = (target * tl.load(decided + 3)).to(tl.float16)
+    newest = newest_of(target, ring, samples, at, samples, oldest, takes, slots)
+    first = tl.load(decided + 2).to(tl.int32)
+    total = mean_of(newest, ring, samples, at, samples, weights, oldest, first, slots, 2)
+    taken = at < tl.where(stays & (takes == 1), samples, 0)
+    tl.store(ring + oldest.to(tl.int64) * samples + at, target, mask=taken)
+    rounded = total.to(tl.float16)
     tl.store(maps + at, rounded, mask=inside)
-    tl.store(fine + at, rest.to(tl.int8), mask=inside)
     if tl.max(tl.abs(rounded.to(tl.float32))) > 0.0:
         tl.store(gain, tl.load(parameters + STRENGTH))
+    last_one = tl.minimum(block * SIZE + SIZE, samples) - 1
+    n = tl.arange(0, SIZE)
+    for k in range(block * SIZE // plane, last_one // plane + 1):
+        begin = (k * plane - block * SIZE).to(tl.int32)
+        mine = (n >= begin) & (n < begin + plane)
+        tl.store(map_sums + k + block, tl.sum(tl.where(mine, total, 0.0)))
+
+
+@triton.jit(do_not_specialize=["plane"])
+def lift_kernel(
+    map_sums, parameters, denoise, plane, map_count,
+    SHARED: tl.constexpr, SIZE: tl.constexpr, CHUNK: tl.constexpr,
+):  # fmt: skip
+    """How strongly to remove noise before such maps are applied. Runs in one block of threads.
+
+    Args:
+        map_sums, plane, SIZE: of ``follow_kernel``.
+        parameters: of ``FrameParameters``, float32.
+        denoise: the first is set: the denoiser's strength, 0 for none.
+        map_count: not a constant, lest the loop over it be unrolled.
+        CHUNK: sums that are read at once.
+    """
+    wanted = tl.load(parameters + DENOISE)
+    if wanted > 0.0:
+        strength = tl.load(parameters + STRENGTH)
+        raised = 0.0
+        for channel in tl.static_range(3):
+            x = strength * 0.0 + DARK_TONE
+            for k in range(channel, 3 if SHARED else map_count, 3):
+                mean = _total(map_sums, k, plane.to(tl.int64), SIZE, CHUNK) / plane
+                x = _raised(x, mean * strength, SHARED)
+            raised += x
+        wanted = _lifted(wanted, raised)
+    tl.store(denoise, wanted)
+
+
+@triton.jit
+def _total(map_sums, k, plane, SIZE: tl.constexpr, CHUNK: tl.constexpr):
+    """Sum of the values of map k, over the blocks of ``follow_kernel`` that have some of them."""
+    first = k * plane // SIZE
+    last = ((k + 1) * plane - 1) // SIZE
+    total = tl.zeros((CHUNK,), tl.float32)
+    for start in range(first, last + 1, CHUNK):
+        block = start + tl.arange(0, CHUNK)
+        total += tl.load(map_sums + k + block, mask=block <= last, other=0.0)
+    return tl.sum(total)

@@ -62,13 +62,12 @@ def packed_pixel(plane, at, c, inside, BGR: tl.constexpr, WHITE: tl.constexpr):
 
 @triton.jit
 def chroma_sample(
-    src_1, src_2, stride, rows, columns, width, height, inside,
-    LAYOUT: tl.constexpr, SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr,
+    src_1, src_2, stride, rows, columns, width, chroma_height, inside,
+    LAYOUT: tl.constexpr, SHIFT_X: tl.constexpr,
 ):  # fmt: skip
     """Samples of Cb and Cr of YUV, by their rows and columns; the frame's last ones go on."""
-    last_row = (height + (1 << SHIFT_Y) - 1 >> SHIFT_Y) - 1
     last_column = (width + (1 << SHIFT_X) - 1 >> SHIFT_X) - 1
-    at = tl.minimum(rows, last_row).to(tl.int64) * stride
+    at = tl.minimum(rows, chroma_height - 1).to(tl.int64) * stride
     columns = tl.minimum(columns, last_column)
     if LAYOUT == SEMIPLANAR:
         cb = tl.load(src_1 + at + 2 * columns, mask=inside, other=0)
@@ -79,18 +78,24 @@ def chroma_sample(
     return cb, cr
 
 
-@triton.jit(do_not_specialize=["height", "cell_rows"])
+# Neither compiled anew for other heights, nor for the second field, whose first row may lie
+# anywhere: rows and columns that go on beyond the frame are read one by one.
+@triton.jit(
+    do_not_specialize=["height", "chroma_height", "cell_rows"],
+    do_not_specialize_on_alignment=["src_0", "src_1", "src_2"],
+)
 def load_kernel(
-    src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
+    src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height, coefficients,
     raw, raw_chroma, cell_rows, cell_columns, counters,
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, UNIT: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Copy a tile of a frame into cells.
+    """Copy a tile of a frame, or of a field, into cells.
 
     Args:
         src_0 .. height: as for ``curve_kernel``.
+        chroma_height: rows of chroma. A field may have one less than half its rows of luma.
         coefficients: of codes with 256 steps to an 8-bit one; not read for YUV.
         raw: ``(2, 2 cell_rows, 2 cell_columns)``, of the frame's samples; of packed pixels uint16.
         raw_chroma: ``(2, 2, cell_rows, cell_columns)``; of the frame's samples where a cell has
@@ -135,8 +140,8 @@ def load_kernel(
         down: tl.constexpr = 2 >> SHIFT_Y
         if across * down == 1:
             cb, cr = chroma_sample(
-                src_1, src_2, src_chroma_stride, rows, columns, width, height, inside,
-                LAYOUT, SHIFT_Y, SHIFT_X,
+                src_1, src_2, src_chroma_stride, rows, columns, width, chroma_height, inside,
+                LAYOUT, SHIFT_X,
             )  # fmt: skip
             tl.store(raw_chroma + at, cb, mask=inside)
             tl.store(raw_chroma + plane + at, cr, mask=inside)
@@ -146,8 +151,8 @@ def load_kernel(
             for part in tl.static_range(across * down):
                 cb, cr = chroma_sample(
                     src_1, src_2, src_chroma_stride, down * rows + part // across,
-                    across * columns + part % across, width, height, inside,
-                    LAYOUT, SHIFT_Y, SHIFT_X,
+                    across * columns + part % across, width, chroma_height, inside,
+                    LAYOUT, SHIFT_X,
                 )  # fmt: skip
                 cb_total += cb.to(tl.float32)
                 cr_total += cr.to(tl.float32)
@@ -158,7 +163,7 @@ def load_kernel(
 
 @triton.jit
 def _fine_sample(
-    src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
+    src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height, coefficients,
     rows, columns, inside, part, LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, UNIT: tl.constexpr,
 ):  # fmt: skip
@@ -172,7 +177,7 @@ def _fine_sample(
         _, cb, cr = packed_pixel(src_0, at, coefficients, inside, BGR, WHITE)
     else:
         cb, cr = chroma_sample(
-            src_1, src_2, src_chroma_stride, y, x, width, height, inside, LAYOUT, SHIFT_Y, SHIFT_X
+            src_1, src_2, src_chroma_stride, y, x, width, chroma_height, inside, LAYOUT, SHIFT_X
         )
         cb, cr = cb.to(tl.float32) * (256.0 / UNIT), cr.to(tl.float32) * (256.0 / UNIT)
     return cb, cr
@@ -180,7 +185,7 @@ def _fine_sample(
 
 @triton.jit
 def _deviations(
-    src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
+    src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height, coefficients,
     rows, columns, inside, LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, UNIT: tl.constexpr,
 ):  # fmt: skip
@@ -191,15 +196,15 @@ def _deviations(
     cb_energy, cr_energy = cb_mean, cb_mean
     for part in tl.static_range(samples):
         cb, cr = _fine_sample(
-            src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
-            rows, columns, inside, part, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
+            src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height,
+            coefficients, rows, columns, inside, part, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
         )  # fmt: skip
         cb_mean += cb * (1.0 / samples)
         cr_mean += cr * (1.0 / samples)
     for part in tl.static_range(samples):
         cb, cr = _fine_sample(
-            src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
-            rows, columns, inside, part, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
+            src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height,
+            coefficients, rows, columns, inside, part, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
         )  # fmt: skip
         cb, cr = (cb - cb_mean) * (1.0 / 256.0), (cr - cr_mean) * (1.0 / 256.0)
         cb_energy += cb * cb
@@ -207,9 +212,12 @@ def _deviations(
     return cb_mean, cr_mean, cb_energy, cr_energy
 
 
-@triton.jit(do_not_specialize=["height", "cell_rows"])
+@triton.jit(
+    do_not_specialize=["height", "chroma_height", "cell_rows"],
+    do_not_specialize_on_alignment=["src_0", "src_1", "src_2"],
+)
 def fine_kernel(
-    src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
+    src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height, coefficients,
     luma, filtered, codes, out, out_stride, cr_at, cell_rows, cell_columns, flags, noise,
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, UNIT: tl.constexpr,
@@ -246,8 +254,8 @@ def fine_kernel(
     limit = variance * tl.load(noise + CHROMA_SHARE) * (FINE * 3.0 * (samples - 1) * samples)
 
     cb_mean, cr_mean, cb_energy, cr_energy = _deviations(
-        src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
-        rows, columns, inside, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
+        src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height,
+        coefficients, rows, columns, inside, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
     )  # fmt: skip
     for side in tl.static_range(2):
         if side == 0:
@@ -255,8 +263,8 @@ def fine_kernel(
         else:
             beside = tl.minimum(columns + 1, cell_columns - 1)
         _, _, cb_more, cr_more = _deviations(
-            src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
-            rows, beside, inside, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
+            src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height,
+            coefficients, rows, beside, inside, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
         )  # fmt: skip
         cb_energy += cb_more
         cr_energy += cr_more
@@ -269,8 +277,8 @@ def fine_kernel(
     c = coefficients
     for part in tl.static_range(samples):
         cb, cr = _fine_sample(
-            src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, coefficients,
-            rows, columns, inside, part, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
+            src_0, src_1, src_2, src_stride, src_chroma_stride, width, height, chroma_height,
+            coefficients, rows, columns, inside, part, LAYOUT, BGR, WHITE, SHIFT_Y, SHIFT_X, UNIT,
         )  # fmt: skip
         new_cb = tl.where(on, cb_clean + cb_keep * (cb - cb_mean), cb)
         new_cr = tl.where(on, cr_clean + cr_keep * (cr - cr_mean), cr)

@@ -5,9 +5,10 @@ by cells, as on the CPU: 2x2 luma samples and the mean of the chroma samples ove
 whole cells, ``(2 rows, 2 columns)`` of luma and ``(2, rows, columns)`` of Cb and Cr, with the
 frame's last samples repeated; the state has 16 bits, 256 steps to an 8-bit code.
 
-Triton cannot shift a tile by a column. So a block of threads takes some columns of cells and goes
-down over a few rows: what it found in one row serves the next two, and only what lies to the left
-and right of a cell is worked out again.
+A block of threads takes some columns of cells, one for each thread of a warp, and goes down over a
+few rows: what it found in one row serves the next two. What lies to the left and right of a cell
+its neighbours have found, and threads of a warp hand it to each other (see ``beside``). So the
+outer two columns of a tile serve their neighbours only, and the next tile has them as well.
 
 What is kept from one frame to the next lies in memory twice. A frame reads one and writes the
 other; the device knows which, so that one recorded graph serves all frames. While the camera moves,
@@ -88,62 +89,89 @@ def within(index, count):
 
 
 @triton.jit
+def whole_fours(count):
+    """Rows or columns of cells, which are a multiple of four, so that Triton knows it."""
+    return count // 4 * 4
+
+
+@triton.jit
+def own_columns(count, COLUMNS: tl.constexpr):
+    """A tile's columns, the frame's last ones repeated; and which of them it writes."""
+    n = tl.arange(0, COLUMNS)
+    columns = tl.program_id(0) * (COLUMNS - 2) + n - 1
+    mine = (n > 0) & (n < COLUMNS - 1) & (columns < count)
+    return within(columns, count)[None, :], mine[None, :]
+
+
+@triton.jit
+def beside(values, STEP: tl.constexpr):
+    """What the columns ``STEP`` further to the right have. No memory is needed for it where a row
+    of the tile lies in one warp."""
+    n: tl.constexpr = values.shape[1]
+    index = within(tl.arange(0, n) + STEP, n)[None, :]
+    return tl.gather(values, tl.broadcast_to(index, values.shape), 1)
+
+
+@triton.jit
+def with_left(values):
+    """Sums of columns and those to the left of them."""
+    return beside(values, -1) + values
+
+
+@triton.jit
+def pairs(at):
+    """Indices of two samples beside each other, by that of the first, which is even; they are read
+    and written at once."""
+    return at[:, :, None] + tl.arange(0, 2)[None, None, :]
+
+
+@triton.jit
+def _innovation(sample, expected, first, TO_STATE: tl.constexpr):
+    """A sample in 8-bit codes, and by how much it differs from what was expected."""
+    x = sample.to(tl.float32) * (TO_STATE / 256.0)
+    return x, tl.where(first, 0.0, x - expected.to(tl.float32) * (1.0 / 256.0))
+
+
+@triton.jit
 def _cell(
-    raw, before, state, raw_chroma, state_chroma, plane, row, columns, cell_columns, inside,
+    raw, before, state, raw_chroma, state_chroma, plane, row, columns, cell_columns,
     first, chroma_unit, h0, h1, h2, h3, h4, h5, h6, h7,
     TO_STATE: tl.constexpr, CHROMA_TO_STATE: tl.constexpr, BLACK: tl.constexpr,
 ):  # fmt: skip
     """Of cells in a row, in units of the noise: sum and energy of the luma innovations, those of
     Cb and Cr; and whether a luma sample has changed."""
-    columns = within(columns, cell_columns)
     total = tl.zeros_like(row + columns).to(tl.float32)
     energy, codes, changed = total, total, total
-    for part in tl.static_range(4):
-        at = (2 * row + part // 2) * (2 * cell_columns) + 2 * columns + part % 2
-        sample = tl.load(raw + at, mask=inside, other=0)
-        changed = tl.where(sample != tl.load(before + at, mask=inside, other=0), 1.0, changed)
-        x = sample.to(tl.float32) * (TO_STATE / 256.0)
-        expected = tl.load(state + at, mask=inside, other=0).to(tl.float32) * (1.0 / 256.0)
-        d = tl.where(first, 0.0, x - expected)
-        total += d
-        energy += d * d
-        codes += x
+    for part in tl.static_range(2):
+        at = pairs((2 * row + part) * (2 * cell_columns) + 2 * columns)
+        sample_0, sample_1 = tl.split(tl.load(raw + at))
+        before_0, before_1 = tl.split(tl.load(before + at))
+        expected_0, expected_1 = tl.split(tl.load(state + at))
+        changed = tl.where((sample_0 != before_0) | (sample_1 != before_1), 1.0, changed)
+        x_0, d_0 = _innovation(sample_0, expected_0, first, TO_STATE)
+        x_1, d_1 = _innovation(sample_1, expected_1, first, TO_STATE)
+        total += d_0 + d_1
+        energy += d_0 * d_0 + d_1 * d_1
+        codes += x_0 + x_1
     # Half-way to what is expected.
     unit = hinged(codes * 0.25 - total * 0.125 - BLACK, h0, h1, h2, h3, h4, h5, h6, h7)
     at = row * cell_columns + columns
-    x = tl.load(raw_chroma + at, mask=inside, other=0).to(tl.float32) * (CHROMA_TO_STATE / 256.0)
-    expected = tl.load(state_chroma + at, mask=inside, other=0).to(tl.float32) * (1.0 / 256.0)
-    cb = tl.where(first, 0.0, x - expected) * unit * chroma_unit
+    _, cb = _innovation(
+        tl.load(raw_chroma + at), tl.load(state_chroma + at), first, CHROMA_TO_STATE
+    )
     at += plane
-    x = tl.load(raw_chroma + at, mask=inside, other=0).to(tl.float32) * (CHROMA_TO_STATE / 256.0)
-    expected = tl.load(state_chroma + at, mask=inside, other=0).to(tl.float32) * (1.0 / 256.0)
-    cr = tl.where(first, 0.0, x - expected) * unit * chroma_unit
-    return total * unit, energy * unit * unit, cb, cr, tl.where(first, 0.0, changed)
+    _, cr = _innovation(
+        tl.load(raw_chroma + at), tl.load(state_chroma + at), first, CHROMA_TO_STATE
+    )
+    chroma = unit * chroma_unit
+    changed = tl.where(first, 0.0, changed)
+    return total * unit, energy * unit * unit, cb * chroma, cr * chroma, changed
 
 
 @triton.jit
-def _row(
-    raw, before, state, raw_chroma, state_chroma, plane, row, columns, cell_columns, inside,
-    first, chroma_unit, h0, h1, h2, h3, h4, h5, h6, h7,
-    TO_STATE: tl.constexpr, CHROMA_TO_STATE: tl.constexpr, BLACK: tl.constexpr,
-):  # fmt: skip
-    """Sums of what ``_cell`` finds over three cells beside each other; borders count twice."""
-    mean, energy, cb, cr, changed = _cell(
-        raw, before, state, raw_chroma, state_chroma, plane, row, columns - 1, cell_columns, inside,
-        first, chroma_unit, h0, h1, h2, h3, h4, h5, h6, h7, TO_STATE, CHROMA_TO_STATE, BLACK,
-    )  # fmt: skip
-    for step in tl.static_range(2):
-        mean_1, energy_1, cb_1, cr_1, changed_1 = _cell(
-            raw, before, state, raw_chroma, state_chroma, plane, row, columns + step, cell_columns,
-            inside, first, chroma_unit, h0, h1, h2, h3, h4, h5, h6, h7, TO_STATE, CHROMA_TO_STATE,
-            BLACK,
-        )  # fmt: skip
-        mean += mean_1
-        energy += energy_1
-        cb += cb_1
-        cr += cr_1
-        changed += changed_1
-    return mean, energy, cb, cr, changed
+def _over_three(values):
+    """Sums over three columns beside each other."""
+    return with_left(values) + beside(values, 1)
 
 
 @triton.jit
@@ -164,13 +192,13 @@ def _gain(mean, energy, cb, cr, new, share):
 
 
 @triton.jit
-def _follow(raw, state, new_state, at, gain, inside, first, TO_STATE: tl.constexpr):
+def _follow(raw, state, new_state, at, gain, seen, first, TO_STATE: tl.constexpr):
     """Move samples of the state towards those of the frame; returns what they become."""
-    x = tl.load(raw + at, mask=inside, other=0).to(tl.float32) * TO_STATE
-    expected = tl.load(state + at, mask=inside, other=0).to(tl.float32)
+    x = tl.load(raw + at, mask=seen, other=0).to(tl.float32) * TO_STATE
+    expected = tl.load(state + at, mask=seen, other=0).to(tl.float32)
     # At the first frame without arithmetic: there is nothing in the memory yet.
     value = tl.where(first, x, expected + gain * (x - expected) + 0.5).to(tl.uint16)
-    tl.store(new_state + at, value, mask=inside)
+    tl.store(new_state + at, value, mask=seen)
     return value
 
 
@@ -193,11 +221,11 @@ def temporal_kernel(
         TO_STATE, CHROMA_TO_STATE: steps of the state for one of the raw samples.
         BLACK: 8-bit code.
         STRIPS, ROWS, COLUMNS: so many strips of so many rows of cells; in each, one row after the
-            other.
+            other. The outer two columns are not written.
     """
-    columns = (tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
+    cell_columns = whole_fours(cell_columns)
+    columns, mine = own_columns(cell_columns, COLUMNS)
     top = (tl.program_id(1) * STRIPS + tl.arange(0, STRIPS))[:, None] * ROWS
-    inside = columns < cell_columns
     first = tl.load(flags + FIRST) != 0
     now = tl.load(flags + NOW).to(tl.int64)
     plane = cell_rows * cell_columns
@@ -222,14 +250,18 @@ def temporal_kernel(
     mean_1, energy_1, cb_1, cr_1, changed_1 = nothing, nothing, nothing, nothing, nothing
     for step in range(ROWS + 2):
         row = top + step - 1
-        mean_2, energy_2, cb_2, cr_2, changed_2 = _row(
+        mean_2, energy_2, cb_2, cr_2, changed_2 = _cell(
             raw, before, state, raw_chroma, state_chroma, plane, within(row, cell_rows), columns,
-            cell_columns, inside, first, chroma_unit, h0, h1, h2, h3, h4, h5, h6, h7,
+            cell_columns, first, chroma_unit, h0, h1, h2, h3, h4, h5, h6, h7,
             TO_STATE, CHROMA_TO_STATE, BLACK,
         )  # fmt: skip
+        mean_2, energy_2, changed_2 = (
+            _over_three(mean_2), _over_three(energy_2), _over_three(changed_2)
+        )  # fmt: skip
+        cb_2, cr_2 = _over_three(cb_2), _over_three(cr_2)
         if step >= 2:  # the row above has its three
             row -= 1
-            seen = inside & (row < cell_rows)
+            seen = mine & (row < cell_rows)
             at = row * cell_columns + columns
             share = tl.load(left + at, mask=seen, other=0).to(tl.float32) * (1.0 / 255.0)
             share = tl.where(first, 1.0, share)
@@ -240,10 +272,14 @@ def temporal_kernel(
             )  # fmt: skip
             tl.store(new_left + at, (remaining * 255.0 + 0.5).to(tl.uint8), mask=seen)
             luma = tl.zeros((STRIPS, COLUMNS), tl.float32)
-            for part in tl.static_range(4):
-                sample = (2 * row + part // 2) * (2 * cell_columns) + 2 * columns + part % 2
-                value = _follow(raw, state, new_state, sample, gain, seen, first, TO_STATE)
-                luma += value.to(tl.float32)
+            for part in tl.static_range(2):
+                samples = pairs((2 * row + part) * (2 * cell_columns) + 2 * columns)
+                value = _follow(
+                    raw, state, new_state, samples, gain[:, :, None], seen[:, :, None], first,
+                    TO_STATE,
+                )  # fmt: skip
+                value_0, value_1 = tl.split(value.to(tl.float32))
+                luma += value_0 + value_1
             tl.store(codes + at, (luma * 0.25 + 0.5).to(tl.uint16), mask=seen)
             for part in tl.static_range(2):
                 _follow(

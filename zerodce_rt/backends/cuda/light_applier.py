@@ -19,8 +19,12 @@ from zerodce_rt.backends.cuda.applier import (
     white_code,
     window_of,
 )
+from zerodce_rt.backends.cuda.denoise_curve_kernels import stretch_kernel
 from zerodce_rt.backends.cuda.driver import capability
 from zerodce_rt.frame import Frame
+
+STRETCHED = 256
+"""Columns of a line that a block of threads interpolates."""
 
 
 def apply_light_curve(frame: Frame, maps: Tensor, out: Frame, *, gain: Tensor) -> None:
@@ -68,6 +72,22 @@ def apply_light_curve(frame: Frame, maps: Tensor, out: Frame, *, gain: Tensor) -
         LAYOUT=LAYOUTS[frame.format.layout], OUT_LAYOUT=LAYOUTS[out.format.layout],
         DROPPED_BITS=out.format.dropped_bits,
         SHIFT_Y=frame.format.chroma_shift[1], SHIFT_X=frame.format.chroma_shift[0], **block,
+    )  # fmt: skip
+
+
+def stretch(maps: Tensor, lines: Tensor, width: int) -> None:
+    """Interpolate the rows of maps for all columns of a frame, on the current stream.
+
+    Args:
+        maps: ``(count, h, w)`` float16, contiguous.
+        lines: ``(count, h, n)`` float32; written.
+        width: of the frame, at most n.
+    """
+    count, map_height, map_width = maps.shape
+    line_width = lines.shape[2]
+    stretch_kernel[(triton.cdiv(line_width, STRETCHED), count * map_height)](
+        maps, map_width, lines, width, line_width,
+        *mapping(width, map_width, align_corners=False), COLUMNS=STRETCHED,
     )  # fmt: skip
 
 

@@ -10,7 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zerodce_rt.backends.cuda.applier import mapping, source_coefficients, white_code
-from zerodce_rt.backends.cuda.control import LARGEST, REGISTERS, WARPS
+from zerodce_rt.backends.cuda.control import (
+    BLOCK,
+    LARGEST,
+    REGISTERS,
+    WARPS,
+    DeviceWindow,
+    map_sums_buffer,
+)
+from zerodce_rt.backends.cuda.control_kernels import follow_kernel, window_kernel
 from zerodce_rt.backends.cuda.light_control_kernels import (
     dark_steps_kernel,
     finish_kernel,
@@ -37,8 +45,8 @@ STEP_ROWS, STEP_COLUMNS = triton.next_power_of_2(floor.ROWS_PER_CELL), 128
 class LightControl:
     """The light maps to apply, in tensors that stay in place. Holds the state of one video.
 
-    Maps are estimated for every frame: ``ControlSettings.estimate_seconds`` has no effect. A
-    frame without a time neither uses nor changes the state.
+    Maps are estimated for every frame, but only those become targets that ``CurveControl`` would
+    estimate. A frame without a time neither uses nor changes the state.
 
     Attributes:
         maps: to apply, ``(5, h, w)`` float16 (see ``CurveMaps``); without the strength.
@@ -52,11 +60,12 @@ class LightControl:
         max_level: as in ``ControlSettings``.
         frame: of the size of all frames.
         largest: thumbnails of more pixels are followed by PyTorch's operations.
+        smoothing: whether frames may have a ``smoothing_seconds`` above 0.
     """
 
     def __init__(
         self, thumbnail: Tensor, estimate: Tensor, max_level: float, frame: Frame,
-        *, largest: int = LARGEST,
+        *, largest: int = LARGEST, smoothing: bool = True,
     ) -> None:  # fmt: skip
         device = estimate.device
         self._thumbnail, self._estimate, self._largest = thumbnail, estimate, largest
@@ -66,16 +75,18 @@ class LightControl:
         self._steps = torch.zeros((2, *self._cells), device=device)
         self._levels = _rise_levels(device)
         self._finished = torch.zeros_like(estimate, dtype=torch.float32)
-        self._state = torch.zeros_like(self._finished)
+        self._window = DeviceWindow(estimate, smoothing=smoothing)
+        self._decided = torch.zeros(4, device=device)
+        self._map_sums = map_sums_buffer(estimate)
         self.maps = torch.zeros_like(estimate)
         self.gain = torch.zeros(1, device=device)
         self.denoise = torch.zeros(2, device=device)
 
-    def finish(self, frame: Frame) -> None:
-        """Finish the estimate as ``Applier.finished`` does, on the current stream.
+    def look(self, frame: Frame) -> None:
+        """Look for signal in a frame's shadow, on the current stream.
 
         Args:
-            frame: on the device, which the estimate is for; with its noise.
+            frame: on the device, with its noise.
         """
         rows, columns = self._cells
         packed = frame.format.layout == "packed"
@@ -86,6 +97,11 @@ class LightControl:
             PACKED=packed, BGR=frame.format.bgr, WHITE=white_code(frame.format),
             ROWS=STEP_ROWS, COLUMNS=STEP_COLUMNS,
         )  # fmt: skip
+
+    def finish(self) -> None:
+        """Finish the estimate as ``Applier.finished`` does, on the current stream, for the frame
+        that was looked at."""
+        rows, columns = self._cells
         _, height, width = self._estimate.shape
         finish_kernel[(triton.cdiv(height * width, FINISH_PIXELS),)](
             self._estimate, self._steps, self._levels, self._finished,
@@ -108,12 +124,13 @@ class LightControl:
         map_height, map_width = self.maps.shape[1:]
         step = _probe_step(height, width)
         probed = -(-height // step), -(-width // step)
+        window = self._window
         light_control_kernel[(1,)](
-            self._finished, self._thumbnail, self._before, self._state, self.maps, self.gain,
-            self.denoise, parameters, height, width, map_height, map_width,
-            self._max_level,
+            self._finished, self._thumbnail, self._before, window.ring, window.edges,
+            window.oldest, window.weights, self.maps, self.gain, self.denoise, parameters,
+            height, width, map_height, map_width, self._max_level,
             *mapping(probed[0], map_height, align_corners=False),
-            *mapping(probed[1], map_width, align_corners=False),
+            *mapping(probed[1], map_width, align_corners=False), window.slots,
             STEP=step, SIZE=triton.next_power_of_2(height * width),
             PROBE=triton.next_power_of_2(probed[0] * probed[1]),
             MAP_SIZE=triton.next_power_of_2(map_height * map_width),
@@ -121,30 +138,34 @@ class LightControl:
         )  # fmt: skip
 
     def _run_large(self, parameters: Tensor) -> None:
-        """The same in PyTorch, for large thumbnails."""
-        strength, follow, denoise, is_new, is_alone, disturbed = parameters.unbind()
+        """The same for large thumbnails, mostly in PyTorch."""
+        strength, _, denoise, is_new, is_alone, disturbed, _ = parameters.unbind()
         now, old = self._thumbnail.float(), self._before.float()
         level = torch.maximum(now.mean(), old.mean()).clamp(min=DARKEST_LEVEL)
         begins = (is_new > 0) | ((now - old).abs().mean() > CUT_THRESHOLD * level)
         target = self._finished
         if self._max_level < 1:
             target = torch.cat([target[:-1] * self._share(), target[-1:]])
-        followed = self._state + follow * (target - self._state)
-        values = torch.where(begins | (follow >= 1), target, followed)
-        self.maps.copy_(values)
+        window, values = self._window, target.numel()
+        window_kernel[(1,)](
+            window.edges, window.oldest, parameters, begins.float(), self._decided, window.weights,
+            window.slots,
+        )  # fmt: skip
+        follow_kernel[(triton.cdiv(values, BLOCK),)](
+            target, window.ring, self.maps, self._decided, window.weights, parameters, self.gain,
+            self._map_sums, values, values // len(target), window.slots, SIZE=BLOCK,
+        )  # fmt: skip
         self.gain.copy_(strength * self.maps[:-1].any())
 
         # See ``maps.lift_of``.
-        average = values[:-1].mean((1, 2), keepdim=True) * strength
+        average = self.maps[:-1].float().mean((1, 2), keepdim=True) * strength
         dark = torch.full_like(average[:1], DARK_TONE)
         raised = light.luma_curve(dark, average, light.KNOTS)
         wanted = denoise * (raised.view(()) / DARK_TONE - 1).clamp(0, 1)
         wanted = torch.where(wanted < LEAST_DENOISE, 0.0, wanted)
         self.denoise.copy_(torch.stack([wanted, torch.maximum(begins.float(), disturbed)]))
 
-        alone = is_alone > 0
-        self._state.copy_(torch.where(alone, self._state, values))
-        self._before.copy_(torch.where(alone, self._before, self._thumbnail))
+        self._before.copy_(torch.where(is_alone > 0, self._before, self._thumbnail))
 
     def _share(self) -> Tensor:
         """The share of the curve that keeps the mean at ``max_level`` (see ``within_level``)."""

@@ -14,12 +14,13 @@ from zerodce_rt.backends.cuda.control_kernels import (
     DARK_TONE,
     DENOISE,
     DISTURBED,
-    FOLLOW,
+    KEEP,
     LEAST_STRENGTH,
     SHARES,
     STRENGTH,
     begins_scene,
     fitting_share,
+    takes_target,
 )
 from zerodce_rt.backends.cuda.curve_kernels import LUMA_OFFSET, LUMA_SCALE
 from zerodce_rt.backends.cuda.light_curve_kernels import (
@@ -31,6 +32,12 @@ from zerodce_rt.backends.cuda.light_curve_kernels import (
     neighbours,
     strength_of,
 )
+from zerodce_rt.backends.cuda.window_kernels import (
+    further,
+    move_on,
+    newest_of,
+    weight_of,
+)
 from zerodce_rt.curve import floor, light
 
 NEAR_BLACK = tl.constexpr(255 * floor.NEAR_BLACK)
@@ -39,6 +46,8 @@ FEW, ENOUGH = tl.constexpr(floor.FEW), tl.constexpr(floor.ENOUGH)
 LARGEST_FALL = tl.constexpr(light.LARGEST_FALL)
 STEPS = tl.constexpr(len(light.RISE_LEVELS) - 1)
 BLENDS = tl.constexpr(len(light.BLENDS))
+# Targets that are loaded at once.
+AT_ONCE = tl.constexpr(4)
 
 
 @triton.jit
@@ -285,18 +294,15 @@ def _fitting_share(
 
 
 @triton.jit
-def _followed(maps, state, at, inside, share, follow):
-    """A map on its way from the last one to the new one."""
-    target = tl.load(maps + at, mask=inside, other=0.0) * share
-    last = tl.load(state + at, mask=inside, other=0.0)
-    # At 1 without arithmetic: warming up on uninitialised memory may leave NaN in the state.
-    return tl.where(follow >= 1.0, target, last + follow * (target - last))
+def _target(maps, at, inside, share):
+    """A map of this frame as it is kept."""
+    return (tl.load(maps + at, mask=inside, other=0.0) * share).to(tl.float16)
 
 
-@triton.jit(do_not_specialize=["height", "width", "map_height", "map_width"])
+@triton.jit(do_not_specialize=["height", "width", "map_height", "map_width", "slots"])
 def light_control_kernel(
-    maps, thumbnail, before, state, out, gain, denoise, parameters,
-    height, width, map_height, map_width, max_level, scale_y, offset_y, scale_x, offset_x,
+    maps, thumbnail, before, ring, edges, oldest_slot, weights, out, gain, denoise, parameters,
+    height, width, map_height, map_width, max_level, scale_y, offset_y, scale_x, offset_x, slots,
     STEP: tl.constexpr, SIZE: tl.constexpr, PROBE: tl.constexpr, MAP_SIZE: tl.constexpr,
 ):  # fmt: skip
     """Turn finished light maps into those to apply. Runs in one block of threads.
@@ -308,7 +314,8 @@ def light_control_kernel(
         maps: ``(5, map_height, map_width)`` float32, of ``finish_kernel``.
         thumbnail: ``(3, height, width)`` float16 RGB in [0, 1].
         before: the thumbnail of the frame before, float16; replaced.
-        state: the maps of the frame before, float32; replaced.
+        ring: ``(slots, 5, map_height, map_width)`` float16, the targets; one is replaced.
+        edges, oldest_slot, weights: see ``window_kernels``; changed.
         out: the maps to apply, float16.
         gain: one float32, what to multiply the curves of ``out`` with: the strength, or 0 if all
             of them are zeros.
@@ -327,7 +334,9 @@ def light_control_kernel(
     # A frame that stands alone leaves no traces.
     stays = tl.load(parameters + ALONE) == 0.0
     is_new = begins_scene(thumbnail, before, parameters, tl.arange(0, SIZE), plane)
-    follow = tl.where(is_new > 0.0, 1.0, tl.load(parameters + FOLLOW))
+    takes = takes_target(parameters, is_new)
+    keep = tl.load(parameters + KEEP)
+    oldest, first = move_on(edges, oldest_slot, weights, takes, keep, is_new, stays, slots)
 
     share = max_level * 0.0 + 1.0
     if max_level < 1.0:
@@ -339,11 +348,28 @@ def light_control_kernel(
     map_at = tl.arange(0, MAP_SIZE)
     size = map_height * map_width
     known = map_at < size
-    a0 = _followed(maps, state, map_at, known, share, follow)
-    a1 = _followed(maps + size, state + size, map_at, known, share, follow)
-    a2 = _followed(maps + 2 * size, state + 2 * size, map_at, known, share, follow)
-    a3 = _followed(maps + 3 * size, state + 3 * size, map_at, known, share, follow)
-    saturation = _followed(maps + 4 * size, state + 4 * size, map_at, known, 1.0, follow)
+    t0 = _target(maps, map_at, known, share)
+    t1 = _target(maps + size, map_at, known, share)
+    t2 = _target(maps + 2 * size, map_at, known, share)
+    t3 = _target(maps + 3 * size, map_at, known, share)
+    t4 = _target(maps + 4 * size, map_at, known, 1.0)
+    apart = 5 * size
+    n0 = newest_of(t0, ring, apart, map_at, size, oldest, takes, slots)
+    n1 = newest_of(t1, ring + size, apart, map_at, size, oldest, takes, slots)
+    n2 = newest_of(t2, ring + 2 * size, apart, map_at, size, oldest, takes, slots)
+    n3 = newest_of(t3, ring + 3 * size, apart, map_at, size, oldest, takes, slots)
+    n4 = newest_of(t4, ring + 4 * size, apart, map_at, size, oldest, takes, slots)
+    # See ``window_kernels.mean_of``.
+    a0, a1, a2, a3, saturation = n0, n1, n2, n3, n4
+    for rank in range(first, slots, AT_ONCE):
+        for n in tl.static_range(AT_ONCE):
+            weight = weight_of(weights, rank + n, slots)
+            held = ring + (oldest + rank + n) % slots * apart
+            a0 += further(n0, held, map_at, size, weight)
+            a1 += further(n1, held + size, map_at, size, weight)
+            a2 += further(n2, held + 2 * size, map_at, size, weight)
+            a3 += further(n3, held + 3 * size, map_at, size, weight)
+            saturation += further(n4, held + 4 * size, map_at, size, weight)
     largest = tl.maximum(tl.maximum(tl.abs(a0), tl.abs(a1)), tl.maximum(tl.abs(a2), tl.abs(a3)))
     # Smaller ones are zeros in ``out``.
     largest = tl.max(largest.to(tl.float16).to(tl.float32))
@@ -365,9 +391,10 @@ def light_control_kernel(
     tl.store(out + 2 * size + map_at, a2.to(tl.float16), mask=known)
     tl.store(out + 3 * size + map_at, a3.to(tl.float16), mask=known)
     tl.store(out + 4 * size + map_at, saturation.to(tl.float16), mask=known)
-    kept = map_at < tl.where(stays, size, 0)
-    tl.store(state + map_at, a0, mask=kept)
-    tl.store(state + size + map_at, a1, mask=kept)
-    tl.store(state + 2 * size + map_at, a2, mask=kept)
-    tl.store(state + 3 * size + map_at, a3, mask=kept)
-    tl.store(state + 4 * size + map_at, saturation, mask=kept)
+    taken = map_at < tl.where(stays & (takes == 1), size, 0)
+    place = ring + oldest * apart + map_at
+    tl.store(place, t0, mask=taken)
+    tl.store(place + size, t1, mask=taken)
+    tl.store(place + 2 * size, t2, mask=taken)
+    tl.store(place + 3 * size, t3, mask=taken)
+    tl.store(place + 4 * size, t4, mask=taken)

@@ -77,6 +77,26 @@ def gain_of(luma, enhanced, deviation, saturation):
 
 
 @triton.jit
+def curved_chroma(cb, cr, luma, enhanced, saturation, strength, c, out_c):
+    """Codes of cells' Cb and Cr after the curve.
+
+    Args:
+        cb, cr: codes, less that of grey.
+        luma, enhanced: the cells' means.
+        strength .. out_c: see ``light_yuv_kernel``.
+    """
+    deviation = tl.maximum(cr * tl.load(c + CR_TO_RED), cb * tl.load(c + CB_TO_BLUE))
+    to_green = cb * tl.load(c + CB_TO_GREEN) + cr * tl.load(c + CR_TO_GREEN)
+    deviation = tl.maximum(deviation, to_green)
+    factor = gain_of(luma, enhanced, deviation, saturation)
+    span = tl.load(c + CB_TO_BLUE) / tl.load(out_c + CB_TO_BLUE)
+    factor = tl.where(strength == 0.0, 1.0, factor) * span
+    grey, largest = tl.load(out_c + CHROMA_OFFSET_ROUNDED), tl.load(out_c + LARGEST_CODE)
+    cb = tl.minimum(tl.maximum(cb * factor + grey, 0.0), largest)
+    return cb, tl.minimum(tl.maximum(cr * factor + grey, 0.0), largest)
+
+
+@triton.jit
 def neighbours(pixels, scale, offset, samples):
     """The samples on both sides of pixels, and the weight of the upper ones."""
     position = tl.minimum(tl.maximum(pixels * scale + offset, 0.0), samples - 1.0)
@@ -235,15 +255,7 @@ def light_yuv_kernel(
         is_last = rows == tl.minimum(rows | ((1 << SHIFT_Y) - 1), height - 1)
         saturation = sum_over_cells(tl.where(is_last[:, None], saturation, 0.0), SHIFT_Y, 0)
 
-    deviation = tl.maximum(cr * tl.load(c + CR_TO_RED), cb * tl.load(c + CB_TO_BLUE))
-    to_green = cb * tl.load(c + CB_TO_GREEN) + cr * tl.load(c + CR_TO_GREEN)
-    deviation = tl.maximum(deviation, to_green)
-    factor = gain_of(mean_luma, mean_enhanced, deviation, saturation)
-    span = tl.load(c + CB_TO_BLUE) / tl.load(out_c + CB_TO_BLUE)
-    factor = tl.where(strength == 0.0, 1.0, factor) * span
-    out_grey = tl.load(out_c + CHROMA_OFFSET_ROUNDED)
-    cb = tl.minimum(tl.maximum(cb * factor + out_grey, 0.0), largest)
-    cr = tl.minimum(tl.maximum(cr * factor + out_grey, 0.0), largest)
+    cb, cr = curved_chroma(cb, cr, mean_luma, mean_enhanced, saturation, strength, c, out_c)
     cb_sample = (cb.to(tl.int32) << DROPPED_BITS).to(sample)
     cr_sample = (cr.to(tl.int32) << DROPPED_BITS).to(sample)
     out_step: tl.constexpr = 2 if OUT_LAYOUT == SEMIPLANAR else 1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,10 +17,9 @@ from zerodce_rt.backends.cuda.step import CUDAStep
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
+from zerodce_rt.denoise.rules import has_fields
 from zerodce_rt.errors import DeviceError, ZeroDCEError
 from zerodce_rt.frame import Frame
-
-log = logging.getLogger(__name__)
 
 # A folder of pictures may hold many sizes; each takes device memory of its own.
 _MOST_STEPS = 4
@@ -29,7 +28,7 @@ _MOST_STEPS = 4
 class CUDARunner:
     """Keeps a ``CUDAStep`` for each kind of frame, with several frames in flight. Is a ``Runner``.
 
-    Maps are estimated for every frame: ``ControlSettings.estimate_seconds`` has no effect.
+    The network runs for every frame, also where its estimate is not used.
 
     Attributes:
         name: of the backend.
@@ -42,7 +41,6 @@ class CUDARunner:
         self._network, self._working_size = network, working_size
         self._steps: OrderedDict[Any, CUDAStep] = OrderedDict()
         self._last: CUDAStep | None = None
-        self._said: set[str] = set()
 
     def reset(self) -> None:
         for step in self._steps.values():
@@ -71,6 +69,18 @@ class CUDARunner:
 
         return finish_or_report
 
+    def warm_up(
+        self, source: Frame, settings: ControlSettings, seconds: float | None, *, denoise: bool
+    ) -> None:
+        del denoise  # it is a part of the one graph
+        planes: Any = source.planes
+        if isinstance(planes[0], torch.Tensor):
+            planes = tuple(torch.empty_like(plane) for plane in planes)
+            nowhere = replace(source, planes=planes)
+        else:
+            nowhere = source.empty_like()
+        self.begin(source, nowhere, settings, seconds)()
+
     def close(self) -> None:
         # Frames may be in flight that nobody waits for, such as after Ctrl-C: the device must be
         # done with their memory before others get it.
@@ -85,11 +95,11 @@ class CUDARunner:
         return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
 
     def _step_for(self, source: Frame, target: Frame, settings: ControlSettings) -> CUDAStep:
-        max_level = settings.max_level
-        denoise = settings.denoise > 0 and self._removes_noise(source)
+        max_level, denoise = settings.max_level, settings.denoise > 0
+        smoothing = settings.smoothing_seconds > 0
         key = (
             source.format, target.format, source.width, source.height, source.colour, max_level,
-            denoise,
+            denoise, denoise and has_fields(source), smoothing,
         )  # fmt: skip
         step = self._steps.pop(key, None)
         if step is None:
@@ -97,27 +107,13 @@ class CUDARunner:
                 self._steps.popitem(last=False)
             make = partial(
                 CUDAStep, self._network, source, target, self._working_size, max_level,
-                denoise=denoise,
+                denoise=denoise, smoothing=smoothing,
             )  # fmt: skip
             step = self._made(make)
         elif step is not self._last:
             step.reset()  # its state is from before the video changed its size
         self._steps[key] = self._last = step
         return step
-
-    def _removes_noise(self, frame: Frame) -> bool:
-        """Whether noise is removed from frames of a kind; where it is not, that is said once."""
-        what = ""
-        if self._working_size.published:
-            what = f"at working size {str(self._working_size)!r}"
-        elif frame.interlaced:
-            what = "from interlaced video"
-        if what and what not in self._said:
-            self._said.add(what)
-            log.warning(
-                "backend %s does not remove noise %s; `backend='openvino'` does", self.name, what
-            )
-        return not what
 
     def _made(self, make: Callable[[], CUDAStep]) -> CUDAStep:
         """A new step; the memory of other sizes is given up for it if need be."""

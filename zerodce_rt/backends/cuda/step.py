@@ -31,10 +31,10 @@ from zerodce_rt.backends.cuda.buffers import (
     rearrange,
 )
 from zerodce_rt.backends.cuda.control import DeviceControl
-from zerodce_rt.backends.cuda.denoiser import DeviceDenoiser
+from zerodce_rt.backends.cuda.denoiser import DeviceDenoiser, denoiser_for
 from zerodce_rt.backends.cuda.frame_parameters import FrameParameters
 from zerodce_rt.backends.cuda.graphs import WARM_UP_RUNS, record
-from zerodce_rt.backends.cuda.light_applier import apply_light_curve
+from zerodce_rt.backends.cuda.light_applier import apply_light_curve, stretch
 from zerodce_rt.backends.cuda.light_control import LightControl
 from zerodce_rt.backends.cuda.pq import PQ
 from zerodce_rt.backends.interfaces import DeviceNetwork
@@ -101,11 +101,12 @@ class CUDAStep:
             in where samples lie (see ``same_samples``).
         max_level: as in ``ControlSettings``.
         denoise: whether there is noise to remove; how much, each frame says.
+        smoothing: whether maps are smoothed over time; otherwise less memory is needed.
     """
 
     def __init__(
         self, network: DeviceNetwork, source: Frame, target: Frame, working_size: WorkingSize,
-        max_level: float, *, denoise: bool = False,
+        max_level: float, *, denoise: bool = False, smoothing: bool = True,
     ) -> None:  # fmt: skip
         if not same_samples(source.format, target.format):
             raise ValueError(f"{source.format.name} cannot become {target.format.name}")
@@ -129,16 +130,29 @@ class CUDAStep:
         is_pq = source.colour.transfer == "pq"
         self._pq = PQ(source, target, self.device) if is_pq else None
         seen = (self._work_source or source) if self._pq is None else self._pq.before
-        self._parameters = FrameParameters()
+        self._parameters = FrameParameters(self._estimate.numel())
         self._control: DeviceControl | LightControl
         if network.knots:
-            self._control = LightControl(self._thumbnail, self._estimate, max_level, seen)
+            self._control = LightControl(
+                self._thumbnail, self._estimate, max_level, seen, smoothing=smoothing
+            )
         else:
-            self._control = DeviceControl(self._thumbnail, self._estimate, max_level)
-        self._denoiser = DeviceDenoiser(seen, self.device) if denoise else None
+            self._control = DeviceControl(
+                self._thumbnail, self._estimate, max_level, smoothing=smoothing
+            )
+        self._denoiser = (
+            denoiser_for(seen, self.device, fused=bool(network.knots)) if denoise else None
+        )
+        # The control's maps, stretched along their rows, where the denoiser applies them.
+        self._lines: Tensor | None = None
+        if self._denoiser is not None and self._denoiser.line_width:
+            shape = *self._estimate.shape[:2], self._denoiser.line_width
+            self._lines = torch.empty(shape, dtype=torch.float32, device=self.device)
         self._streams: Any = None
+        self._side: Any = None
         if self.device.type == "cuda":
             self._streams = [torch.cuda.Stream(self.device) for _ in range(3)]  # type: ignore[no-untyped-call]
+            self._side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             self._pool = torch.cuda.graph_pool_handle()
         self._changed = threading.Condition()
         self._in_flight: list[FrameInFlight] = []
@@ -233,13 +247,19 @@ class CUDAStep:
             self._thumbnail.copy_(
                 F.interpolate(self._whole[None], scale_factor=scale, mode="bilinear")[0]
             )
+        # The network's layers are small and wait for each other, and leave the card room.
+        join = self._beside(lambda: self._prepare(source))
         self._estimate_maps(self._thumbnail, self._estimate)
+        join()
         control = self._control
         if isinstance(control, LightControl):
-            control.finish(source)
+            control.finish()
         control.run(numbers)
+        if isinstance(self._denoiser, DeviceDenoiser) and self._lines is not None:
+            self._filter_and_enhance(self._denoiser, self._lines, target)
+            return
         if self._denoiser is not None:
-            source = self._denoiser.run(source, control.denoise)
+            source = self._denoiser.filter(source, control.denoise)
         if isinstance(control, LightControl):
             apply_light_curve(source, control.maps, target, gain=control.gain)
         else:
@@ -247,6 +267,37 @@ class CUDAStep:
                 source, control.maps, target, gain=control.gain,
                 align_corners=self._divisor is not None,
             )  # fmt: skip
+
+    def _filter_and_enhance(self, denoiser: DeviceDenoiser, lines: Tensor, target: Frame) -> None:
+        """Remove noise and apply light maps, with the last of the one and the other in one pass."""
+        control = self._control
+        join = self._beside(lambda: stretch(control.maps, lines, target.width))
+        denoiser.filter_all_but_luma(control.denoise)
+        join()
+        denoiser.filter_luma_and_enhance(lines, lines.shape[1], control.gain, target)
+
+    def _prepare(self, source: Frame) -> None:
+        """What needs nothing but the frame, nor does the network need it."""
+        if isinstance(self._control, LightControl):
+            self._control.look(source)
+        if self._denoiser is not None:
+            self._denoiser.load(source)
+
+    def _beside(self, run: Callable[[], None]) -> Callable[[], None]:
+        """Let the device do something beside what comes next on the current stream; in a graph, as
+        a branch of it.
+
+        Returns:
+            What lets that stream wait for it.
+        """
+        if self._side is None:
+            run()
+            return lambda: None
+        current = torch.cuda.current_stream(self.device)
+        self._side.wait_stream(current)
+        with torch.cuda.stream(self._side):
+            run()
+        return lambda: current.wait_stream(self._side)
 
     def begin(
         self, source: Frame, target: Frame, settings: ControlSettings, seconds: float | None
