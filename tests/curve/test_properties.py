@@ -186,6 +186,46 @@ def test_a_picture_alone_neither_sees_nor_leaves_a_trace(
         )
 
 
+@st.composite
+def videos(draw: st.DrawFn) -> list[Step]:
+    """Frames of a video: rounded or not, of a constant rate or another; some begin a scene."""
+    count, scene = draw(st.integers(30, 90)), draw(st.integers(5, 60))
+    random = np.random.default_rng(draw(seeds))
+    gaps = np.full(count, 1 / draw(st.sampled_from([8, 23.976, 25, 29.97, 30, 60])))
+    if draw(st.booleans()):
+        gaps *= random.choice([0, 0.2, 1, 1, 1, 3], count)
+    digits = draw(st.sampled_from([3, 4, 15]))
+    moments = [round(float(t), digits) for t in draw(st.floats(-2, 3e5)) + np.cumsum(gaps)]
+    cuts = np.cumsum(random.random(count) < 1 / scene) % 2
+    return [
+        (t, n, 0.1 if cut else 0.4) for n, (t, cut) in enumerate(zip(moments, cuts, strict=True))
+    ]
+
+
+@given(
+    videos(), kinds, st.sampled_from([0.0, 0.02, 0.05, 0.13]),
+    st.sampled_from([0.0, 0.05, 0.1, 0.3]), st.floats(0, 0.7),
+)  # fmt: skip
+def test_a_part_of_a_video_is_as_in_the_whole_after_the_warm_up(
+    video: list[Step], kind: str, smoothing: float, cell: float, part: float
+) -> None:
+    wanted = ControlSettings(
+        smoothing_seconds=smoothing, estimate_seconds=cell, max_level=0.5, strength=0.8
+    )
+    whole, late = CurveControl(wanted), CurveControl(wanted)
+    expected = [(run(whole, kind, step).values, whole.new_scene) for step in video]
+    start = int(part * len(video))
+    compared = 0
+    for number in range(start, len(video)):
+        got = run(late, kind, video[number]).values
+        # The part begins one frame before what the maps of this frame may hang on.
+        if number > start and video[number][0] - video[start + 1][0] >= wanted.warm_up_seconds:
+            np.testing.assert_array_equal(got, expected[number][0])
+            assert late.new_scene == expected[number][1]
+            compared += 1
+    assume(compared)
+
+
 @given(kinds, seeds, levels, st.floats(0.05, 1))
 def test_no_picture_is_lifted_above_the_level(
     kind: str, seed: int, level: float, most: float

@@ -3,6 +3,7 @@
 The network brightens whatever it sees, so frames that are bright already are limited here. It also
 estimates each frame on its own: sensor noise makes the maps tremble, and the picture would flicker.
 Smoothing with a short time constant removes that; a cut starts a new scene without smoothing.
+What is further back than ``ControlSettings.warm_up_seconds`` has no influence at all.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.curve.maps import CurveMaps, enhance, enhance_by_shares, resized
+from zerodce_rt.curve.window import FEWEST, LENGTH, Window, enters_cell, grid_seconds
 from zerodce_rt.errors import check_numbers
 
 CUT_THRESHOLD = 0.4
@@ -44,8 +46,11 @@ class ControlSettings:
     Attributes:
         strength: in [0, 1]; 0 leaves the picture unchanged, 1 is the network's full curve.
         smoothing_seconds: time constant with which the maps follow the estimates; 0 is off.
-        estimate_seconds: how long an estimate is used for the frames after it, unless a cut comes
-            first; 0 estimates every frame.
+        estimate_seconds: width of the cells of a time grid that begins at 0. The first frame in
+            each is estimated, and so is that after a cut; the others use what came before. 0
+            estimates every frame. With smoothing, cells are not below a 16th of its time
+            constant, and for maps of millions of values not below half of it: the maps of four
+            time constants are kept.
         max_level: in (0, 1]; the curve does not lift the mean of a gamma-encoded picture above
             this, and leaves a brighter picture unchanged. 1 is off.
         denoise: in [0, 1]; 0 leaves the noise as it is, 1 removes what can be told from the
@@ -77,6 +82,22 @@ class ControlSettings:
         if not 0 < self.max_level <= 1:
             raise ValueError(f"`max_level` must be above 0 and at most 1, not {self.max_level}")
 
+    @property
+    def warm_up_seconds(self) -> float:
+        """How far back frames have an influence on the curve maps of a frame, in seconds.
+
+        To give a frame and those after it the maps that they have in the whole video, to the last
+        bit, a run begins this long before the frame, and one frame before that: cuts are found by
+        comparing a frame with the one before. A denoiser has a past of its own.
+
+        >>> ControlSettings(smoothing_seconds=0.5, estimate_seconds=0.1).warm_up_seconds
+        2.25
+        >>> ControlSettings().warm_up_seconds
+        0.0
+        """
+        window = LENGTH * self.smoothing_seconds
+        return window + max(self.estimate_seconds, window / FEWEST)
+
 
 class CurveControl:
     """Turns estimates into the maps to apply, frame by frame. Holds the state of one video.
@@ -93,9 +114,8 @@ class CurveControl:
     def reset(self) -> None:
         """Forget earlier frames; the next one starts a new scene."""
         self._thumbnail: NDArray[np.float32] | None = None
-        self._target: CurveMaps | None = None
-        self._maps: CurveMaps | None = None
-        self._seconds = self._estimated = 0.0
+        self._window = Window()
+        self._seconds = 0.0
         self.new_scene = True
 
     def update(
@@ -107,8 +127,8 @@ class CurveControl:
         """The maps to apply to the next frame.
 
         Args:
-            estimate: returns the network's maps for the thumbnail; called only when the last
-                estimate is too old.
+            estimate: returns the network's maps for the thumbnail; called only when they are
+                needed.
             thumbnail: the frame, ``(3, h, w)`` float32 RGB in [0, 1].
             seconds: the frame's time; a step back starts a new scene. None for a single picture,
                 which neither uses nor changes the state.
@@ -126,21 +146,15 @@ class CurveControl:
     def _smoothed(
         self, estimate: Callable[[], CurveMaps], thumbnail: NDArray[np.float32], seconds: float
     ) -> CurveMaps:
-        settings, previous, target = self.settings, self._maps, self._target
-        elapsed = seconds - self._seconds
-        new_scene = self.new_scene = elapsed < 0 or self._is_cut(thumbnail)
-        age = seconds - self._estimated
-        # Half a millisecond of tolerance: frame times are rounded.
-        if target is None or new_scene or age >= settings.estimate_seconds - 5e-4:
-            target = self._limited(estimate(), thumbnail)
-            self._target, self._estimated = target, seconds
-        maps = target
-        if previous is not None and not new_scene and settings.smoothing_seconds > 0:
-            follow = np.float32(1 - math.exp(-elapsed / settings.smoothing_seconds))
-            values = previous.values + follow * (target.values - previous.values)
-            maps = replace(target, values=values)
-        self._maps, self._thumbnail, self._seconds = maps, thumbnail, seconds
-        return maps
+        settings, window, before = self.settings, self._window, self._seconds
+        self.new_scene = seconds < before or self._is_cut(thumbnail)
+        cell = grid_seconds(settings.estimate_seconds, settings.smoothing_seconds, window.values)
+        if self.new_scene:
+            window.begin(self._limited(estimate(), thumbnail))
+        elif enters_cell(before, seconds, cell):
+            window.add(self._limited(estimate(), thumbnail), since=before)
+        self._thumbnail, self._seconds = thumbnail, seconds
+        return window.mean(seconds, settings.smoothing_seconds)
 
     def _is_cut(self, thumbnail: NDArray[np.float32]) -> bool:
         previous = self._thumbnail

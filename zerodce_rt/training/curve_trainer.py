@@ -11,6 +11,7 @@ from zerodce_rt.curve.maps import iterate
 from zerodce_rt.names import LOSSES
 from zerodce_rt.network.checkpoint import Weights
 from zerodce_rt.network.model import MODELS
+from zerodce_rt.training.distributed import ALONE, Batch, Processes
 from zerodce_rt.training.folder import Photographs
 from zerodce_rt.training.photos import Degradation, batch_at, seeded, to_tensor
 from zerodce_rt.training.settings import TrainingSettings
@@ -24,14 +25,17 @@ class CurveTrainer(Trainer):
 
     losses = LOSSES
 
-    def __init__(self, settings: TrainingSettings, device: str) -> None:
-        super().__init__(settings, device)
+    def __init__(
+        self, settings: TrainingSettings, device: str, processes: Processes = ALONE
+    ) -> None:
+        super().__init__(settings, device, processes)
         self.settings: TrainingSettings = settings
         self.short_side = round(settings.size * 1.4)
         torch.manual_seed(settings.seed)
         self.model = MODELS[settings.model]()
         initialise(self.model, published=settings.published_init)
         self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = processes.wrapped(self.model)
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -45,17 +49,19 @@ class CurveTrainer(Trainer):
     def weights(self) -> Weights:
         return arrays(self.model)
 
-    def terms(self, photos: Photographs) -> dict[str, Tensor]:
+    def draw(self, photos: Photographs, step: int) -> Batch:
         settings = self.settings
-        generator = seeded(settings.seed, self.step, "batch")
-        batch = batch_at(
-            photos.training, self.step, batch_size=settings.batch_size, size=settings.size,
+        generator = seeded(settings.seed, step, "batch")
+        images = batch_at(
+            photos.training, step, batch_size=settings.batch_size, size=settings.size,
             generator=generator, seed=settings.seed,
         )  # fmt: skip
-        batch = settings.degradation(batch, generator)
-        batch = batch.to(self.device, memory_format=torch.channels_last)
-        maps = self.model(batch)
-        return settings.loss.terms(batch, iterate(batch, maps), maps)
+        return (settings.degradation(images, generator).numpy(),)
+
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        images = torch.from_numpy(batch[0]).to(self.device, memory_format=torch.channels_last)
+        maps = self._network(images)
+        return self.settings.loss.terms(images, iterate(images, maps), maps)
 
     @torch.no_grad()
     def write_sheet(self, path: Path, photos: Photographs) -> None:

@@ -6,18 +6,20 @@ import copy
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from zerodce_rt.curve import light
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import PACKED_MATRIX, luma_weights
 from zerodce_rt.names import DEFAULT_WORKING_SIZE, LIGHT_LOSSES
 from zerodce_rt.network.light_model import LightNet, limited
+from zerodce_rt.training.distributed import ALONE, Batch, Processes
 from zerodce_rt.training.folder import Photographs
 from zerodce_rt.training.light_scores import SCORES, mean_scores, samples_of
 from zerodce_rt.training.relight import Relit, relit_batch
@@ -46,14 +48,17 @@ class LightTrainer(Trainer):
     scores = SCORES
     short_side = 184
 
-    def __init__(self, settings: LightTrainingSettings, device: str) -> None:
-        super().__init__(settings, device)
+    def __init__(
+        self, settings: LightTrainingSettings, device: str, processes: Processes = ALONE
+    ) -> None:
+        super().__init__(settings, device, processes)
         self.settings: LightTrainingSettings = settings
         torch.manual_seed(settings.seed)
         self.model: LightNet = LightNet()
         initialise(self.model)
         self.model.to(device)
         self.average = copy.deepcopy(self.model)
+        self._raw = processes.wrapped(_Raw(self.model))
         self.kept["average"] = self.average
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -71,23 +76,25 @@ class LightTrainer(Trainer):
         """Running means, in float16: they are half as large, and maps are the same to 0.001."""
         return {name: w.astype(np.float16) for name, w in arrays(self.average).items()}
 
-    def terms(self, photos: Photographs) -> dict[str, Tensor]:
-        rng = np.random.default_rng((self.settings.seed % 2**64, self.step))
-        batch = relit_batch(rng, photos.training, photos.shares, self.settings.batch_size)
-        noisy, clean, truth = (
-            self._tensor(pictures)
-            for pictures in ([s.noisy for s in batch], [s.clean for s in batch],
-                             [s.truth for s in batch])
-        )  # fmt: skip
+    def draw(self, photos: Photographs, step: int) -> Batch:
+        """What the network sees, what its curve is applied to, and the truth: ``(N, H, W, 3)``."""
+        rng = np.random.default_rng((self.settings.seed % 2**64, step))
+        samples = relit_batch(rng, photos.training, photos.shares, self.settings.batch_size)
 
-        def either() -> Tensor:
-            without = torch.from_numpy(rng.random(len(batch)) < CLEAN).to(self.device)
-            return torch.where(without.view(-1, 1, 1, 1), clean, noisy)
+        def either() -> NDArray[np.uint8]:
+            without = rng.random(len(samples)) < CLEAN
+            return np.stack(
+                [s.clean if c else s.noisy for s, c in zip(samples, without, strict=True)]
+            )
 
-        seen = thumbnails(either())
-        raw = self.model.raw(seen)
+        return either(), either(), np.stack([s.truth for s in samples])
+
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        shown, given, truth = (self._tensor(pictures) for pictures in batch)
+        seen = thumbnails(shown)
+        raw = self._raw(seen)
         maps = limited(raw)
-        enhanced = enhance(either(), maps)
+        enhanced = enhance(given, maps)
         return self.settings.loss.terms(
             enhanced=enhanced, truth=truth, raw=raw, maps=maps, seen=seen
         )
@@ -142,11 +149,25 @@ class LightTrainer(Trainer):
         maps = self.average(thumbnails(self._tensor([s.noisy for s in samples])))
         return enhance(self._tensor([s.clean for s in samples]), maps).cpu()
 
-    def _tensor(self, pictures: Sequence[NDArray[np.uint8] | NDArray[np.float32]]) -> Tensor:
+    def _tensor(self, pictures: Sequence[NDArray[Any]] | NDArray[Any]) -> Tensor:
         """From ``(H, W, 3)`` each, uint8 or in [0, 1], to ``(N, 3, H, W)`` in [0, 1]."""
-        array = np.stack(pictures)
+        array = np.stack(list(pictures))
         tensor = torch.from_numpy(array).to(self.device).permute(0, 3, 1, 2).float()
         return tensor / 255 if array.dtype == np.uint8 else tensor
+
+
+class _Raw(nn.Module):
+    """The network as trained, with maps before their limits.
+
+    DistributedDataParallel averages the gradients of calls of the module, not of its methods.
+    """
+
+    def __init__(self, network: LightNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.network.raw(image)
 
 
 def thumbnails(images: Tensor) -> Tensor:

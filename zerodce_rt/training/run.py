@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.network.checkpoint import save_weights
 from zerodce_rt.progress import progress_bar
 from zerodce_rt.training.curve_trainer import CurveTrainer
-from zerodce_rt.training.folder import load_photographs, split_folder
+from zerodce_rt.training.distributed import Processes, as_one, launched
+from zerodce_rt.training.folder import Photographs, load_photographs, split_folder
 from zerodce_rt.training.light_trainer import LightTrainer
 from zerodce_rt.training.settings import AnySettings, LightTrainingSettings
 from zerodce_rt.training.trainer import Trainer
@@ -43,6 +46,10 @@ def train(
     photographs) and ``<stem>.png`` (pictures before, after, and as they should be), and until
     training is done ``<stem>.resume.pt``. Existing files are replaced.
 
+    In a program that ``torchrun`` has started several times, those processes train one network
+    together: each takes its share of every batch and, with ``device="cuda"``, a GPU of its own. The
+    first one writes. In the others, an error that another has raised becomes ``SystemExit``.
+
     Args:
         photos: folder of photographs; subfolders are searched, too.
         output: the weights to write; the name must end in ``.safetensors``.
@@ -61,26 +68,81 @@ def train(
     Raises:
         ZeroDCEError: no photographs to train on, a device that cannot be used, nothing to resume
             from, or a loss that is not finite.
-        ValueError: another name of ``output``, ``hold_out`` or ``sheet_every`` out of range.
+        ValueError: another name of ``output``, ``hold_out`` or ``sheet_every`` out of range; with
+            several processes, a batch size that cannot be shared out evenly, or a device that is
+            neither ``"cpu"`` nor ``"cuda"``.
     """
     photos, output = Path(photos), Path(output)
-    if output.suffix != ".safetensors":
-        raise ValueError(f"{output}: the name of the weights must end in .safetensors")
-    check_options(hold_out, sheet_every)
-    _check_device(device)
-    paths, held_out = split_folder(photos, hold_out)
-    trainer = _trainer(settings, device)
-    if start_from is not None:
-        trainer.start_from(Path(start_from))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    state_path = output.with_name(output.stem + RESUME_SUFFIX)
-    if resume:
-        trainer.load_state(state_path, len(paths))
-    scored = bool(held_out and trainer.scores)
-    pictures = load_photographs(
-        photos, paths, held_out if scored else (),
-        short_side=trainer.short_side, progress=progress,
-    )  # fmt: skip
+    processes = launched()
+    with as_one():
+        if output.suffix != ".safetensors":
+            raise ValueError(f"{output}: the name of the weights must end in .safetensors")
+        check_options(hold_out, sheet_every)
+        processes.check_batch(settings.batch_size)
+        device = processes.own_device(device)
+        _check_device(device)
+        paths, held_out = split_folder(photos, hold_out)
+        with processes.joined(device):
+            names = [p.relative_to(photos).as_posix() for p in (*paths, *held_out)]
+            processes.check_same((settings, names, start_from is not None, resume))
+            trainer = _trainer(settings, device, processes)
+            if start_from is not None:
+                trainer.start_from(Path(start_from))
+            if processes.is_main:
+                output.parent.mkdir(parents=True, exist_ok=True)
+            state_path = output.with_name(output.stem + RESUME_SUFFIX)
+            if resume:
+                trainer.load_state(state_path, len(paths))
+            scored = bool(held_out and trainer.scores)
+            show = progress and processes.is_main
+            pictures = load_photographs(
+                photos, paths, held_out if scored else (),
+                short_side=trainer.short_side, progress=show,
+            )  # fmt: skip
+            recording = (
+                _recorded(
+                    trainer, pictures, output, photos=len(paths),
+                    resume=resume, scored=scored, sheet_every=sheet_every, progress=show,
+                )
+                if processes.is_main
+                else nullcontext(_unrecorded)
+            )  # fmt: skip
+            with recording as record:
+                while trainer.step < settings.steps:
+                    trainer.train_step(pictures)
+                    record()
+        if processes.is_main:
+            metadata = {"settings": str(asdict(settings)), "photos": str(len(paths))}
+            if start_from is not None:
+                metadata["start_from"] = Path(start_from).name
+            save_weights(output, trainer.weights(), metadata=metadata)
+            state_path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _recorded(
+    trainer: Trainer,
+    pictures: Photographs,
+    output: Path,
+    *,
+    photos: int,
+    resume: bool,
+    scored: bool,
+    sheet_every: int,
+    progress: bool,
+) -> Iterator[Callable[[], None]]:
+    """Log a run, draw its sheets, and write the file to resume from.
+
+    Args:
+        output: the weights, beside which all that is.
+        photos: number of photographs in this run.
+        resume: go on with the log.
+        scored: the log has columns for scores.
+
+    Yields:
+        A function to call after each step.
+    """
+    settings = trainer.settings
     log_path = output.with_suffix(".csv")
     if resume:
         _drop_rows(log_path, after=trainer.step)
@@ -98,8 +160,8 @@ def train(
         if not resume:
             writer.writeheader()
         shown: dict[str, str] = {}
-        while trainer.step < settings.steps:
-            trainer.train_step(pictures)
+
+        def record() -> None:
             bar.update()
             last = trainer.step == settings.steps
             pausing = trainer.step % sheet_every == 0 or last
@@ -114,12 +176,13 @@ def train(
                 bar.set_postfix(shown, refresh=False)
             if pausing:
                 trainer.write_sheet(output.with_suffix(".png"), pictures)
-                trainer.save_state(state_path, len(paths))
-    metadata = {"settings": str(asdict(settings)), "photos": str(len(paths))}
-    if start_from is not None:
-        metadata["start_from"] = Path(start_from).name
-    save_weights(output, trainer.weights(), metadata=metadata)
-    state_path.unlink(missing_ok=True)
+                trainer.save_state(output.with_name(output.stem + RESUME_SUFFIX), photos)
+
+        yield record
+
+
+def _unrecorded() -> None:
+    """What the other processes do after a step."""
 
 
 def check_options(hold_out: int, sheet_every: int) -> None:
@@ -134,10 +197,10 @@ def check_options(hold_out: int, sheet_every: int) -> None:
         raise ValueError(f"`sheet_every` must be at least 1, not {sheet_every}")
 
 
-def _trainer(settings: AnySettings, device: str) -> Trainer:
+def _trainer(settings: AnySettings, device: str, processes: Processes) -> Trainer:
     if isinstance(settings, LightTrainingSettings):
-        return LightTrainer(settings, device)
-    return CurveTrainer(settings, device)
+        return LightTrainer(settings, device, processes)
+    return CurveTrainer(settings, device, processes)
 
 
 def _check_device(device: str) -> None:

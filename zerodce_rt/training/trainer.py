@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.network.checkpoint import load_weights
+from zerodce_rt.training.distributed import ALONE, Batch, Dealer, Processes
 from zerodce_rt.training.folder import Photographs
 from zerodce_rt.training.photos import to_image
 from zerodce_rt.training.settings import AnySettings
@@ -30,6 +31,7 @@ class Trainer(ABC):
         losses: names of the terms of the loss.
         scores: names of what ``score`` returns.
         short_side: of photographs in pixels; more would be wasted.
+        processes: those that train it together.
         model: the network.
         optimiser, schedule: of its weights, and of the learning rate.
         kept: copies of the network that a resumed run needs, too, by name.
@@ -44,15 +46,20 @@ class Trainer(ABC):
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
 
-    def __init__(self, settings: AnySettings, device: str) -> None:
-        self.settings, self.device = settings, device
+    def __init__(self, settings: AnySettings, device: str, processes: Processes = ALONE) -> None:
+        self.settings, self.device, self.processes = settings, device, processes
+        self._dealer = Dealer(processes)
         self.kept: dict[str, nn.Module] = {}
         self.step = 0
         self.averages: dict[str, float] = {}
 
     @abstractmethod
-    def terms(self, photos: Photographs) -> dict[str, Tensor]:
-        """The terms of the loss on the batch of this step, which depends on seed and step alone."""
+    def draw(self, photos: Photographs, step: int) -> Batch:
+        """The batch of a step, which depends on photographs, seed and step alone."""
+
+    @abstractmethod
+    def terms(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of the loss: means over the samples of a batch, or of a share of it."""
 
     @abstractmethod
     def weights(self) -> Mapping[str, NDArray[np.floating[Any]]]:
@@ -72,7 +79,8 @@ class Trainer(ABC):
         Raises:
             ZeroDCEError: a file that cannot be read, or weights of another model.
         """
-        found, model = load_weights(weights), self.settings.model
+        found = self.processes.from_main(lambda: load_weights(weights))
+        model = self.settings.model
         if found.model != model:
             raise ZeroDCEError(
                 f"{weights}: holds weights of model {found.model!r}, not {model!r}; "
@@ -94,7 +102,7 @@ class Trainer(ABC):
         Raises:
             ZeroDCEError: the loss is not finite.
         """
-        terms = self.terms(photos)
+        terms = self.terms(self._dealer.share(self.step, lambda step: self.draw(photos, step)))
         loss = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -102,7 +110,8 @@ class Trainer(ABC):
         self.optimiser.step()
         self.schedule.step()
         self.step += 1
-        values = {"loss": loss.item()} | {k: v.item() for k, v in terms.items()}
+        means = self.processes.mean(torch.stack([loss, *terms.values()]).detach()).tolist()
+        values = dict(zip(["loss", *terms], means, strict=True))
         if not math.isfinite(values["loss"]):
             raise ZeroDCEError(
                 f"training diverged at step {self.step} (loss {values['loss']}); "
@@ -135,10 +144,8 @@ class Trainer(ABC):
         Raises:
             ZeroDCEError: no such file, a damaged one, or one of other settings or photographs.
         """
-        if not path.exists():
-            raise ZeroDCEError(f"{path}: no such file, nothing to resume; start without `resume`")
+        state = self.processes.from_main(lambda: _read_state(path))
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
             saved = state["settings"], state["photos"]
             same_run = saved == (str(asdict(self.settings)), photos)
             if same_run:
@@ -146,7 +153,7 @@ class Trainer(ABC):
                     part.load_state_dict(state[name])
                 self.step, self.averages = state["step"], state["averages"]
         except Exception as error:  # damaged files raise errors of many kinds
-            raise ZeroDCEError(f"{path}: damaged; start again without `resume`") from error
+            raise _damaged(path) from error
         if not same_run:
             raise ZeroDCEError(
                 f"{path}: saved by another run; resume with its settings ({saved[0]}) and its "
@@ -156,6 +163,19 @@ class Trainer(ABC):
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "optimiser": self.optimiser, "schedule": self.schedule}
         return parts | self.kept
+
+
+def _read_state(path: Path) -> Any:
+    if not path.exists():
+        raise ZeroDCEError(f"{path}: no such file, nothing to resume; start without `resume`")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files raise errors of many kinds
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> ZeroDCEError:
+    return ZeroDCEError(f"{path}: damaged; start again without `resume`")
 
 
 def initialise(model: nn.Module, *, published: bool = False) -> None:
