@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
 # Where a command's options are explained.
 HOMES = {
-    "live": "live.md", "enhance": "files.md", "demo": "files.md", "bench": "measuring.md",
-    "train": "training.md", "engines": "gpu.md", "doctor": "troubleshooting.md",
-    "config": "config.md",
+    "live": "live.md", "enhance": "files.md", "studio": "studio.md", "demo": "files.md",
+    "bench": "measuring.md", "train": "training.md", "engines": "gpu.md",
+    "doctor": "troubleshooting.md", "config": "config.md",
 }  # fmt: skip
 
 

@@ -298,6 +298,27 @@ def test_frames_with_a_time_are_smoothed_and_others_stand_alone() -> None:
     np.testing.assert_allclose(calm(bright, seconds=60.0), alone, atol=1)
 
 
+@pytest.mark.parametrize("applier", ["cpu", "reference"])
+def test_a_part_of_a_video_is_as_in_the_whole_after_the_warm_up(applier: str) -> None:
+    options: dict[str, Any] = {"denoise": 0, "smoothing_seconds": 0.1, "applier": applier}
+    video = enhancer(estimate_seconds=0.1, **options)
+    times = [round(n / 25, 3) for n in range(36)]
+    # It grows lighter, with noise; a cut; and darker again.
+    light = [0.6 + n / 36 if n < 20 else 2 - n / 36 for n in range(36)]
+    frames = [(dark(30, 48, n) * light[n]).astype(np.uint8) for n in range(36)]
+
+    def run(start: int) -> list[NDArray[np.uint8]]:
+        video.reset()
+        return [video(frames[n], seconds=times[n]) for n in range(start, len(frames))]
+
+    whole, warm_up = run(0), video.settings.warm_up_seconds
+    for start in range(5, 22, 1 if applier == "cpu" else 6):
+        part = run(start)
+        first = next(n for n, t in enumerate(times) if t - times[start + 1] >= warm_up)
+        np.testing.assert_array_equal(part[first - start :], whole[first:])
+    assert not np.array_equal(part[0], whole[start])
+
+
 def test_what_may_change_between_images_does_and_is_checked() -> None:
     changing = enhancer(working_size=32)
     full = changing(dark())

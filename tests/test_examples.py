@@ -18,7 +18,11 @@ from tests.support.desktop import require_desktop, xdotool
 from tests.support.media import Probe, dark_scene, write_video
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def environment() -> dict[str, str]:
+    """Without this checkout's own path."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def command(name: str, *arguments: object) -> list[str]:
@@ -30,7 +34,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run an example to its end."""
     done = subprocess.run(
-        command(name, *arguments), cwd=folder, env=ENVIRONMENT,
+        command(name, *arguments), cwd=folder, env=environment(),
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == exit_code, done.stderr
@@ -93,7 +97,7 @@ def test_webcam_loop(tmp_path: Path) -> None:
     clip = tmp_path / "night.mp4"
     write_video(clip, frames=1500, size=(120, 90), options={"preset": "ultrafast"})
     with subprocess.Popen(
-        command("webcam_loop", clip), cwd=tmp_path, env=ENVIRONMENT, text=True,
+        command("webcam_loop", clip), cwd=tmp_path, env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         try:

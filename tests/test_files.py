@@ -14,7 +14,7 @@ import pytest
 from av.stream import Disposition
 
 from tests.conftest import VideoMaker, assert_nothing_left
-from tests.support.media import Probe, write_growing_video
+from tests.support.media import Probe, write_growing_video, write_video
 from zerodce_rt import (
     EncoderSettings,
     Enhancer,
@@ -26,6 +26,7 @@ from zerodce_rt import (
 )
 from zerodce_rt.media.paths import default_output, find_media, output_in_folder
 from zerodce_rt.media.pictures import read_picture
+from zerodce_rt.media.reader import VideoReader
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def enhancer() -> Enhancer:
 def test_a_dark_clip_becomes_bright_with_its_sound(make_video: VideoMaker, tmp_path: Path) -> None:
     source = make_video(audio=1)
     result = enhance_video(source, tmp_path / "bright.mp4")
-    before, after = Probe(source), Probe(result.output)
+    before, after = Probe(source), Probe(Path(result.output))
     assert result.frames == 12
     assert after.level() > 2 * before.level()
     assert after.kinds == ["video", "audio"]
@@ -542,3 +543,20 @@ def test_a_size_change_in_the_stream_is_survived(tmp_path: Path, enhancer: Enhan
     write_growing_video(source, (96, 64), (64, 48))
     enhance_video(source, tmp_path / "out.mkv", enhancer=enhancer)
     assert Probe(tmp_path / "out.mkv").size == (96, 64)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.3, 1.0, 1.45, 2.2, 4.9])
+def test_a_part_of_a_transport_stream_begins_where_it_should(
+    tmp_path: Path, enhancer: Enhancer, start: float
+) -> None:
+    """It has no index, and FFmpeg goes to any frame near a time: most cannot be decoded."""
+    source, output = tmp_path / "in.ts", tmp_path / "out.mkv"
+    write_video(
+        source, frames=60, time_base=Fraction(1, 10), audio=1,
+        options={"crf": "10", "g": "15", "x264-params": "scenecut=0"},
+    )  # fmt: skip
+    with VideoReader(source) as reader:
+        video = [f.time for f in reader if isinstance(f, av.VideoFrame)]
+        begins = reader.start_seconds
+    wanted = [t for t in video if t is not None and start <= t - begins]
+    assert enhance_video(source, output, enhancer=enhancer, start=start).frames == len(wanted)

@@ -19,7 +19,7 @@ import zerodce_rt
 
 ROOT = Path(__file__).resolve().parents[1]
 TREE = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "tests", "zerodce_rt")
-EXTRAS = {"bench", "raw", "rtx", "tensorrt", "test", "vcam"}
+EXTRAS = {"bench", "raw", "ray", "rtx", "storage", "studio", "tensorrt", "test", "vcam"}
 
 
 def command(*arguments: str | Path, folder: Path, **environment: str | Path) -> str:
@@ -100,7 +100,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
     with zipfile.ZipFile(path) as wheel:
         names = [n for n in wheel.namelist() if ".dist-info/" not in n]
     assert sorted(names) == [n for n in source_files() if n.startswith("zerodce_rt/")]
-    for needed in ("py.typed", "network/weights/plus.safetensors", "network/weights/README.md"):
+    weights = ("network/weights/plus.safetensors", "network/weights/README.md")
+    for needed in ("py.typed", "studio/page/index.html", "studio/page/main.js", *weights):
         assert f"zerodce_rt/{needed}" in names
 
 

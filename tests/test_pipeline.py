@@ -23,7 +23,64 @@ def no_thread_stays_behind() -> Iterator[None]:
     assert pipeline_threads() == []
 
 
+@pytest.fixture(params=[1, 2])
+def ctrl_c_after_a_start(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Lets Ctrl-C come when so many threads have been started, and the next has not."""
+    start, count = threading.Thread.start, 0
+
+    def interrupted(thread: threading.Thread) -> None:
+        nonlocal count
+        start(thread)
+        count += 1
+        if count == request.param:
+            raise KeyboardInterrupt
+
+    return lambda: monkeypatch.setattr(threading.Thread, "start", interrupted)
+
+
+class Touched:
+    """A source that notes how often it is read."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __iter__(self) -> Iterator[int]:
+        while self.times < 100:
+            self.times += 1
+            yield self.times
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        pass
+
+    def assert_left_alone(self) -> None:
+        """Whoever stopped it may close it now."""
+        before = self.times
+        time.sleep(0.1)
+        assert self.times == before
+
+
 # run_in_order
+
+
+def test_ctrl_c_while_threads_start_in_order(ctrl_c_after_a_start: Callable[[], None]) -> None:
+    source = Touched()
+    ctrl_c_after_a_start()
+    with pytest.raises(KeyboardInterrupt):
+        run_in_order(source, lambda i: i, lambda _: None)
+    source.assert_left_alone()
+
+
+def test_ctrl_c_while_threads_start_for_the_newest(
+    ctrl_c_after_a_start: Callable[[], None],
+) -> None:
+    source = Touched()
+    ctrl_c_after_a_start()
+    with pytest.raises(KeyboardInterrupt), Newest(source, lambda i: i):
+        pass
+    source.assert_left_alone()
 
 
 def slow(seconds: float) -> Callable[[int], int]:

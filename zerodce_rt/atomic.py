@@ -93,6 +93,11 @@ def _machine() -> str:
     return hashlib.sha256(f"{platform.node()} {where}".encode()).hexdigest()[:6]
 
 
+def search_again() -> None:
+    """Have the next files look anew for what others have left: some were just killed."""
+    _remove_orphans.cache_clear()
+
+
 @lru_cache(maxsize=64)  # a folder of many files is searched once
 def _remove_orphans(folder: Path, period: float) -> None:
     """Delete the temporary files in a folder whose programs are gone.
@@ -121,4 +126,16 @@ def _runs(process: int) -> bool:
         return False
     except (OSError, OverflowError):  # somebody else's; no number of a process
         return True
-    return True
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether a process has ended, and only its number is kept until its parent asks.
+
+    In a container whose first process is no init, that may be for ever.
+    """
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2]
+    except OSError:  # no Linux
+        return False
+    return state.split()[0] in "ZX"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import os
@@ -72,14 +73,15 @@ class Enhancer:
         strength: 0 (unchanged) to 1 (full curve).
         smoothing_seconds: time constant over which the curve follows a video; 0 treats every
             image alone.
-        estimate_seconds: for how long the curve maps of one frame of a video are reused, unless
-            a cut comes before; 0 estimates every frame.
+        estimate_seconds: how often the curve is estimated in a video, besides at cuts: for the
+            first frame in every so many seconds, counted from 0. 0 estimates every frame.
+            Smoothing may make it rarer (see ``ControlSettings``).
         max_level: mean level, above 0 and up to 1 of the gamma-encoded range, that no image is
             lifted above, so that a well-lit one stays as it is; 1 is off. Default: 0.5, but off
             for the working sizes of the published programs (``"full"`` and fractions).
         denoise: 0 (the noise is brightened too) to 1 (removed as far as it can be told from the
-            picture), in videos over time; what is not brightened is not filtered. On a GPU, not
-            with the working sizes of the published programs. Default: 1, but 0 for these.
+            picture), in videos over time; what is not brightened is not filtered. Default: 1,
+            but 0 for the working sizes of the published programs.
         fps: frame rate of images that carry no time of their own; needed only with
             ``smoothing_seconds`` or ``estimate_seconds``, and only if calls give no ``seconds``.
         applier: ``"cpu"`` or ``"reference"`` (float64, slow); for backends on the CPU.
@@ -163,9 +165,26 @@ class Enhancer:
         self._runner = self._first_that_works()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        return self.recipe(), ()
+
+    def recipe(self, **options: Any) -> Callable[[], Enhancer]:
+        """What makes another one like this, here or in another process; it can be pickled.
+
+        Args:
+            options: of ``Enhancer``, that are to be different.
+        """
         settings = asdict(self._settings)
         del settings["denoise_effort"]  # there may be more time elsewhere
-        return partial(type(self), **self._options, **settings), ()
+        return partial(type(self), **(self._options | settings | options))
+
+    @property
+    def identity(self) -> str:
+        """What decides how images come out, as text: another one may change the result."""
+        weights = hashlib.sha256()
+        for name, values in sorted(self._checkpoint.weights.items()):
+            weights.update(name.encode() + values.tobytes())
+        parts = self.model, weights.hexdigest(), self.backend, self._working_size, self._settings
+        return " ".join(map(str, parts))
 
     @classmethod
     def for_video(cls, *, fps: float | Fraction | None = None, **options: Any) -> Enhancer:
@@ -250,7 +269,10 @@ class Enhancer:
 
     @property
     def smoothing_seconds(self) -> float:
-        """Time constant over which the curve follows a video; may be changed between frames."""
+        """Time constant over which the curve follows a video; may be changed between frames.
+
+        On a GPU, turning it on or off starts a new scene.
+        """
         return self._settings.smoothing_seconds
 
     @smoothing_seconds.setter
@@ -259,7 +281,7 @@ class Enhancer:
 
     @property
     def estimate_seconds(self) -> float:
-        """For how long curve maps are reused in a video; may be changed between frames."""
+        """How often the curve is estimated in a video; may be changed between frames."""
         return self._settings.estimate_seconds
 
     @estimate_seconds.setter
@@ -285,11 +307,6 @@ class Enhancer:
     def device(self) -> Any:
         """The ``torch.device`` on which frames are enhanced and may lie; None on the CPU."""
         return self._runner.device
-
-    @property
-    def on_gpu(self) -> bool:
-        """Whether frames are enhanced on a GPU, and may lie there."""
-        return self._runner.device is not None
 
     def __repr__(self) -> str:
         shown = {
@@ -399,19 +416,34 @@ class Enhancer:
         try:
             finish = runner.begin(source, target, settings, seconds)
         except DeviceError as error:
-            self._fall_back(runner, source, error)
+            self._fall_back(runner, error, source, target)
             return self.begin(source, target, seconds=seconds)
-        if runner.device is None or not _on_host(source):
-            return finish
+        if runner.device is None or not _on_host(source, target):
+            return finish  # and nothing that would keep their memory
 
         def finish_or_repeat() -> None:
             try:
                 finish()
             except DeviceError as error:
-                self._fall_back(runner, source, error)
+                self._fall_back(runner, error, source, target)
                 self._runner.begin(source, target, settings, seconds)()
 
         return finish_or_repeat
+
+    def warm_up(self, source: Frame, *, seconds: float | None = None, denoise: bool = True) -> None:
+        """See a frame from before those that are wanted, as if it had been enhanced.
+
+        Args:
+            source: planes; must not change until the next frame is done, unless on the GPU.
+            seconds: as for ``enhance``.
+            denoise: False spares the denoiser a frame that is too far back.
+        """
+        runner = self._runner
+        try:
+            runner.warm_up(source, self._settings_for(source), seconds, denoise=denoise)
+        except DeviceError as error:
+            self._fall_back(runner, error, source)
+            self.warm_up(source, seconds=seconds, denoise=denoise)
 
     def _settings_for(self, frame: Frame) -> ControlSettings:
         """The settings, with levels in the codes of an HDR frame."""
@@ -486,9 +518,9 @@ class Enhancer:
         log.warning("%s; falling back to backend %s", error, runner.name)
         return runner
 
-    def _fall_back(self, failed: Runner, frame: Frame, error: DeviceError) -> None:
-        """Go on without the GPU, if the CPU can read the frame."""
-        if not _on_host(frame):
+    def _fall_back(self, failed: Runner, error: DeviceError, *frames: Frame) -> None:
+        """Go on without the GPU, if the CPU can read and write the frames."""
+        if not _on_host(*frames):
             raise error
         with self._lock:
             if self._runner is failed:  # no other frame has failed before
@@ -496,6 +528,6 @@ class Enhancer:
                 self._runner = self._instead(error, gpu_backends())
 
 
-def _on_host(frame: Frame) -> bool:
-    """Whether the CPU can read a frame."""
-    return isinstance(frame.planes[0], np.ndarray)
+def _on_host(*frames: Frame) -> bool:
+    """Whether the CPU can read and write frames."""
+    return all(isinstance(frame.planes[0], np.ndarray) for frame in frames)

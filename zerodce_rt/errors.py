@@ -37,3 +37,8 @@ def check_numbers(**settings: object) -> None:
     for name, value in settings.items():
         if value is not None and not isinstance(value, Real):
             raise TypeError(f"`{name}` must be a number, not {value!r}")
+
+
+def plain(message: str) -> str:
+    """A message without the backquotes around settings, for where nobody can type these."""
+    return message.replace("`", "")

@@ -2,71 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
-import av
 import numpy as np
 
-from zerodce_rt.atomic import finished_file
 from zerodce_rt.backends import for_pictures
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import check_numbers
-from zerodce_rt.frame import Frame, from_array, same_samples
+from zerodce_rt.frame import from_array
 from zerodce_rt.media import compare as comparing
-from zerodce_rt.media.encoders import KEEP_CAPTIONS, EncoderSettings
-from zerodce_rt.media.fields import deinterlaced, is_interlaced
-from zerodce_rt.media.frames import (
-    CaptionSearch,
-    Twins,
-    blank_like,
-    convert,
-    display_matrix,
-    downloaded,
-    nearest_format,
-    samples_of,
-    wrap,
-    wrap_on_gpu,
-)
-from zerodce_rt.media.hdr import (
-    ToneMapper,
-    check_base_layer,
-    dynamic_metadata,
-    light_levels,
-    peak_nits,
-    transfer_of,
-)
-from zerodce_rt.media.hwaccel import nvdec
+from zerodce_rt.media.encoders import EncoderSettings
 from zerodce_rt.media.paths import (
     PICTURE_SUFFIXES,
-    PIPE,
     VIDEO_SUFFIXES,
     check_output,
-    is_sequence,
 )
 from zerodce_rt.media.picture_writer import check_quality, write_picture
-from zerodce_rt.media.pictures import read_picture
-from zerodce_rt.media.pipes import PipeWriter, RawVideo
-from zerodce_rt.media.reader import Span, VideoReader
-from zerodce_rt.media.sequences import SequenceWriter, check_apart
-from zerodce_rt.media.writer import VideoWriter
-from zerodce_rt.pipeline import run_in_order
-
-log = logging.getLogger(__name__)
-
-Writer = VideoWriter | PipeWriter | SequenceWriter
-
-PendingFrame = Callable[[], av.VideoFrame]
-"""Waits for an enhanced frame."""
-
-Progress = Callable[[int, "int | None"], None]
-"""Called with the frames done and the frames expected, if the file says how many."""
+from zerodce_rt.media.pictures import Picture, read_picture
+from zerodce_rt.media.pipes import RawVideo
+from zerodce_rt.media.reader import Span
+from zerodce_rt.storage.ends import local_ends
+from zerodce_rt.storage.remote import place
+from zerodce_rt.video.one_piece import Progress, enhance_in_one_piece
+from zerodce_rt.video.plan import make_plan
+from zerodce_rt.video.segmented import enhance_in_segments
+from zerodce_rt.video.task import VideoTask
+from zerodce_rt.video.workspace import has_segments
 
 
 @dataclass(frozen=True)
@@ -74,11 +38,11 @@ class VideoResult:
     """What became of a video.
 
     Attributes:
-        output: the new file.
+        output: the new file; its URL, if it is in a storage.
         frames: how many there are in it.
     """
 
-    output: Path
+    output: Path | str
     frames: int
 
 
@@ -113,10 +77,11 @@ def enhance_video(
 
     Args:
         source: a file that FFmpeg reads; ``"-"``, which is standard input, as YUV4MPEG2; or
-            numbered pictures, such as ``"frame_%04d.png"``.
+            numbered pictures, such as ``"frame_%04d.png"``; or the URL of a file in a storage
+            that fsspec knows, such as ``"s3://bucket/night.mp4"``, which is copied for the time.
         output: a file name; its ending chooses the container (.mp4, .mkv, .mov, .webm, ...).
             ``"-"`` is standard output, as YUV4MPEG2 and without sound. ``"frame_%04d.png"``
-            makes numbered pictures.
+            makes numbered pictures. A URL is that of a storage, to which it is uploaded.
         enhancer: default: ``Enhancer.for_video()``. It starts a new scene.
         strength: 0 (unchanged) to 1 (default) of the default enhancer.
         start, end: the part to keep, in seconds from the beginning; default: all of it.
@@ -149,61 +114,26 @@ def enhance_video(
             numbered pictures those that are complete.
         ValueError: a setting outside its range, or given twice.
     """
-    source, output = Path(source), Path(output)
-    if compare is not None:
-        comparing.check_mode(compare)
-    encoder = _encoder_settings(encoder, codec, crf, preset, audio, hwaccel=hwaccel)
-    span = _span(span, start, end)
-    check_numbers(max_pixels=max_pixels)
-    if output != PIPE:
-        named = None if source == PIPE or is_sequence(source) else source
-        if is_sequence(source) and is_sequence(output):
-            check_apart(source, output)
-        suffixes = PICTURE_SUFFIXES if is_sequence(output) else VIDEO_SUFFIXES
-        check_output(named, output, suffixes, overwrite=overwrite)
-    enhancer = _enhancer(enhancer, strength, Enhancer.for_video)
-    decoding = None
-    check_numbers(fps=fps)
-    if fps is not None and not 0 < fps < math.inf:
-        raise ValueError(f"`fps` must be above 0, not {fps}")
-    if hwaccel and source != PIPE and not is_sequence(source):
-        decoding = nvdec(source, shared=enhancer.on_gpu, max_pixels=max_pixels)
-    with VideoReader(source, span, decoding, max_pixels=max_pixels, raw=raw, fps=fps) as reader:
-        width = reader.stream.codec_context.width
-        if compare is not None:
-            width = comparing.width_of(compare, width)
-        open_writer = partial(
-            VideoWriter, output=output, reader=reader, settings=encoder, width=width,
-            hdr=reader.is_hdr and not sdr,
-            interlaced=is_interlaced(reader.field_order) and not deinterlace,
-        )  # fmt: skip
-        in_parts = output == PIPE or is_sequence(output)
-        with nullcontext() if in_parts else finished_file(output) as unfinished:
-            writer: Writer
-            if unfinished is not None:
-                writer = open_writer(unfinished)
-            elif output == PIPE:
-                writer = PipeWriter(reader, raw)
-            else:
-                writer = SequenceWriter(output, overwrite=overwrite)
-            stage = _FrameStage(enhancer, writer, source, compare, sdr=sdr)
-            expected = reader.frame_count
-
-            def write(item: PendingFrame | av.Packet) -> None:
-                if isinstance(item, av.Packet):
-                    writer.write(item)
-                    return
-                writer.write(item())
-                if progress is not None:
-                    progress(writer.frames, expected)
-
-            try:
-                run_in_order(deinterlaced(reader) if deinterlace else reader, stage, write)
-                writer.close()
-            except BaseException:
-                writer.abort()
-                raise
-    return VideoResult(output, writer.frames)
+    task = VideoTask(
+        source=Path(source), output=Path(output), span=_span(span, start, end),
+        encoder=_encoder_settings(encoder, codec, crf, preset, audio, hwaccel=hwaccel),
+        compare=compare, sdr=sdr, deinterlace=deinterlace, hwaccel=hwaccel, raw=raw, fps=fps,
+        max_pixels=max_pixels,
+    )  # fmt: skip
+    target = place(output)
+    with local_ends(
+        place(source), target, VIDEO_SUFFIXES, overwrite=overwrite, begun=has_segments
+    ) as ends:
+        task = replace(task, source=ends.source, output=ends.output)
+        overwrite = overwrite or ends.output_is_away
+        task.check(overwrite=overwrite)
+        enhancer = _enhancer(enhancer, strength, Enhancer.for_video)
+        plan = make_plan(task, enhancer.settings) if task.is_to_file else None
+        if plan is None:
+            frames = enhance_in_one_piece(task, enhancer, overwrite=overwrite, progress=progress)
+        else:
+            frames = enhance_in_segments(task, plan, enhancer, progress=progress)
+    return VideoResult(target if isinstance(target, Path) else str(output), frames)
 
 
 def enhance_picture(
@@ -223,9 +153,10 @@ def enhance_picture(
 
     Args:
         source: a JPEG, PNG, WebP, TIFF, AVIF, HEIC, BMP, GIF (its first frame) or JPEG 2000, or
-            a camera's raw file (with ``pip install 'zerodce-rt[raw]'``).
-        output: a file name; its ending chooses the format: .jpg, .jpeg, .png, .tif, .tiff, .webp
-            or .avif.
+            a camera's raw file (with ``pip install 'zerodce-rt[raw]'``); or the URL of one in a
+            storage.
+        output: a file name, or the URL of one in a storage; its ending chooses the format: .jpg,
+            .jpeg, .png, .tif, .tiff, .webp or .avif.
         enhancer: default: an ``Enhancer`` on the CPU, which starts sooner than a GPU.
         strength: 0 (unchanged) to 1 (default) of the default enhancer.
         compare: ``"split"`` or ``"side"`` puts before and after in one picture.
@@ -237,17 +168,23 @@ def enhance_picture(
         ZeroDCEError: a problem with the files that the user can fix; no output is left.
         ValueError: a setting outside its range, or ``strength`` together with ``enhancer``.
     """
-    source, output = Path(source), Path(output)
     if compare is not None:
         comparing.check_mode(compare)
     check_numbers(max_pixels=max_pixels)
     check_quality(quality)
-    check_output(source, output, PICTURE_SUFFIXES, overwrite=overwrite)
-    picture = read_picture(source, max_pixels)
+    with local_ends(place(source), place(output), PICTURE_SUFFIXES, overwrite=overwrite) as ends:
+        overwrite = overwrite or ends.output_is_away
+        check_output(ends.source, ends.output, PICTURE_SUFFIXES, overwrite=overwrite)
+        picture = read_picture(ends.source, max_pixels)
+        enhancer = _enhancer(enhancer, strength, _for_pictures)
+        write_picture(ends.output, _enhanced(picture, enhancer, compare), quality)
+
+
+def _enhanced(picture: Picture, enhancer: Enhancer, compare: str | None) -> Picture:
     before = from_array(picture.rgb)
     after = before.empty_like()
     # A picture has no time, whatever the enhancer follows.
-    _enhancer(enhancer, strength, _for_pictures).enhance(before, after)
+    enhancer.enhance(before, after)
     alpha = picture.alpha
     if compare is not None:
         both = np.empty(
@@ -259,7 +196,7 @@ def enhance_picture(
             alpha = np.concatenate([alpha[:, :half], alpha[:, :half]], axis=1)
     else:
         both = after.planes[0].reshape(picture.rgb.shape)
-    write_picture(output, replace(picture, rgb=both, alpha=alpha), quality)
+    return replace(picture, rgb=both, alpha=alpha)
 
 
 def _for_pictures(strength: float) -> Enhancer:
@@ -299,93 +236,3 @@ def _span(given: Span | None, start: float | None, end: float | None) -> Span:
         return given
     bounds = {"start": start, "end": end}
     return Span(**{name: value for name, value in bounds.items() if value is not None})
-
-
-class _FrameStage:
-    """The middle of the pipeline: frames begin to be enhanced, packets pass.
-
-    Frames are waited for in the next stage, so that a GPU may have several in flight.
-    """
-
-    def __init__(
-        self, enhancer: Enhancer, writer: Writer, source: Path, compare: str | None,
-        *, sdr: bool,
-    ) -> None:  # fmt: skip
-        self._enhancer, self._writer, self._source = enhancer, writer, source
-        self._compare = compare
-        self._to_sdr = ToneMapper() if sdr else None
-        self._size: tuple[int, int] | None = None
-        self._peak_nits = 0.0
-        self._twins, self._has_captions = Twins(), CaptionSearch()
-        self._captions_said = False
-        enhancer.reset()
-
-    def __call__(self, item: av.VideoFrame | av.Packet) -> PendingFrame | av.Packet:
-        if isinstance(item, av.Packet):
-            return item
-        if self._size is None:
-            self._begin(item)
-        original = item
-        wanted = self._writer.format_for(samples_of(item))
-        mapped = self._to_sdr is not None and transfer_of(int(item.color_trc)) != "gamma"
-        if self._to_sdr is not None and mapped:
-            item = self._to_sdr(downloaded(item))
-        # What was HDR keeps its bits until it is enhanced.
-        format = nearest_format(item.format) if mapped else wanted
-        before = wrap_on_gpu(item) if self._can_stay(item) else None
-        if before is None or not same_samples(before.format, format):
-            item = convert(downloaded(item), format, size=self._size)
-            before = wrap(item)
-        if before.colour.transfer == "pq":
-            # Not every frame says it again.
-            before = replace(before, colour=replace(before.colour, peak_nits=self._peak_nits))
-        if (original.width, original.height) == self._size and self._has_captions(original):
-            self._warn_of_captions()
-            enhanced = self._twins(downloaded(original), format.name)
-        else:
-            enhanced = blank_like(item, format=format.name)
-        finish = self._enhancer.begin(before, wrap(enhanced), seconds=item.time)
-
-        # Without ``before``, whose memory a decoder on the GPU wants back soon.
-        def finished() -> av.VideoFrame:
-            finish()
-            return enhanced
-
-        result = finished if self._compare is None else partial(self._both, before, finished)
-        return (lambda: convert(result(), wanted)) if mapped else result
-
-    def _begin(self, first: av.VideoFrame) -> None:
-        """Note what the first frame says of all, and say what cannot be kept."""
-        check_base_layer(first, str(self._source))
-        self._size = first.width, first.height
-        self._writer.display_matrix = display_matrix(first)
-        self._peak_nits = peak_nits(first)
-        if self._to_sdr is None:
-            self._writer.light = light_levels(first)
-            if (kind := dynamic_metadata(first)) is not None:
-                log.warning(
-                    "%s: its %s metadata describes each picture as it was, and is left out",
-                    self._source, kind,
-                )  # fmt: skip
-
-    def _warn_of_captions(self) -> None:
-        encoder = self._writer.encoder
-        if not self._captions_said and (self._compare or encoder not in KEEP_CAPTIONS):
-            why = "a comparison" if self._compare else encoder
-            log.warning(
-                "%s: %s does not keep the closed captions inside the video", self._source, why
-            )
-        self._captions_said = True
-
-    def _both(self, before: Frame, finished: PendingFrame) -> av.VideoFrame:
-        """A comparison of a frame with itself enhanced."""
-        assert self._compare is not None
-        enhanced = finished()
-        both = blank_like(enhanced, width=comparing.width_of(self._compare, enhanced.width))
-        comparing.compose(before, wrap(enhanced), self._compare, wrap(both))
-        return both
-
-    def _can_stay(self, item: av.VideoFrame) -> bool:
-        """Whether nothing but the enhancer must see a frame that is on the GPU."""
-        same_size = (item.width, item.height) == self._size
-        return self._enhancer.on_gpu and self._compare is None and same_size

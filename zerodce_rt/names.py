@@ -27,6 +27,9 @@ slightly dark ones and worse for very dark ones; 0.55 the other way round."""
 DEFAULT_DENOISE = 1.0
 """Share of the measured noise that is filtered for, 0 to 1."""
 
+DARK_LEVEL = 0.25
+"""Mean of a picture, 0 to 1, below which it is dark."""
+
 MAX_PICTURE_PIXELS = 300_000_000
 """Larger pictures are refused unless they are allowed: each pixel takes some nine bytes."""
 
@@ -66,3 +69,6 @@ FRAME_SIZES = {
     "4K": (3840, 2160),
 }
 """Width and height in pixels of the frame sizes that ``zerodce-rt bench`` knows by name."""
+
+RAY_HERE = "local"
+"""In the place of a Ray cluster's address: a Ray on this machine, for as long as it is used."""

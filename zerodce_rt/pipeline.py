@@ -47,20 +47,31 @@ class _Threads:
         self.stop = threading.Event()
         self.failures: list[BaseException] = []
         self._threads: dict[str, threading.Thread] = {}
+        self._all_started = threading.Event()
         self._ended = threading.Semaphore(0)
 
     def start(self, **stages: Callable[[], None]) -> None:
-        self._threads = {
+        """Start the threads: all, or none of them does anything if Ctrl-C comes in between."""
+        threads = {
             name: threading.Thread(
                 target=self._guarded, args=(stage,), name=f"zerodce-{name}", daemon=True
             )
             for name, stage in stages.items()
         }
-        for thread in self._threads.values():
-            thread.start()
+        try:
+            for thread in threads.values():
+                thread.start()
+        except BaseException:
+            self.stop.set()
+            raise
+        self._threads = threads
+        self._all_started.set()
 
     def _guarded(self, stage: Callable[[], None]) -> None:
         try:
+            while not self._all_started.wait(_POLL_SECONDS):
+                if self.stop.is_set():
+                    raise Stopped
             stage()
         except Stopped:
             pass
@@ -210,8 +221,8 @@ def run_in_order(
         while not isinstance(item := second.get(), _End):
             sink(item)
 
-    threads.start(read=read, work=transform, write=write)
     try:
+        threads.start(read=read, work=transform, write=write)
         threads.wait()
     finally:
         threads.stop.set()

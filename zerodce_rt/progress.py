@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -32,6 +32,7 @@ def progress_bar(
     show: bool = True,
     keep: bool = False,
     delay_seconds: float = 0.0,
+    scale: bool = False,
 ) -> Any:
     """A ``tqdm`` bar on stderr, around ``items`` if given.
 
@@ -43,6 +44,7 @@ def progress_bar(
         show: False shows nothing.
         keep: leave the finished bar on the screen.
         delay_seconds: show nothing before that time.
+        scale: count in thousands and millions.
     """
     # tqdm does not survive an error of its stream: it would wait for its own lock for ever.
     stream = Lasting(sys.stderr)
@@ -56,13 +58,20 @@ def progress_bar(
         disable=not show,
         leave=keep,
         delay=delay_seconds,
+        unit_scale=scale,
         dynamic_ncols=True,
         mininterval=_TERMINAL_INTERVAL if stream.isatty() else _LOG_INTERVAL,
     )
 
 
+class Update(Protocol):
+    """Shows the frames done and the frames expected, or None; and what is being done."""
+
+    def __call__(self, done: int, expected: int | None, doing: str = "") -> None: ...
+
+
 @contextmanager
-def frame_progress(name: str, *, show: bool = True) -> Iterator[Callable[[int, int | None], None]]:
+def frame_progress(name: str, *, show: bool = True) -> Iterator[Update]:
     """A bar with frame rate and ETA around the enhancement of a video.
 
     Where there is no terminal, a line in the log every half a minute says the same.
@@ -76,11 +85,13 @@ def frame_progress(name: str, *, show: bool = True) -> Iterator[Callable[[int, i
         return
     bar: Any = None
 
-    def update(done: int, expected: int | None) -> None:
+    def update(done: int, expected: int | None, doing: str = "") -> None:
         nonlocal bar
         if bar is None:  # not earlier: if there is no first frame, only the error is shown
             bar = progress_bar(name, unit="frame", show=show)
         bar.total = max(expected, done) if expected else None
+        if doing:
+            bar.set_postfix_str(printable(doing), refresh=False)
         bar.update(done - bar.n)
 
     try:
@@ -90,25 +101,68 @@ def frame_progress(name: str, *, show: bool = True) -> Iterator[Callable[[int, i
             bar.close()
 
 
-def _unseen(done: int, expected: int | None) -> None:
+def _unseen(done: int, expected: int | None, doing: str = "") -> None:
     """Progress that nobody wants to see."""
 
 
-def _logged_frames(name: str) -> Callable[[int, int | None], None]:
+def _logged_frames(name: str) -> Update:
     begun = said = time.monotonic()
 
-    def update(done: int, expected: int | None) -> None:
+    def update(done: int, expected: int | None, doing: str = "") -> None:
         nonlocal said
         now = time.monotonic()
         if now - said < _LOG_INTERVAL:
             return
         said = now
         rate = done / (now - begun)
+        tail = f" ({doing})" if doing else ""
         if not expected:
-            log.info("%s: %d frames, %.3g frame/s", name, done, rate)
+            log.info("%s: %d frames, %.3g frame/s%s", name, done, rate, tail)
             return
         left = tqdm.format_interval(max(0, expected - done) / rate)
-        log.info("%s: %d of %d frames, %.3g frame/s, %s left", name, done, expected, rate, left)
+        log.info("%s: %d of %d frames, %.3g frame/s, %s left%s",
+                 name, done, expected, rate, left, tail)  # fmt: skip
+
+    return update
+
+
+@contextmanager
+def byte_progress(what: str, total: int, *, show: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar with the rate around the copying of a file; without a terminal, a line now and then.
+
+    What is copied within a second shows nothing.
+
+    Yields:
+        A function to call with the bytes that are done.
+    """
+    in_terminal = Lasting(sys.stderr).isatty()
+    bar = progress_bar(
+        what, unit="B", total=total, scale=True, show=show and in_terminal,
+        delay_seconds=_PATIENCE_SECONDS,
+    )  # fmt: skip
+    logged = _logged_bytes(what, total)
+    with bar:
+
+        def update(done: int) -> None:
+            if in_terminal:
+                bar.update(done - bar.n)
+            elif show:
+                logged(done)
+
+        yield update
+
+
+def _logged_bytes(what: str, total: int) -> Callable[[int], None]:
+    begun = said = time.monotonic()
+    size = tqdm.format_sizeof
+
+    def update(done: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= _LOG_INTERVAL:
+            said = now
+            rate = done / (now - begun)
+            log.info("%s: %sB of %sB, %sB/s", what, size(done), size(total), size(rate))
 
     return update
 

@@ -40,6 +40,14 @@ def test_commands_fit_the_installation(kind: Installation, extra: str, package: 
     assert kind.fitting("pip install --force-reinstall av") == "pip install --force-reinstall av"
 
 
+def test_an_extra_of_several_packages_brings_them_all() -> None:
+    extra = "zerodce-rt[studio]"
+    assert Installation("pipx").command(extra) == "pipx inject zerodce-rt aiortc aiohttp"
+    assert Installation("uv tool").command(extra) == (
+        "uv tool install zerodce-rt --with aiortc --with aiohttp"
+    )
+
+
 def test_an_index_goes_where_the_installer_takes_it() -> None:
     hint = f"pip install 'torch-tensorrt==2.13.*' --extra-index-url {INDEX}, or another"
     assert Installation("pip").fitting(hint) == hint

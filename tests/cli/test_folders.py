@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from tests.support.commands import finish, partial_files, start
 from tests.support.media import write_video
 from zerodce_rt.cli import enhance, finished
 from zerodce_rt.cli.finished import RECORD_NAME, Entry, Record
+from zerodce_rt.cli.report_csv import REPORT_NAME
 
 
 def clip(path: Path, frames: int = 3) -> Path:
@@ -39,8 +41,9 @@ def level(path: Path) -> int:
 
 
 def names(folder: Path) -> list[str]:
-    """All files below a folder but the records."""
-    files = (p for p in folder.rglob("*") if p.is_file() and p.name != RECORD_NAME)
+    """All files below a folder but the records and reports."""
+    ours = RECORD_NAME, REPORT_NAME
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name not in ours)
     return sorted(p.relative_to(folder).as_posix() for p in files)
 
 
@@ -434,3 +437,39 @@ def test_an_output_folder_around_the_input_hides_nothing(folder: Path, capfd: Ca
 def test_hidden_folders_are_passed_over(folder: Path, capfd: Capture) -> None:
     picture(folder / ".thumbnails" / "x.png")
     assert len(tried(folder, capfd=capfd)[1]) == 3
+
+
+def rows_of(report: Path) -> list[dict[str, str]]:
+    with report.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_report_tells_what_became_of_each_file(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out"
+    picture(folder / "a, b.png")
+    clip(folder / "c.mp4", frames=4)
+    (folder / "broken.jpg").write_text("no picture")
+    assert run("enhance", folder, "-o", output) == 1
+    found = {Path(row["input"]).name: row for row in rows_of(output / "report.csv")}
+    assert {name: row["result"] for name, row in found.items()} == {
+        "a, b.png": "enhanced", "c.mp4": "enhanced", "broken.jpg": "failed",
+    }  # fmt: skip
+    assert found["c.mp4"]["output"] == str(output / "c.mp4")
+    assert (found["c.mp4"]["frames"], found["a, b.png"]["frames"]) == ("4", "")
+    assert float(found["c.mp4"]["seconds"]) > 0
+    assert "broken.jpg" in found["broken.jpg"]["error"]
+    run("enhance", folder, "-o", output)
+    results = [row["result"] for row in rows_of(output / "report.csv")]
+    assert sorted(results) == ["failed", "finished before", "finished before"]
+
+
+def test_a_report_replaces_nothing_but_a_report(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    picture(tmp_path / "in" / "a.png")
+    mine = tmp_path / "out" / "report.csv"
+    mine.parent.mkdir()
+    mine.write_text("my,own,figures\n1,2,3\n")
+    assert run("enhance", tmp_path / "in", "-o", tmp_path / "out") == 0
+    assert mine.read_text() == "my,own,figures\n1,2,3\n"
+    assert "is not a report of ours" in capfd.readouterr().err

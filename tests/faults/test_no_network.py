@@ -17,11 +17,13 @@ pytestmark = pytest.mark.skipif(not SUPPORTED, reason="needs Linux's filter for 
 ROOT = Path(__file__).parents[2]
 
 _IMPORTS = """
-import importlib, pkgutil, zerodce_rt
+import importlib, pkgutil, sys, zerodce_rt
 from importlib.util import find_spec
 for module in pkgutil.walk_packages(zerodce_rt.__path__, "zerodce_rt."):
-    if not module.name.endswith("__main__"):
+    needs_extra = module.name.startswith("zerodce_rt.studio.") and not find_spec("aiortc")
+    if not needs_extra and not module.name.endswith("__main__"):
         importlib.import_module(module.name)
+assert "ray" not in sys.modules  # it starts threads, and is for one option only
 for name in ("matplotlib.pyplot", "pyvirtualcam", "tensorrt_rtx", "torch_tensorrt", "triton"):
     if find_spec(name.partition(".")[0]):
         importlib.import_module(name)

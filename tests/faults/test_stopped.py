@@ -93,10 +93,10 @@ def test_orphans_are_removed_and_nothing_else(tmp_path: Path) -> None:
     ]
     for path in (orphan, *(tmp_path / name for name in others)):
         path.write_text("x")
-    atomic._remove_orphans.cache_clear()
+    atomic.search_again()
     with finished_file(tmp_path / "new.txt") as partial:
         assert_nothing_left(tmp_path, partial.name, *others)
-        atomic._remove_orphans.cache_clear()
+        atomic.search_again()
         # Another output of the same name, in another thread, is another file.
         with finished_file(tmp_path / "new.txt") as other:
             assert partial.exists()
@@ -105,6 +105,18 @@ def test_orphans_are_removed_and_nothing_else(tmp_path: Path) -> None:
         partial.write_text("whole")
     assert (tmp_path / "new.txt").read_text() == "whole"
     assert_nothing_left(tmp_path, "new.txt", *others)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the state of processes is in /proc")
+def test_an_ended_process_that_nobody_has_asked_for_does_not_run(tmp_path: Path) -> None:
+    zombie = start("--version")
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    orphan = tmp_path / f".other.zerodce-{atomic._machine()}-{zombie.pid}-012345.part.mkv"
+    orphan.write_text("x")
+    atomic.search_again()
+    with finished_file(tmp_path / "new.txt"):
+        assert not orphan.exists()
+    finish(zombie)
 
 
 def test_a_source_that_stalls_does_not_keep_the_program(

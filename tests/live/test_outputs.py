@@ -79,7 +79,7 @@ def test_without_a_window_an_output_of_ones_own_is_enough(
     make_video: VideoMaker, enhancer: Enhancer
 ) -> None:
     feed = open_feed(str(make_video(frames=3)))
-    with pytest.raises(ValueError, match="a recording, a virtual camera or another output"):
+    with pytest.raises(ValueError, match="a stream to publish or another output"):
         run_live(feed, enhancer, HEADLESS)
     output = Collector()
     run_live(feed, enhancer, HEADLESS, outputs=[output])

@@ -97,13 +97,13 @@ def test_a_killed_program_leaves_a_file_that_plays(tmp_path: Path, suffix: str) 
 
 def test_a_slow_encoder_drops_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     going_on = threading.Event()
-    encode = Recorder._encode
+    encode = Recorder._write
 
     def slow(self: Recorder, *arguments: Any) -> None:
         going_on.wait(10)
         encode(self, *arguments)
 
-    monkeypatch.setattr(Recorder, "_encode", slow)
+    monkeypatch.setattr(Recorder, "_write", slow)
     recorder = Recorder(tmp_path / "live.mp4", 30)
     started = time.monotonic()
     for index in range(100):

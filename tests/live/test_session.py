@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import VideoMaker, one_line, pipeline_threads, run
+from tests.support.captured import captured
 from tests.support.commands import with_hang_ups
 from tests.support.media import Probe
 from zerodce_rt.enhancer import Enhancer
@@ -22,22 +23,21 @@ from zerodce_rt.errors import EXIT_FAILURE, EXIT_USAGE
 from zerodce_rt.live.feeds import open_feed
 from zerodce_rt.live.session import LiveSettings, run_live
 from zerodce_rt.live.shots import Brightener
-from zerodce_rt.live.sources import CapturedImage
 
 
 def test_settings_of_the_brightener_act_at_once() -> None:
     image = np.full((64, 64, 3), 20, np.uint8)
     enhancer = Enhancer(smoothing_seconds=0.25, estimate_seconds=0.1)
     brightener = Brightener(enhancer)
-    full = brightener(CapturedImage(image, 1.0))
+    full = brightener(captured(image, 1.0))
     assert full.before is image
     assert full.after.mean() > 60
     brightener.strength = 0.5
-    half = brightener(CapturedImage(image, 1.03))
+    half = brightener(captured(image, 1.03))
     assert 25 < half.after.mean() < full.after.mean() - 10
     assert brightener.again(full).after.mean() == pytest.approx(half.after.mean(), abs=3)
     brightener.enabled = False
-    off = brightener(CapturedImage(image, 1.06))
+    off = brightener(captured(image, 1.06))
     assert off.after is off.before is image
 
 
@@ -50,13 +50,13 @@ def test_noise_removal_is_switched_and_gives_way_when_time_is_short() -> None:
 
     def tremble(first: int) -> float:
         a, b = (
-            brightener(CapturedImage(images[i], 1 + i / 30)).after.astype(float)
+            brightener(captured(images[i], 1 + i / 30)).after.astype(float)
             for i in (first, first + 1)
         )
         return float(np.abs(a - b).mean())
 
     for index in range(12):
-        brightener(CapturedImage(images[index], 1 + index / 30))
+        brightener(captured(images[index], 1 + index / 30))
     clean = tremble(12)
     brightener.toggle_denoise()
     assert brightener.denoise == 0
@@ -67,7 +67,7 @@ def test_noise_removal_is_switched_and_gives_way_when_time_is_short() -> None:
     rate = 100_000.0  # no machine is so fast
     until = time.monotonic() + 30
     while brightener.denoise_effort == 3 and time.monotonic() < until:
-        brightener(CapturedImage(images[0], time.monotonic()))
+        brightener(captured(images[0], time.monotonic()))
     assert brightener.denoise_effort == 2
 
 
@@ -93,7 +93,7 @@ def test_a_file_is_recorded_bright_at_its_own_speed(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--no-window"], EXIT_USAGE, "--no-window needs --record or --virtual-camera"),
+        (["--no-window"], EXIT_USAGE, "--no-window needs --record, --publish or --virtual-camera"),
         (["--no-window", "--record", "live.avi"], EXIT_FAILURE, "may end in .mkv, .mov, .mp4"),
         (["--no-window", "--record", "{taken}"], EXIT_FAILURE, "exists already; use --overwrite"),
         (["--no-window", "--record", "{source}", "--overwrite"], EXIT_FAILURE, "input itself"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from tests.support.captured import captured
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live import sources
 from zerodce_rt.live.meters import LatencyMeter, RateMeter
@@ -31,7 +32,7 @@ class Script:
                 raise self.end
             return None
         self.images -= 1
-        return CapturedImage(IMAGE, time.monotonic())
+        return captured(IMAGE, time.monotonic())
 
     def close(self) -> None:
         self.closed = True
@@ -52,8 +53,8 @@ def opener(*results: Script | Exception) -> Callable[[], Script]:
 
 @pytest.fixture
 def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_FIRST_PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(sources, "_LONGEST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(sources, "FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(sources, "LONGEST_PAUSE_SECONDS", 0.1)
 
 
 def test_a_file_that_stays_waits_until_somebody_goes_back() -> None:
@@ -169,7 +170,7 @@ def test_an_image_waits_until_it_is_due() -> None:
     class Early(Script):
         def read(self) -> CapturedImage | None:
             item = super().read()
-            return item and CapturedImage(item.image, item.captured + 0.15)
+            return item and captured(item.image, item.captured + 0.15)
 
     for item in Feed("clip", opener(Early(2))):
         assert time.monotonic() >= item.captured

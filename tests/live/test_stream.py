@@ -128,8 +128,8 @@ def test_motion_jpeg_over_http() -> None:
 def test_a_stream_that_its_sender_closes_is_lost_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources, "_FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(sources, "_LONGEST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(sources, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sources, "LONGEST_PAUSE_SECONDS", 0.1)
     url = f"tcp://127.0.0.1:{free_port()}"
     with Sender(url):
         source = opened(lambda: Stream(url, url))

@@ -159,7 +159,7 @@ def test_messages_in_the_window_have_no_backquotes(monkeypatch: pytest.MonkeyPat
     window: Any = NoWindow()
     Viewer(
         window, feed, nothing, recordings,
-        dropped=int, folder=Path(), view="enhanced", mirror=False, overlay=False,
+        figures=list, dropped=int, folder=Path(), view="enhanced", mirror=False, overlay=False,
     ).update(None)  # fmt: skip
     assert drawn == [
         "camera 0 cannot be opened; see whether list_cameras shows it",

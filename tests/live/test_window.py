@@ -17,7 +17,7 @@ from tests.support.desktop import Program, require_desktop, xdotool
 from tests.support.media import Probe, write_video
 from tests.support.sender import Sender
 
-pytestmark = pytest.mark.usefixtures("desktop")
+pytestmark = [pytest.mark.usefixtures("desktop"), pytest.mark.alone]
 
 SIZE = 640, 360
 # A part of the picture without text: below the figures, above the messages.
@@ -197,6 +197,7 @@ def test_snapshots_and_recording(program: Program, tmp_path: Path) -> None:
     import cv2
 
     program.press("s")
+    program.wait_for(lambda _: len([*tmp_path.glob("zerodce-rt_20*.png")]) == 2, "two pictures")
     program.press("r")
     program.wait_for(lambda p: red_mark(p) > 50, "the red mark of a recording")
     time.sleep(1.5)

@@ -18,6 +18,7 @@ from tests.conftest import VideoMaker, assert_nothing_left, one_line, run
 from tests.support.media import Probe, write_growing_video, write_video
 from zerodce_rt import Enhancer, ZeroDCEError, enhance_picture, enhance_video
 from zerodce_rt.cli.finished import RECORD_NAME
+from zerodce_rt.cli.report_csv import REPORT_NAME
 from zerodce_rt.media.picture_writer import write_picture
 from zerodce_rt.media.pictures import Picture
 from zerodce_rt.media.reader import VideoReader
@@ -90,7 +91,7 @@ def test_one_bad_file_does_not_end_a_folder(
 
     monkeypatch.setattr(VideoReader, "_main_stream", broken)
     assert run("enhance", folder, "--quiet") == 1
-    assert_nothing_left(tmp_path / "in_enhanced", RECORD_NAME, "a.mp4", "c.mp4")
+    assert_nothing_left(tmp_path / "in_enhanced", RECORD_NAME, "a.mp4", "c.mp4", REPORT_NAME)
     assert "unexpected AttributeError: a fault of ours" in capfd.readouterr().err
 
 
@@ -104,7 +105,7 @@ def test_two_outputs_of_a_folder_never_become_one(
     for _ in range(2):
         assert run("enhance", folder, "--quiet", "--overwrite") == 1
         assert "would replace that of another file" in capfd.readouterr().err
-    assert_nothing_left(tmp_path / "in_enhanced", RECORD_NAME, "x.avi.mkv")
+    assert_nothing_left(tmp_path / "in_enhanced", RECORD_NAME, REPORT_NAME, "x.avi.mkv")
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".ts", ".mov"])

@@ -203,7 +203,7 @@ def test_a_writer_goes_with_its_run(
         if end and done == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("zerodce_rt.files.VideoWriter", Noted)
+    monkeypatch.setattr("zerodce_rt.video.one_piece.VideoWriter", Noted)
     source = make_video(audio=1)
     gc.collect()
     gc.disable()

@@ -42,4 +42,4 @@ def command(*arguments: object, **options: Any) -> tuple[int, str]:
 
 def partial_files(folder: Path) -> list[Path]:
     """Outputs that have been begun and are not complete."""
-    return [p for p in folder.iterdir() if ".part" in p.name]
+    return [p for p in folder.rglob("*") if ".part" in p.name]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import av
@@ -16,28 +18,57 @@ import pytest
 from numpy.typing import NDArray
 
 REQUIRED = "ZERODCE_RT_REQUIRE_DISPLAY"
-"""If this environment variable is set, a missing X server fails the tests instead of skipping."""
+"""If this environment variable is set, missing programs fail the tests instead of skipping."""
 
 
-def missing() -> str | None:
-    """Why there can be no tests on an X server; None if there can."""
-    if not sys.platform.startswith("linux"):
-        return "driving windows needs X11"
-    if not os.environ.get("DISPLAY"):
-        return "no screen: DISPLAY is not set (try xvfb-run)"
-    for program in ("xdotool", "xwininfo"):
-        if shutil.which(program) is None:
-            return f"{program} is not installed"
-    return None
+PROGRAMS = ("Xvfb", "openbox", "xdotool", "xprop", "xwininfo")
 
 
 def require_desktop() -> None:
-    """Skip the test, or fail it if ``REQUIRED`` is set, where programs cannot be driven."""
-    reason = missing()
-    if reason is not None:
-        if os.environ.get(REQUIRED):
-            pytest.fail(reason)
+    """Give the tests of this process a screen of their own.
+
+    Skips the test, or fails it if ``REQUIRED`` is set, where there can be none.
+    """
+    reason = _missing()
+    if reason is None:
+        _start_screen()
+    elif os.environ.get(REQUIRED):
+        pytest.fail(reason)
+    else:
         pytest.skip(reason)
+
+
+def _missing() -> str | None:
+    if not sys.platform.startswith("linux"):
+        return "driving windows needs X11"
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    return f"not installed: {', '.join(missing)}" if missing else None
+
+
+@cache
+def _start_screen() -> None:
+    """Start an X server with a window manager, which both end with this process.
+
+    Windows of tests that run side by side must not cover each other, nor take the keys of whoever
+    sits at the machine.
+    """
+    number, told = os.pipe()
+    screen = subprocess.Popen(
+        # Without -noreset, it would throw the manager out when the first program ends.
+        ["Xvfb", "-displayfd", str(told), "-noreset", "-screen", "0", "1920x1200x24"],
+        pass_fds=[told], stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(told)
+    with os.fdopen(number) as answer:
+        os.environ["DISPLAY"] = f":{answer.readline().strip()}"
+    manager = subprocess.Popen(["openbox"], stderr=subprocess.DEVNULL)
+    for process in (screen, manager):
+        atexit.register(process.kill)
+    until = time.monotonic() + 20
+    look = ["xprop", "-root", "_NET_SUPPORTING_WM_CHECK"]
+    while b"window id" not in subprocess.run(look, capture_output=True, check=False).stdout:
+        assert time.monotonic() < until, "openbox does not start"
+        time.sleep(0.05)
 
 
 def xdotool(*arguments: object) -> str:
@@ -70,7 +101,7 @@ class Program:
             raise
 
     def _find(self, title: str) -> str:
-        until = time.monotonic() + 40
+        until = time.monotonic() + 120  # in a new environment, kernels are compiled first
         while time.monotonic() < until:
             assert self.process.poll() is None, self.log.read_text()
             found = subprocess.run(

@@ -11,8 +11,9 @@ import numpy as np
 from tests.support.media import Probe, write_video
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video
-from zerodce_rt.media.frames import wrap, wrap_on_gpu
+from zerodce_rt.media.frames import wrap
 from zerodce_rt.media.hwaccel import nvdec
+from zerodce_rt.media.on_gpu import wrap_on_gpu
 from zerodce_rt.media.reader import VideoReader
 
 

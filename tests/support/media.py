@@ -40,6 +40,7 @@ def write_video(
     chapters: Sequence[tuple[float, float, str]] = (),
     attachment: bytes | None = None,
     level: float = 0.12,
+    noise: float = 0.0,
     options: dict[str, str] | None = None,
 ) -> None:
     """Write a clip.
@@ -52,6 +53,7 @@ def write_video(
         chapters: start and end in seconds, and title.
         attachment: contents of a text file to attach (Matroska only).
         level: of the lightest place, 0 to 1.
+        noise: its standard deviation in 8-bit codes.
         options: of the encoder.
     """
     width, height = size
@@ -93,10 +95,12 @@ def write_video(
                 ]
             )  # fmt: skip
         out.start_encoding()
+        rng = np.random.default_rng(0)
         for index, at in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(
-                dark_scene(index, width, height, level=level), "rgb24"
-            )
+            scene = dark_scene(index, width, height, level=level)
+            if noise:
+                scene = np.clip(scene + rng.normal(0, noise, scene.shape), 0, 255).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(scene, "rgb24")
             full = tags is not None and tags[0] == 2
             frame = frame.reformat(format=pix_fmt, dst_color_range=2 if full else 1)
             frame.pts, frame.time_base = at, time_base

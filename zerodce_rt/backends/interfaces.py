@@ -180,6 +180,16 @@ class Runner(Protocol):
         """
         ...
 
+    def warm_up(
+        self, source: Frame, settings: ControlSettings, seconds: float | None, *, denoise: bool
+    ) -> None:
+        """Take a frame as ``begin`` does, without a result.
+
+        Args:
+            denoise: whether the denoiser is to see it, too; a GPU's always does.
+        """
+        ...
+
     def reset(self) -> None:
         """Forget the past; the next frame starts a new scene."""
         ...

@@ -17,6 +17,7 @@ from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.files import enhance_video
 from zerodce_rt.media.encoders import EncoderSettings
 from zerodce_rt.media.reader import VideoReader
+from zerodce_rt.media.video_encoder import VideoEncoder
 from zerodce_rt.media.writer import VideoWriter
 from zerodce_rt.pipeline import run_in_order
 from zerodce_rt.progress import progress_bar
@@ -163,7 +164,7 @@ def _read(clip: Path, enhancer: Enhancer | None) -> int:
 def transcode(source: Path, output: Path) -> int:
     """Decode a file and encode it with the default settings; returns the number of frames."""
     with VideoReader(source) as reader:
-        writer = VideoWriter(output, output, reader, EncoderSettings())
+        writer = _writer(output, reader)
         run_in_order(reader, _without_type, writer.write)
         writer.close()
     return writer.frames
@@ -178,12 +179,16 @@ def encode(source: Path, output: Path, count: int) -> int:
         frames = [f for f in islice(reader, _MOST_FRAMES) if isinstance(f, av.VideoFrame)]
         rate, time_base = reader.rate, reader.stream.time_base
         step = max(1, round(1 / (rate * time_base))) if rate and time_base else 1
-        writer = VideoWriter(output, output, reader, EncoderSettings())
+        writer = _writer(output, reader)
         for index, frame in zip(range(count), cycle([*frames, *frames[::-1]]), strict=False):
             frame.pts = index * step
             writer.write(_without_type(frame))
         writer.close()
     return writer.frames
+
+
+def _writer(output: Path, reader: VideoReader) -> VideoWriter:
+    return VideoWriter(output, output, reader, VideoEncoder(output, reader, EncoderSettings()))
 
 
 def _without_type(item: av.VideoFrame | av.Packet) -> av.VideoFrame | av.Packet:

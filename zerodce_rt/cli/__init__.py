@@ -1,4 +1,4 @@
-"""The command line, ``zerodce-rt``: live, enhance, demo, bench, train, engines, doctor, config.
+"""The command line, ``zerodce-rt``: live, enhance, studio, demo, bench, train and others.
 
 Each command has a module with its options and what it does; only the one that runs brings its
 heavy modules, so that ``--help`` is immediate.

@@ -1,8 +1,8 @@
 """A file with the user's own defaults of options: TOML, a section for each command.
 
 Top-level keys are for several commands: the options that every command has, and those of the model
-for ``live`` and ``enhance``. A section's value wins over a top-level one, the command line over
-both.
+for ``live``, ``enhance`` and ``studio``. A section's value wins over a top-level one, the command
+line over both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from zerodce_rt.cli.options import add_model_options
 from zerodce_rt.errors import UsageError
 
-MODEL_COMMANDS = ("live", "enhance")
+MODEL_COMMANDS = ("live", "enhance", "studio")
 """Commands that top-level keys of the model's options are for."""
 
 _NEVER = ("help", "list-cameras")

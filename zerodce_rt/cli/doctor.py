@@ -188,7 +188,8 @@ def _live_lines() -> list[str]:
 
     cameras = [_line("yes", "camera", camera) for camera in list_cameras()]
     return [
-        _window_line(), *(cameras or [_line("no", "camera", "none found")]), _virtual_camera_line()
+        _window_line(), *(cameras or [_line("no", "camera", "none found")]),
+        _virtual_camera_line(), _studio_line(),
     ]  # fmt: skip
 
 
@@ -219,6 +220,16 @@ def _virtual_camera_line() -> str:
         driver = "sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback exclusive_caps=1"
         return _line("no", name, f"no driver; {driver}")
     return _line("yes", name, "if this system has a driver for it")
+
+
+def _studio_line() -> str:
+    from zerodce_rt.cli.studio import check_packages
+
+    try:
+        check_packages()
+    except ZeroDCEError as error:
+        return _line("no", "studio", str(error))
+    return _line("yes", "studio", "the page in the browser")
 
 
 def _package_line(package: str, remedy: str, name: str = "") -> str:

@@ -8,29 +8,38 @@ import logging
 import math
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zerodce_rt.cli.enhancers import make_enhancer
-from zerodce_rt.cli.finished import Records, Settings, State
+from zerodce_rt.cli.finished import Records, Settings
 from zerodce_rt.cli.jobs import Job, Plan, is_folder, make_plan
-from zerodce_rt.cli.options import add_model_options, frame_size, number, seconds
-from zerodce_rt.cli.reports import Counts, JsonReport, TextReport, print_path
+from zerodce_rt.cli.options import add_model_options, fraction, frame_size, number, seconds
+from zerodce_rt.cli.report_csv import write_reports
+from zerodce_rt.cli.reports import JsonReport, TextReport, print_path
+from zerodce_rt.cli.running import Pieces, Run, Share
 from zerodce_rt.errors import EXIT_FAILURE, UsageError
 from zerodce_rt.media import paths
-from zerodce_rt.names import AUDIO_CHOICES, CODECS, COMPARE_MODES
+from zerodce_rt.names import AUDIO_CHOICES, CODECS, COMPARE_MODES, RAY_HERE
+from zerodce_rt.storage.errors import silence_packages
+from zerodce_rt.storage.remote import Remote, expanded, place
 
 if TYPE_CHECKING:
+    from zerodce_rt.executors import Executor
     from zerodce_rt.media.pipes import RawVideo
+    from zerodce_rt.storage.ends import LocalEnds
+    from zerodce_rt.units import Unit
 
 log = logging.getLogger(__name__)
 
 # Options that do not change what becomes of a file.
 _WITHOUT_EFFECT = frozenset(
-    "inputs output overwrite json quiet debug run max_pixels of_videos from_file preview".split()
+    "inputs output overwrite json quiet debug run max_pixels of_videos from_file preview jobs "
+    "segment ray gpus_per_job".split()
 )
+
+_MOST_JOBS = 256
 
 SUMMARY = "enhance videos, pictures, and folders of either"
 
@@ -38,12 +47,13 @@ SUMMARY = "enhance videos, pictures, and folders of either"
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs", type=_path, nargs="+", metavar="INPUT",
-        help="video, picture, or folder; '-' is standard input, frame_%%04d.png numbered pictures",
+        help="video, picture, or folder, also in a storage (s3://bucket/*.mp4); '-' is standard "
+        "input, frame_%%04d.png numbered pictures",
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", type=_path, metavar="PATH",
-        help="output file; or a folder, which is made; '-' is standard output (default: INPUT with "
-        "_enhanced added to its name)",
+        help="output file; or a folder, which is made; also in a storage (s3://bucket/bright/); "
+        "'-' is standard output (default: INPUT with _enhanced added to its name)",
     )  # fmt: skip
     parser.add_argument(
         "--overwrite", action="store_true",
@@ -52,6 +62,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true",
         help="print progress and results for programs: a JSON object in each line",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=_count, metavar="N",
+        help="how many processes work at once, on several files and on the segments of long videos "
+        "(default: 1, which uses all cores by itself; with --ray, as many as there is room for)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--segment", type=_share, metavar="I/N",
+        help="do only the I-th of N parts of the work, such as in an array job; when all are done, "
+        "'join' makes the files",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ray", type=_address, nargs="?", const=RAY_HERE, metavar="ADDRESS",
+        help="let the machines of a Ray cluster do it, which share the folders: HOST:PORT of its "
+        "head, or 'auto' on one of its machines (default: a Ray on this machine)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gpus-per-job", type=fraction, metavar="0..1",
+        help="how much of a GPU each job of --ray takes (default: 1 if the cluster has GPUs)",
     )  # fmt: skip
     parser.add_argument(
         "--compare", choices=COMPARE_MODES,
@@ -125,29 +154,68 @@ def _path(text: str) -> str:
     return text
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"must be 1 to {_MOST_JOBS}, not {text!r}")
+    return int(text)
+
+
+def _address(text: str) -> str:
+    port = text.rpartition(":")[2]
+    if text not in (RAY_HERE, "auto") and not (
+        ":" in text and port.isdecimal() and "/" not in text
+    ):
+        raise argparse.ArgumentTypeError(
+            f"must be HOST:PORT or 'auto', not {text!r}; if that is an input, write it before --ray"
+        )
+    return text
+
+
+def _share(text: str) -> Share:
+    if text == "join":
+        return Share(None)
+    index, slash, count = text.partition("/")
+    numbers = index.isdecimal() and count.isdecimal() and slash
+    if not numbers or not 1 <= int(index) <= int(count):
+        raise argparse.ArgumentTypeError(f"must be such as 1/8, or 'join', not {text!r}")
+    return Share(int(index), int(count))
+
+
 def run(options: argparse.Namespace) -> int:
     records = Records()
+    if not options.debug:
+        silence_packages()
     plan = make_plan(_expanded(options.inputs), options.output, records)
     if plan.alone and plan.jobs[0].output == paths.PIPE:
         _check_standard_output(options)
+    if options.segment is not None and any(isinstance(job.output, Remote) for job in plan.jobs):
+        raise UsageError(
+            "`segment` needs an output in a folder that all its runs share, which no storage is"
+        )
     work = _Work(options, plan)
     if options.preview is not None:
         return _preview(work, plan)
-    report = JsonReport(plan) if options.json else TextReport(plan, quiet=options.quiet)
-    counts = Counts()
-    for job in plan.jobs:
-        try:
-            _do(job, work, records, report, counts)
-        except Exception as error:  # whatever is wrong with one file, the others are done
-            counts.failed += 1
-            report.failed(job, error)
-            if plan.alone:
-                report.summary(counts)
-                raise
-            if options.debug:
-                log.exception("%s", job.source)
-    report.summary(counts)
-    return EXIT_FAILURE if counts.failed else 0
+    make = JsonReport if options.json else TextReport
+    together = options.ray is not None or work.jobs > 1
+    report = make(plan, backend=work.enhancer.backend, together=together, quiet=options.quiet)
+    run = Run(
+        plan, work, records, report, overwrite=options.overwrite, share=options.segment,
+        debug=options.debug,
+    )  # fmt: skip
+    with report:
+        run.run(work.executor())
+    share: Share | None = options.segment
+    part = share if share is not None and share.index is not None else None
+    if not plan.alone and part is None:
+        write_reports(run.rows, plan.folder)
+    if part is None or options.json or run.counts.failed:
+        report.summary(run.counts)
+    else:
+        log.info("part %d of %d is done; `segment=join` makes the files when all are",
+                 part.index, part.count)  # fmt: skip
+    if plan.alone and run.failure is not None:
+        raise run.failure
+    return EXIT_FAILURE if run.counts.failed else 0
 
 
 def _check_standard_output(options: argparse.Namespace) -> None:
@@ -162,9 +230,13 @@ def _check_standard_output(options: argparse.Namespace) -> None:
 
 
 def _expanded(inputs: Sequence[str]) -> list[str]:
-    """Inputs with ``*.mp4`` as the files that it means; only the shells of Windows leave it so."""
+    """Inputs with ``*.mp4`` as the files that it means, which all shells leave so in URLs.
+
+    Those of Windows leave it so in paths as well.
+    """
+    inputs = [name for text in inputs for name in expanded(text)]
     if os.name != "nt":
-        return list(inputs)
+        return inputs
     return [name for text in inputs for name in sorted(glob.glob(text)) or [text]]
 
 
@@ -175,6 +247,8 @@ def _preview(work: _Work, plan: Plan) -> int:
     options, source = work.options, plan.jobs[0].source
     if not plan.alone or source == paths.PIPE or paths.is_sequence(source):
         raise UsageError("`preview` is of one file; give a video or a picture")
+    if isinstance(source, Remote) or (options.output and isinstance(place(options.output), Remote)):
+        raise UsageError("`preview` is of a file of this machine, and writes to one")
     if options.json:
         raise UsageError("`json` is for results, and `preview` makes none")
     at, output = None if options.preview is True else options.preview, options.output
@@ -190,36 +264,6 @@ def _preview(work: _Work, plan: Plan) -> int:
     return 0
 
 
-def _do(
-    job: Job, work: _Work, records: Records, report: TextReport | JsonReport, counts: Counts
-) -> None:
-    """Enhance one file, unless that has been done."""
-    if job.output is None:
-        assert job.problem is not None
-        raise job.problem
-    overwrite: bool = work.options.overwrite
-    settings = work.settings_for(job)
-    if job.in_folder and not overwrite:
-        state = records.state(job.source, job.output, settings)
-        if state is State.FINISHED or (state is State.THERE and not work.alone):
-            counts.finished_before += state is State.FINISHED
-            counts.left += state is State.THERE
-            report.skipped(job, state)
-            return
-        overwrite = state is State.OUTDATED
-    report.begin(job)
-    begun = time.monotonic()
-    if job.in_folder:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-    remembered = job.in_folder and job.source.is_file()  # not so numbered pictures
-    finished = records.begin(job.source, job.output, settings) if remembered else None
-    frames = work.run(job, job.output, report, overwrite=overwrite)
-    if finished is not None:
-        finished()
-    counts.enhanced += 1
-    report.done(job, frames, time.monotonic() - begun)
-
-
 class _Work:
     """The options of one ``enhance`` command, checked before any file is touched."""
 
@@ -229,6 +273,8 @@ class _Work:
         from zerodce_rt.media.reader import Span
 
         self.options, self.alone = options, plan.alone
+        self.jobs = options.jobs or 1
+        self._check_ray(plan)
         given = [n for n, default in options.of_videos.items() if vars(options)[n] != default]
         still = plan.alone and plan.jobs[0].is_picture
         if still and given:
@@ -239,7 +285,11 @@ class _Work:
         try:
             check_quality(options.quality)
             self.encoder = EncoderSettings(
-                codec=options.codec, crf=options.crf, preset=options.preset, audio=options.audio
+                codec=options.codec,
+                crf=options.crf,
+                preset=options.preset,
+                audio=options.audio,
+                gpu=options.hwaccel,
             )
             self.raw = self._raw(plan)
             self.span = Span(start=options.start, end=options.end)
@@ -253,6 +303,13 @@ class _Work:
         except ValueError as error:
             raise UsageError(str(error)) from error
 
+    def _check_ray(self, plan: Plan) -> None:
+        if self.options.ray is None:
+            if self.options.gpus_per_job is not None:
+                raise UsageError("`gpus_per_job` is for the workers of `ray`")
+        elif any(paths.PIPE in (job.source, job.output) for job in plan.jobs):
+            raise UsageError("`ray`: other machines can neither read nor write this one's pipes")
+
     def settings_for(self, job: Job) -> Settings:
         """The options that change what becomes of a file, as text."""
         values = {n: v for n, v in vars(self.options).items() if n not in _WITHOUT_EFFECT}
@@ -265,30 +322,56 @@ class _Work:
             values["weights"] = f"{weights.resolve()} {stat.st_size} {stat.st_mtime_ns}"
         return {n: str(v) for n, v in sorted(values.items()) if v is not None and v is not False}
 
-    def run(
-        self, job: Job, output: Path, report: TextReport | JsonReport, *, overwrite: bool
-    ) -> int | None:
-        """Enhance a file.
+    def executor(self) -> Executor:
+        """Who does the work."""
+        from zerodce_rt.executors.here import Here
+        from zerodce_rt.executors.processes import Processes
 
-        Returns:
-            The number of frames of a video.
-        """
-        from zerodce_rt import files
+        options = self.options
+        if options.ray is not None:
+            from zerodce_rt.executors.cluster import Cluster
 
-        source = job.source
+            return Cluster(self.enhancer, options.ray, jobs=options.jobs, gpus=self._gpus())
+        return Here(self.enhancer) if self.jobs == 1 else Processes(self.enhancer, self.jobs)
+
+    def _gpus(self) -> float | None:
+        """Of each worker in a cluster; None if that decides."""
+        from zerodce_rt.backends import BACKENDS
+
+        backend, given = self.options.backend, self.options.gpus_per_job
+        on_cpu = backend in BACKENDS and not BACKENDS[backend].on_gpu
+        return 0.0 if given is None and on_cpu else given
+
+    def pieces(self, job: Job, ends: LocalEnds, *, overwrite: bool, shared: bool) -> Pieces:
+        from zerodce_rt.units import JoinUnit, PictureUnit, SegmentUnit, VideoUnit
+        from zerodce_rt.video.plan import make_plan
+        from zerodce_rt.video.task import VideoTask
+        from zerodce_rt.video.workspace import open_workspace
+
+        options = self.options
         names = "compare", "max_pixels"
-        common: dict[str, Any] = {"enhancer": self.enhancer, "overwrite": overwrite}
-        common |= {n: getattr(self.options, n) for n in names}
+        common: dict[str, Any] = {n: getattr(options, n) for n in names}
         if job.is_picture:
-            files.enhance_picture(source, output, quality=self.options.quality, **common)
-            return None
-        common |= {n: getattr(self.options, n) for n in ("sdr", "deinterlace", "hwaccel", "fps")}
-        with report.progress(job, self.enhancer.backend) as progress:
-            result = files.enhance_video(
-                source, output, encoder=self.encoder, span=self.span, raw=self.raw,
-                progress=progress, **common,
-            )  # fmt: skip
-        return result.frames
+            common |= {"overwrite": overwrite, "quality": options.quality}
+            return Pieces({0: PictureUnit(ends.source, ends.output, common)})
+        common |= {n: getattr(options, n) for n in ("sdr", "deinterlace", "hwaccel", "fps")}
+        task = VideoTask(
+            source=ends.source, output=ends.output, encoder=self.encoder, span=self.span,
+            raw=self.raw, **common,
+        )  # fmt: skip
+        task.check(overwrite=overwrite)
+        plan = make_plan(task, self.enhancer.settings) if task.is_to_file else None
+        if plan is None:
+            return Pieces({0: VideoUnit(task, overwrite)})
+        space = open_workspace(task, plan, self.enhancer, shared=shared)
+        missing = space.missing
+        units: dict[int, Unit] = {
+            number: SegmentUnit(task, plan, segment, space.path(segment))
+            for number, segment in enumerate(plan.segments) if segment in missing
+        }  # fmt: skip
+        join = JoinUnit(task, plan, tuple(space.paths))
+        count = len(plan.segments)
+        return Pieces(units, count, plan.frames, space.frames_done, join, space)
 
     def _raw(self, plan: Plan) -> RawVideo | None:
         """What comes by standard input, if those are bare frames."""

@@ -1,4 +1,7 @@
-"""What earlier runs have finished: remembered in a small hidden file beside their outputs."""
+"""What earlier runs have finished: remembered in a small hidden file beside their outputs.
+
+Of outputs in a storage, it is in the user's cache.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pathlib import Path
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.storage.remote import Place, Remote
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +80,8 @@ class Record:
     it says, no output is replaced.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / RECORD_NAME
+    def __init__(self, folder: Place) -> None:
+        self.path = _record_path(folder)
         self._entries: dict[str, Entry] = {}
         self._lines = 0
         self._read_bytes = 0
@@ -91,7 +95,7 @@ class Record:
                 self._read_on()
         return self._entries
 
-    def has_made(self, file: Path) -> bool:
+    def has_made(self, file: Place) -> bool:
         """Whether a file of the folder is an earlier result; one that was copied still is."""
         entry = self.entries().get(file.name)
         return entry is not None and entry.size == file.stat().st_size
@@ -147,14 +151,14 @@ class Records:
     """The records of all folders that a run writes to."""
 
     def __init__(self) -> None:
-        self._by_folder: dict[Path, Record] = {}
+        self._by_folder: dict[Place, Record] = {}
 
-    def of(self, folder: Path) -> Record:
+    def of(self, folder: Place) -> Record:
         if folder not in self._by_folder:
             self._by_folder[folder] = Record(folder)
         return self._by_folder[folder]
 
-    def state(self, source: Path, output: Path, settings: Settings) -> State:
+    def state(self, source: Place, output: Place, settings: Settings) -> State:
         """What is to be done about a file.
 
         Raises:
@@ -185,7 +189,7 @@ class Records:
             )
         return State.OUTDATED
 
-    def begin(self, source: Path, output: Path, settings: Settings) -> Callable[[], None]:
+    def begin(self, source: Place, output: Place, settings: Settings) -> Callable[[], None]:
         """Note the input as it is now.
 
         Returns:
@@ -204,8 +208,23 @@ class Records:
         return finished
 
 
-def _path_from(folder: Path, file: Path) -> str:
-    """A path that stays true if both are moved together."""
+def _record_path(folder: Place) -> Path:
+    """The record of a folder; no storage lets lines be added to a file in it."""
+    if isinstance(folder, Path):
+        return folder / RECORD_NAME
+    from zerodce_rt.storage.copies import record_path
+
+    return record_path(folder)
+
+
+def _path_from(folder: Place, file: Place) -> str:
+    """A path that stays true if both are moved together; the other end of a URL stays where it is.
+
+    >>> _path_from(Path("out"), Remote("s3://bucket/night.mp4"))
+    's3://bucket/night.mp4'
+    """
+    if isinstance(file, Remote) or isinstance(folder, Remote):
+        return str(file.resolve())
     try:
         return os.path.relpath(file.resolve(), folder.resolve())
     except ValueError:  # on another drive of Windows

@@ -12,7 +12,8 @@ from pathlib import Path
 import zerodce_rt
 
 _EXTRAS = {
-    "bench": "matplotlib", "raw": "rawpy", "rtx": "tensorrt_rtx", "tensorrt": "torch-tensorrt",
+    "bench": "matplotlib", "raw": "rawpy", "ray": "ray", "rtx": "tensorrt_rtx",
+    "storage": "fsspec[gcs,s3]", "studio": "aiortc aiohttp", "tensorrt": "torch-tensorrt",
     "vcam": "pyvirtualcam",
 }  # fmt: skip
 
@@ -74,12 +75,14 @@ class Installation:
             index: address of a further index that it needs.
         """
         extra = re.fullmatch(r"zerodce-rt\[(.*)\]", requirement)
-        package = shlex.quote(_EXTRAS[extra[1]] if extra else requirement)
+        packages = _EXTRAS[extra[1]].split() if extra else [requirement]
+        package = shlex.join(packages)
         at = f" --extra-index-url {index}" if index else ""
         if self.kind == "pipx":
             return f"pipx inject zerodce-rt {package}" + (f" --pip-args='{at[1:]}'" if at else "")
         if self.kind == "uv tool":
-            return f"uv tool install {shlex.quote(self.source)} --with {package}{at}"
+            wanted = " ".join(f"--with {shlex.quote(name)}" for name in packages)
+            return f"uv tool install {shlex.quote(self.source)} {wanted}{at}"
         program = "uv pip install" if "uv" in (self.kind, self.installer) else "pip install"
         if extra and self.kind == "checkout":
             folder = "." if Path.cwd() == Path(self.source) else self.source

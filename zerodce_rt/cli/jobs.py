@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from zerodce_rt.cli.finished import Records
 from zerodce_rt.errors import UsageError, ZeroDCEError
 from zerodce_rt.media import paths
+from zerodce_rt.storage.remote import Place, place
 
-# Of two letters and more, since one is a drive of Windows.
-_URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
@@ -29,8 +26,8 @@ class Job:
         problem: why it cannot be done.
     """
 
-    source: Path
-    output: Path | None = None
+    source: Place
+    output: Place | None = None
     in_folder: bool = True
     problem: Exception | None = None
 
@@ -39,6 +36,11 @@ class Job:
         """A still one; an animated GIF may also become a video."""
         to_video = self.output is not None and paths.is_video(self.output)
         return paths.is_picture(self.source) and not to_video
+
+    @property
+    def suffixes(self) -> Collection[str]:
+        """Those that the name of its output may end in."""
+        return paths.PICTURE_SUFFIXES if self.is_picture else paths.VIDEO_SUFFIXES
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Plan:
 
     jobs: list[Job] = field(default_factory=list)
     alone: bool = False
-    folder: Path | None = None
+    folder: Place | None = None
     passed_over: int = 0
 
 
@@ -62,21 +64,15 @@ def make_plan(inputs: Sequence[str], output: str | None, records: Records) -> Pl
     """Find out what is to be done, without making or opening any file.
 
     Args:
-        inputs: files and folders.
-        output: a file or a folder; None is beside each input.
+        inputs: files and folders, also by the URL of a storage.
+        output: a file or a folder, or the URL of one; None is beside each input.
         records: of what earlier runs have made.
 
     Raises:
         UsageError: if the output is of the wrong kind.
         ZeroDCEError: if there is one input and nothing to be done with it.
     """
-    for text in inputs:
-        if _URL.match(text):
-            name = paths.without_password(text)
-            raise UsageError(
-                f"{name}: is a stream, which has no end; 'zerodce-rt live' plays and records it"
-            )
-    sources = [Path(text) for text in inputs]
+    sources = [place(text) for text in inputs]
     if len(sources) == 1 and not sources[0].is_dir():
         return Plan([_alone(sources[0], output)], alone=True)
     several = len(sources) > 1
@@ -88,8 +84,8 @@ def make_plan(inputs: Sequence[str], output: str | None, records: Records) -> Pl
     for source in sources:
         try:
             if source.is_dir():
-                place = _place_of(source, target, several=several)
-                made.jobs += _jobs_in(source, place, records, made)
+                beside = _place_of(source, target, several=several)
+                made.jobs += _jobs_in(source, beside, records, made)
             elif _is_enhanced(source, originals):
                 made.passed_over += 1
             else:
@@ -104,15 +100,15 @@ def make_plan(inputs: Sequence[str], output: str | None, records: Records) -> Pl
     return made
 
 
-def _alone(source: Path, output: str | None) -> Job:
+def _alone(source: Place, output: str | None) -> Job:
     if source == paths.PIPE:
-        return Job(source, Path(output or paths.PIPE), in_folder=False)
+        return Job(source, place(output or paths.PIPE), in_folder=False)
     if not source.exists() and not paths.is_sequence(source):
         raise ZeroDCEError(f"{source}: no such file or folder")
     default = paths.default_output(source)
     if output is None:
         return Job(source, default, in_folder=False)
-    target = Path(output)
+    target = place(output)
     if is_folder(output):
         return Job(source, target / default.name)
     return Job(source, target, in_folder=False)
@@ -120,12 +116,12 @@ def _alone(source: Path, output: str | None) -> Job:
 
 def is_folder(output: str) -> bool:
     """Whether an output is named as a folder, or is one."""
-    return output.endswith(_SEPARATORS) or Path(output).is_dir()
+    return output.endswith(_SEPARATORS) or place(output).is_dir()
 
 
-def _as_folder(output: str, *, several: bool) -> Path:
+def _as_folder(output: str, *, several: bool) -> Place:
     """The output of several files, which is a folder."""
-    folder = Path(output)
+    folder = place(output)
     like_a_file = (paths.is_picture(folder) or paths.is_video(folder)) and not folder.is_dir()
     if folder.is_file() or (like_a_file and not output.endswith(_SEPARATORS)):
         what = "several inputs" if several else "a folder"
@@ -133,20 +129,20 @@ def _as_folder(output: str, *, several: bool) -> Path:
     return folder
 
 
-def folder_beside(folder: Path) -> Path:
+def folder_beside(folder: Place) -> Place:
     """Where the outputs of a folder go by default.
 
-    >>> folder_beside(Path("nights")).as_posix()
-    'nights_enhanced'
+    >>> str(folder_beside(place("s3://bucket/nights/")))
+    's3://bucket/nights_enhanced'
 
     Raises:
-        UsageError: for the root, which has no name.
+        UsageError: for the root, which has no name, and a bucket, which has no other beside it.
     """
     folder = _named(folder)
     return folder.with_name(f"{folder.name}{paths.MARK}")
 
 
-def _named(folder: Path) -> Path:
+def _named(folder: Place) -> Place:
     """A folder by a path that ends in its name, which those of "." and ".." do not."""
     if folder.name in ("", ".."):
         folder = folder.resolve()
@@ -155,27 +151,27 @@ def _named(folder: Path) -> Path:
     return folder
 
 
-def _place_of(source: Path, target: Path | None, *, several: bool) -> Path:
+def _place_of(source: Place, target: Place | None, *, several: bool) -> Place:
     """The folder for the outputs of a folder."""
     if target is None:
         return folder_beside(source)
-    place = target / _named(source).name if several else target
-    if place.resolve() == source.resolve():
-        raise UsageError(f"{place}: is the input folder; choose another `output`")
-    return place
+    inside = target / _named(source).name if several else target
+    if inside.resolve() == source.resolve():
+        raise UsageError(f"{inside}: is the input folder; choose another `output`")
+    return inside
 
 
-def _job_of_file(source: Path, target: Path | None) -> Job:
+def _job_of_file(source: Place, target: Place | None) -> Job:
     if not source.exists():
         raise ZeroDCEError(f"{source}: no such file or folder")
     output = paths.default_output(source)
     return Job(source, output if target is None else target / output.name)
 
 
-def _jobs_in(folder: Path, place: Path, records: Records, made: Plan) -> Iterator[Job]:
+def _jobs_in(folder: Place, target: Place, records: Records, made: Plan) -> Iterator[Job]:
     """A job for each picture and video below a folder that is no earlier result."""
     found = paths.find_media(folder)
-    inside = place.resolve()
+    inside = target.resolve()
     if folder.resolve() in inside.parents:
         found = [p for p in found if inside not in p.resolve().parents]
     originals = _names(found)
@@ -185,20 +181,20 @@ def _jobs_in(folder: Path, place: Path, records: Records, made: Plan) -> Iterato
             made.passed_over += 1
         else:
             count += 1
-            yield Job(path, paths.output_in_folder(path, folder, place))
+            yield Job(path, paths.output_in_folder(path, folder, target))
     if not count:
         raise ZeroDCEError(f"{folder}: no pictures or videos in it but earlier results")
 
 
-_Name = tuple[Path, str, bool]
+_Name = tuple[Place, str, bool]
 
 
-def _names(files: Iterable[Path]) -> set[_Name]:
+def _names(files: Iterable[Place]) -> set[_Name]:
     """What files are called, without their endings: folder, name, and whether it is a picture."""
     return {(file.parent, file.stem, paths.is_picture(file)) for file in files}
 
 
-def _is_enhanced(file: Path, others: Collection[_Name]) -> bool:
+def _is_enhanced(file: Place, others: Collection[_Name]) -> bool:
     """Whether a file is called as the output of one of the others would be by default."""
     original = file.stem.removesuffix(paths.MARK)
     return original != file.stem and (file.parent, original, paths.is_picture(file)) in others
@@ -207,7 +203,7 @@ def _is_enhanced(file: Path, others: Collection[_Name]) -> bool:
 def _without_collisions(jobs: Sequence[Job]) -> Iterator[Job]:
     """Jobs none of which would replace an input, or the output of another; and none twice."""
     inputs = {job.source.resolve() for job in jobs if job.output is not None}
-    outputs: dict[Path, Path] = {}
+    outputs: dict[Place, Place] = {}
     for job in jobs:
         if job.output is None:
             yield job

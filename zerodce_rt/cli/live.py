@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from zerodce_rt.cli.enhancers import make_enhancer
-from zerodce_rt.cli.options import add_model_options, frame_size, number
+from zerodce_rt.cli.options import add_camera_options, add_model_options, number
 from zerodce_rt.errors import UsageError
-from zerodce_rt.names import VIEWS
+from zerodce_rt.names import DARK_LEVEL, VIEWS
 
 SUMMARY = "show a camera, a stream or a file, brightened while it plays"
 
@@ -23,14 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", action="store_true", help="play a file again and again")
     camera = parser.add_argument_group("camera")
     camera.add_argument("--list-cameras", action="store_true", help="list the cameras, and exit")
-    camera.add_argument(
-        "--size", type=frame_size, default=(1280, 720), metavar="WxH",
-        help="ask the camera for this size (default: 1280x720)",
-    )  # fmt: skip
-    camera.add_argument(
-        "--fps", type=number, default=30.0, metavar="N",
-        help="ask the camera for this frame rate (default: 30)",
-    )  # fmt: skip
+    add_camera_options(camera)
     camera.add_argument(
         "--keep-fps", action="store_true",
         help="keep the camera from lowering its frame rate in the dark; its own setting is "
@@ -49,12 +42,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     window.add_argument(
         "--no-window",
         action="store_true",
-        help="open no window; needs --record or --virtual-camera",
+        help="open no window; needs --record, --publish or --virtual-camera",
     )
     outputs = parser.add_argument_group("output")
     outputs.add_argument(
         "--record", type=Path, metavar="FILE",
-        help="record the enhanced picture to .mp4, .mov or .mkv, without sound",
+        help="record the enhanced picture and the sound to .mp4, .mov or .mkv",
+    )  # fmt: skip
+    outputs.add_argument(
+        "--publish", metavar="URL",
+        help="send the enhanced picture and the sound to rtsp:// or rtmp:// (a server), udp:// "
+        "(MPEG-TS), http:// (WHIP), or - (MPEG-TS on standard output)",
+    )  # fmt: skip
+    outputs.add_argument(
+        "--microphone", metavar="NAME",
+        help="take the sound from this microphone, such as 'default', instead of from the source",
     )  # fmt: skip
     outputs.add_argument("--overwrite", action="store_true", help="replace an existing recording")
     outputs.add_argument(
@@ -65,6 +67,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, default=Path(), metavar="FOLDER",
         help="folder for the snapshots and recordings made with keys; made if it is missing "
         "(default: the current one)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only-when-dark", dest="dark_level", nargs="?", type=number, const=DARK_LEVEL,
+        metavar="0..1",
+        help="leave the picture as it is while its mean brightness is above this "
+        f"(default: {DARK_LEVEL:g})",
     )  # fmt: skip
     add_model_options(parser)
 
@@ -79,16 +87,18 @@ def run(options: argparse.Namespace) -> int:
     if options.list_cameras:
         print("\n".join(list_cameras()) or "no cameras found")
         return 0
-    if options.no_window and options.record is None and not options.virtual_camera:
-        raise UsageError("--no-window needs --record or --virtual-camera")
+    others = options.record or options.virtual_camera or options.publish
+    if options.no_window and not others:
+        raise UsageError("--no-window needs --record, --publish or --virtual-camera")
     try:
         camera = CameraSettings(width=options.size[0], height=options.size[1], rate=options.fps)
         settings = LiveSettings(
             window=not options.no_window, view=options.view, mirror=options.mirror,
             overlay=not options.no_overlay, full_screen=options.full_screen,
             folder=options.output, record=options.record,
-            virtual_camera=options.virtual_camera, rate=options.fps, seconds=options.seconds,
-            loop=options.loop, progress=not options.quiet,
+            virtual_camera=options.virtual_camera, publish=options.publish,
+            microphone=options.microphone, dark_level=options.dark_level, rate=options.fps,
+            seconds=options.seconds, loop=options.loop, progress=not options.quiet,
         )  # fmt: skip
     except ValueError as error:
         raise UsageError(str(error)) from error

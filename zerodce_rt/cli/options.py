@@ -17,6 +17,18 @@ from zerodce_rt.names import (
 )
 
 
+def add_camera_options(group: argparse._ArgumentGroup) -> None:
+    """What ``CameraSettings`` is made of."""
+    group.add_argument(
+        "--size", type=frame_size, default=(1280, 720), metavar="WxH",
+        help="ask cameras for this size (default: 1280x720)",
+    )  # fmt: skip
+    group.add_argument(
+        "--fps", type=number, default=30.0, metavar="N",
+        help="ask cameras for this frame rate (default: 30)",
+    )  # fmt: skip
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Everything that ``cli.enhancers.make_enhancer`` reads."""
     group = parser.add_argument_group("model")
@@ -32,7 +44,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--denoise", type=fraction, metavar="0..1",
-        help="0 keeps the noise, 1 removes what can be told from the picture; on the CPU only "
+        help="0 keeps the noise, 1 removes what can be told from the picture "
         f"(default: {DEFAULT_DENOISE:g}, but 0 with working size 'full' or a fraction)",
     )  # fmt: skip
     add_network_options(group)

@@ -11,7 +11,18 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from zerodce_rt import __version__
-from zerodce_rt.cli import bench, config, defaults, demo, doctor, engines, enhance, live, train
+from zerodce_rt.cli import (
+    bench,
+    config,
+    defaults,
+    demo,
+    doctor,
+    engines,
+    enhance,
+    live,
+    studio,
+    train,
+)
 from zerodce_rt.cli.messages import in_one_line
 from zerodce_rt.errors import EXIT_USAGE, UsageError
 from zerodce_rt.media.paths import is_picture, is_video
@@ -19,6 +30,7 @@ from zerodce_rt.media.paths import is_picture, is_video
 COMMANDS: dict[str, ModuleType] = {
     "live": live,
     "enhance": enhance,
+    "studio": studio,
     "demo": demo,
     "bench": bench,
     "train": train,

@@ -10,8 +10,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,12 +18,10 @@ from zerodce_rt.cli.finished import State
 from zerodce_rt.cli.jobs import Job, Plan
 from zerodce_rt.cli.messages import in_one_line, said_by
 from zerodce_rt.media.paths import PIPE
-from zerodce_rt.progress import frame_progress
+from zerodce_rt.progress import Update, frame_progress
 from zerodce_rt.streams import Lasting, printable
 
 log = logging.getLogger(__name__)
-
-Update = Callable[[int, "int | None"], None]
 
 # Between two events of progress.
 _INTERVAL_SECONDS = 1.0
@@ -45,27 +42,73 @@ class Counts:
 
 
 class TextReport:
-    """For people.
+    """For people; a context manager, which closes what is shown.
+
+    Attributes:
+        shows: whether progress is shown.
 
     Args:
+        backend: that enhances.
+        together: several workers are busy at once.
         quiet: warnings and errors only; standard output stays empty.
     """
 
-    def __init__(self, plan: Plan, *, quiet: bool) -> None:
-        self._plan, self._quiet = plan, quiet
+    def __init__(self, plan: Plan, *, backend: str, together: bool, quiet: bool) -> None:
+        self._plan, self._quiet, self._backend = plan, quiet, backend
+        self.shows = not quiet
+        self._together = together
         self._positions = {
             job: "" if plan.alone else f"[{number}/{len(plan.jobs)}] "
             for number, job in enumerate(plan.jobs, start=1)
         }
+        self._bar = ExitStack()
+        self._update: Update | None = None
+        self._numbers: dict[Job, tuple[int, int]] = {}
+        self._doing: dict[str, str] = {}
+        self._ended = 0
+
+    def __enter__(self) -> TextReport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
 
     def begin(self, job: Job) -> None:
         pass  # the bar shows it
 
-    def progress(self, job: Job, backend: str) -> AbstractContextManager[Update]:
-        title = f"{self._positions[job]}{job.source.name} [{backend}]"
-        return frame_progress(title, show=not self._quiet)
+    def progress(self, job: Job, done: int, expected: int | None, worker: str, doing: str) -> None:
+        """Show how far a job is.
+
+        Args:
+            done, expected: frames.
+            worker: who does it.
+            doing: what that is.
+        """
+        if self._update is None:
+            title = f"{self._positions[job]}{job.source.name}"
+            if self._together and not self._plan.alone:
+                title = f"{len(self._plan.jobs)} files"
+            bar = frame_progress(f"{title} [{self._backend}]", show=not self._quiet)
+            self._update = self._bar.enter_context(bar)
+        if not self._together:
+            self._update(done, expected)
+            return
+        self._numbers[job] = done, expected or done
+        self._doing[worker] = doing
+        done, expected = (sum(numbers) for numbers in zip(*self._numbers.values(), strict=True))
+        notes = [f"{who}: {what}" for who, what in sorted(self._doing.items())]
+        if not self._plan.alone:
+            notes.insert(0, f"{self._ended} files done")
+        self._update(done, expected, ", ".join(notes))
+
+    def _end(self) -> None:
+        self._ended += 1
+        if not self._together:
+            self._bar.close()
+            self._update = None
 
     def done(self, job: Job, frames: int | None, seconds: float) -> None:
+        self._end()
         if not self._quiet and job.output != PIPE:  # which the video itself has taken
             print_path(str(job.output))
 
@@ -77,6 +120,7 @@ class TextReport:
             log.info(text, self._positions[job], job.output)
 
     def failed(self, job: Job, error: Exception) -> None:
+        self._end()
         if not self._plan.alone:  # otherwise it is the error of the command
             log.error("%sfailed: %s", self._positions[job], said_by(error))
 
@@ -100,31 +144,34 @@ class TextReport:
 class JsonReport:
     """For programs: an object in each line of standard output, and nothing else there."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, *, backend: str, together: bool, quiet: bool) -> None:
+        self._plan, self._together = plan, together
+        self.shows = False
+        self._times: dict[Job, tuple[float, float, int]] = {}
+
+    def __enter__(self) -> JsonReport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def begin(self, job: Job) -> None:
         _print_event("start", job)
 
-    @contextmanager
-    def progress(self, job: Job, backend: str) -> Iterator[Update]:
-        begun = last = 0.0
-
-        def update(done: int, expected: int | None) -> None:
-            nonlocal begun, last
-            now = time.monotonic()
-            if last and now - last < _INTERVAL_SECONDS:
-                return
-            begun, last = begun or now, now
-            # From the first frame on, before which the decoder and the network get ready.
-            rate = (done - 1) / (now - begun) if done > 1 else None
-            left = max(0, expected - done) / rate if expected and rate else None
-            _print_event(
-                "progress", job, frames=done, total=expected,
-                fps=_rounded(rate), eta_seconds=_rounded(left),
-            )  # fmt: skip
-
-        yield update
+    def progress(self, job: Job, done: int, expected: int | None, worker: str, doing: str) -> None:
+        now = time.monotonic()
+        begun, last, first = self._times.get(job, (now, 0.0, done))
+        if last and now - last < _INTERVAL_SECONDS:
+            return
+        self._times[job] = begun, now, first
+        # From the first frame on, before which the decoder and the network get ready.
+        rate = (done - first) / (now - begun) if done > first else None
+        left = max(0, expected - done) / rate if expected and rate else None
+        workers = {"worker": worker, "doing": doing} if self._together else {}
+        _print_event(
+            "progress", job, frames=done, total=expected,
+            fps=_rounded(rate), eta_seconds=_rounded(left), **workers,
+        )  # fmt: skip
 
     def done(self, job: Job, frames: int | None, seconds: float) -> None:
         _print_event("done", job, frames=frames, seconds=_rounded(seconds))

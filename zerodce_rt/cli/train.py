@@ -40,7 +40,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     given = "(default: by model and preset)"
     parser.add_argument("--steps", type=int, help=f"optimiser steps {given}")
-    parser.add_argument("--batch-size", type=int, help=f"samples in each step {given}")
+    parser.add_argument(
+        "--batch-size", type=int, help=f"samples in each step, of all processes together {given}"
+    )
     parser.add_argument(
         "--size", type=int, help=f"side of the square samples in pixels; not of light {given}"
     )
@@ -75,15 +77,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from zerodce_rt.training.distributed import as_one
+
+    with as_one():
+        _train(options)
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
     import torch
 
     from zerodce_rt.training import train
+    from zerodce_rt.training.distributed import launched
     from zerodce_rt.training.run import check_options
 
     output: Path = options.output
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the weights' name must end in .safetensors")
-    if output.exists() and not options.overwrite:
+    if launched().is_main and output.exists() and not options.overwrite:
         raise ZeroDCEError(f"{output}: exists already; use --overwrite to replace it")
     try:
         check_options(options.hold_out, options.sheet_every)
@@ -99,7 +110,6 @@ def run(options: argparse.Namespace) -> int:
         hold_out=options.hold_out, sheet_every=options.sheet_every, progress=not options.quiet,
     )  # fmt: skip
     log.info("%s", output)
-    return 0
 
 
 def _settings(options: argparse.Namespace) -> AnySettings:

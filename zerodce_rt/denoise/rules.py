@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zerodce_rt.frame import Frame
+
 # The filter over time. What counts as bias, and how much:
 MEAN_WEIGHT, MEAN_LIMIT = 8.0, 0.45  # square of the mean luma innovation over 3x3 cells
 ENERGY_WEIGHT, ENERGY_LIMIT = 1.5, 2.0  # mean square of the luma innovations
@@ -48,6 +50,8 @@ STILL_STRICTNESS = Strictness(3.5, 1.2, 6.0, 0.0)
 """
 FINE_STRICTNESS = 4.0
 """For what the chroma samples of a cell differ by."""
+FEWEST_ROWS_OF_FIELDS = 4
+"""Interlaced frames of fewer rows have fields without chroma, and are filtered as a whole."""
 WINDOW = 0.29289322, 0.70710678
 """Weights of a block's outer and inner samples along each axis: a sine's, over 4 samples."""
 
@@ -74,3 +78,9 @@ LEAST_CHROMA_SHARE = 0.02
 """Least variance of chroma's noise, as a share of luma's."""
 BRIGHT_FROM, BRIGHT_TO = 84, 154
 """Codes above black between which the filter fades out: what is bright is not lifted."""
+
+
+def has_fields(frame: Frame) -> bool:
+    """Whether the even and the odd rows of a frame are filtered as videos of their own."""
+    high = frame.height >= FEWEST_ROWS_OF_FIELDS
+    return frame.interlaced and high and frame.format.layout != "packed"

@@ -98,7 +98,7 @@ class Camera:
                 log.debug("%s: %s", self._name, error)
                 break
             if image is not None and image.size:
-                return CapturedImage(_bgr(image), captured)
+                return CapturedImage(_bgr(image), captured, captured)
         raise SourceLost(f"{self._name} gives no picture; check that it is plugged in")
 
     def close(self) -> None:

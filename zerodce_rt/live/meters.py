@@ -43,3 +43,40 @@ class LatencyMeter:
         if not self._latencies:
             return 0.0
         return 1000 * sorted(self._latencies)[len(self._latencies) // 2]
+
+
+class OutputMeter:
+    """Frame rate of an output, and how long an image takes from its ``write`` until it is out.
+
+    One thread counts, any may read.
+
+    Attributes:
+        count: of the images so far.
+        status: why none come out just now; None while they do.
+
+    Args:
+        name: of the output, for people.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+        self.status: str | None = None
+        self._rate, self._delay = RateMeter(), LatencyMeter()
+
+    def sent(self, now: float, put: float) -> None:
+        """Count an image that is out now, and was put there at another time of the same clock."""
+        self.count += 1
+        self._rate.tick(now)
+        self._delay.add(now - put)
+
+    def text(self, now: float, before_ms: float) -> str:
+        """Figures for people.
+
+        Args:
+            before_ms: how long an image takes from its capture to ``write``.
+        """
+        if self.status is not None:
+            return f"{self.name} · {self.status}"
+        delay = before_ms + self._delay.median_ms()
+        return f"{self.name} · {self._rate.rate(now):.1f} fps · {delay:.0f} ms"

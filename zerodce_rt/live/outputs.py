@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.live.meters import OutputMeter
 from zerodce_rt.live.recorder import Recorder
+from zerodce_rt.live.sound import Sound, SoundPacket
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +41,24 @@ class Output(Protocol):
         Args:
             image: ``(H, W, 3)`` uint8 BGR, as it was captured while the enhancement is switched
                 off. It must not be changed, now or later. Its size may differ from the last one's.
-            seconds: when it was captured, on ``time.monotonic``'s clock.
+            seconds: when it was captured, on a clock like ``time.monotonic``'s. Its steps are the
+                source's own, without what the network adds to them.
         """
 
     def close(self) -> None:
         """Called once at the end of the session, whatever ended it."""
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An ``Output`` that counts what leaves it.
+
+    Attributes:
+        meter: None while nothing does.
+    """
+
+    @property
+    def meter(self) -> OutputMeter | None: ...
 
 
 OutputT = TypeVar("OutputT", bound=Output)
@@ -73,11 +88,12 @@ class Recordings:
 
     Args:
         rate: nominal frames a second.
+        sound: gives the sound that goes along, if there is any now; default: none.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, sound: Callable[[], Sound | None] = lambda: None) -> None:
         self.failure: ZeroDCEError | None = None
-        self._rate = rate
+        self._rate, self._sound = rate, sound
         self._recorder: Recorder | None = None
         self._since = 0.0
 
@@ -87,7 +103,7 @@ class Recordings:
         Raises:
             ZeroDCEError: if the file cannot be written.
         """
-        self._recorder = Recorder(path, self._rate)
+        self._recorder = Recorder(path, self._rate, sound=self._sound)
         self._since = time.monotonic()
 
     @property
@@ -102,6 +118,16 @@ class Recordings:
                 self._recorder.write(image, seconds)
             except ZeroDCEError:
                 self.stop()  # which reports it
+
+    def write_sound(self, packet: SoundPacket) -> None:
+        """Record a packet of sound if a recording is running."""
+        if (recorder := self._recorder) is not None:
+            recorder.write_sound(packet)
+
+    @property
+    def meter(self) -> OutputMeter | None:
+        """Of the recording that is running, if one is."""
+        return None if (recorder := self._recorder) is None else recorder.meter
 
     def stop(self) -> Path | None:
         """Finish the recording; its file, or None if none was running or it broke off."""

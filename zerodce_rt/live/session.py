@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError, check_numbers
+from zerodce_rt.live.darkness import DarkSwitch
 from zerodce_rt.live.meters import LatencyMeter
-from zerodce_rt.live.outputs import Output, Recordings, closed_at_end
+from zerodce_rt.live.microphone import Microphone
+from zerodce_rt.live.outputs import Metered, Output, Recordings, closed_at_end
+from zerodce_rt.live.publisher import Publisher
 from zerodce_rt.live.shots import Brightener, Shot
+from zerodce_rt.live.sound import SoundOutput, SoundSource
 from zerodce_rt.live.sources import Feed
 from zerodce_rt.live.viewer import Viewer
 from zerodce_rt.live.virtual_camera import VirtualCamera
@@ -47,13 +51,17 @@ class LiveSettings:
         record: file to record to from the start (.mp4, .mov or .mkv); an existing one is
             replaced.
         virtual_camera: send the images to a virtual camera (needs the extra ``vcam``).
-        rate: nominal frames a second of the source, recordings and the virtual camera.
+        publish: send the images and the sound to this URL; see ``Publisher``.
+        microphone: take the sound from it instead of from the source; see ``Microphone``.
+        dark_level: enhance only what is darker than this mean, 0 to 1, and leave the rest as it
+            is; default: enhance all.
+        rate: nominal frames a second of the source and of all outputs.
         seconds: end after that time; default: go on.
         loop: play a file again and again.
         progress: without a window, count the frames on stderr.
 
     Raises:
-        ValueError: for another view.
+        ValueError: for another view, or a level that is not between 0 and 1.
         TypeError: for a value of another type.
     """
 
@@ -65,6 +73,9 @@ class LiveSettings:
     folder: Path = Path()
     record: Path | None = None
     virtual_camera: bool = False
+    publish: str | None = None
+    microphone: str | None = None
+    dark_level: float | None = None
     rate: float = 30.0
     seconds: float | None = None
     loop: bool = False
@@ -75,6 +86,11 @@ class LiveSettings:
         for name in ("folder", "record"):
             if not isinstance(getattr(self, name), Path | None):
                 raise TypeError(f"`{name}` must be a Path, not {getattr(self, name)!r}")
+        for name in ("publish", "microphone"):
+            if not isinstance(getattr(self, name), str | None):
+                raise TypeError(f"`{name}` must be a string, not {getattr(self, name)!r}")
+        if self.dark_level is not None:
+            DarkSwitch(self.dark_level)
         if self.view not in VIEWS:
             raise ValueError(f"`view` must be one of {', '.join(VIEWS)}, not {self.view!r}")
 
@@ -108,20 +124,36 @@ def run_live(
     if not isinstance(feed, Feed):
         raise TypeError(f"`feed` must be what open_feed returns, not {feed!r}")
     settings = settings or LiveSettings()
-    if not (settings.window or settings.record or settings.virtual_camera or outputs):
+    own = settings.record or settings.virtual_camera or settings.publish
+    if not (settings.window or own or outputs):
         raise ValueError(
-            "without a window there must be a recording, a virtual camera or another output"
+            "without a window there must be a recording, a virtual camera, a stream to publish or "
+            "another output"
         )
     if settings.window:
         _make_folder(settings.folder)
     feed.at_end = "again" if settings.loop else "stay" if settings.window else "stop"
     with ExitStack() as stack:
         receivers = [stack.enter_context(closed_at_end(output)) for output in outputs]
-        if settings.virtual_camera:
-            receivers.append(stack.enter_context(closed_at_end(VirtualCamera(settings.rate))))
-        recordings = stack.enter_context(closed_at_end(Recordings(settings.rate)))
-        receivers.append(recordings)
-        brightener = Brightener(enhancer, rate=lambda: feed.meter.rate(time.monotonic()))
+        hearing: SoundSource = feed
+        if settings.microphone is not None:
+            hearing = stack.enter_context(Microphone(settings.microphone))
+        recordings = Recordings(settings.rate, lambda: hearing.sound)
+        for output in _own_outputs(settings, recordings, hearing):
+            receivers.append(stack.enter_context(closed_at_end(output)))
+        hearing.listeners[:] = [r.write_sound for r in receivers if isinstance(r, SoundOutput)]
+        stack.callback(hearing.listeners.clear)
+        delay = LatencyMeter()
+
+        def figures() -> list[str]:
+            meters = [r.meter for r in receivers if isinstance(r, Metered)]
+            now, before_ms = time.monotonic(), delay.median_ms()
+            return [meter.text(now, before_ms) for meter in meters if meter is not None]
+
+        brightener = Brightener(
+            enhancer, rate=lambda: feed.meter.rate(time.monotonic()),
+            is_dark=None if settings.dark_level is None else DarkSwitch(settings.dark_level),
+        )  # fmt: skip
         pipeline = Newest(feed, brightener)
         frames, started = 0, time.monotonic()
         end = math.inf if settings.seconds is None else started + settings.seconds
@@ -131,7 +163,7 @@ def run_live(
             window = Window(f"zerodce-rt: {feed.name}")
             stack.callback(window.close)
             viewer = Viewer(
-                window, feed, brightener, recordings,
+                window, feed, brightener, recordings, figures=figures,
                 dropped=lambda: pipeline.dropped, folder=settings.folder,
                 view=settings.view, mirror=settings.mirror, overlay=settings.overlay,
             )  # fmt: skip
@@ -151,8 +183,9 @@ def run_live(
                 viewer.update(shot)
                 if shot is not None:
                     frames += 1
+                    delay.add(time.monotonic() - shot.captured)
                     for receiver in receivers:
-                        receiver.write(shot.after, shot.captured)
+                        receiver.write(shot.after, shot.seconds)
                 now = time.monotonic()
                 if now >= end:
                     break
@@ -165,6 +198,17 @@ def run_live(
     )  # fmt: skip
     if recordings.failure is not None:
         raise recordings.failure
+
+
+def _own_outputs(
+    settings: LiveSettings, recordings: Recordings, hearing: SoundSource
+) -> Iterator[Output]:
+    """The outputs that the settings name, one after another."""
+    if settings.virtual_camera:
+        yield VirtualCamera(settings.rate)
+    if settings.publish is not None:
+        yield Publisher(settings.publish, settings.rate, sound=lambda: hearing.sound)
+    yield recordings
 
 
 def _make_folder(folder: Path) -> None:

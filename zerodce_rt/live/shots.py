@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -25,12 +25,13 @@ class Shot:
 
     Attributes:
         before, after: ``(H, W, 3)`` uint8 BGR; the same array while the enhancement is off.
-        captured: see ``CapturedImage``.
+        captured, seconds: see ``CapturedImage``.
     """
 
     before: NDArray[np.uint8]
     after: NDArray[np.uint8]
     captured: float
+    seconds: float
 
 
 class Brightener:
@@ -38,14 +39,20 @@ class Brightener:
 
     Attributes:
         enabled: False passes images on as they are.
+        is_day: whether the last image was not dark, and stayed as it was.
 
     Args:
         rate: gives the number of images a second that the source gives; 0 if it is not known.
             When they come too fast, denoising is left out step by step. Default: it never is.
+        is_dark: tells of an image and its time whether it is dark; others stay as they are.
     """
 
-    def __init__(self, enhancer: Enhancer, *, rate: Callable[[], float] = lambda: 0.0) -> None:
-        self.enabled = True
+    def __init__(
+        self, enhancer: Enhancer, *, rate: Callable[[], float] = lambda: 0.0,
+        is_dark: Callable[[NDArray[np.uint8], float], bool] | None = None,
+    ) -> None:  # fmt: skip
+        self.enabled, self.is_day = True, False
+        self._is_dark = is_dark
         self._enhancer, self._rate = enhancer, rate
         self._effort = Effort()
         self._denoise_when_on = enhancer.denoise or DEFAULT_DENOISE
@@ -86,21 +93,24 @@ class Brightener:
     def __call__(self, item: CapturedImage) -> Shot:
         """The next image of the video."""
         started = time.monotonic()
-        shot = self._shot(item.image, item.captured, seconds=item.captured)
+        if self._is_dark is not None:
+            self.is_day = not self._is_dark(item.image, item.seconds)
+        plain = Shot(item.image, item.image, item.captured, item.seconds)
+        shot = self._shot(plain, seconds=item.seconds)
         now, rate = time.monotonic(), self._rate()
-        if rate > 0 and self.enabled and self._enhancer.denoise:
+        if rate > 0 and shot.after is not shot.before and self._enhancer.denoise:
             self._effort.spent(now - started, 1 / rate, now)
             self._enhancer.denoise_effort = self._effort.value
         return shot
 
     def again(self, shot: Shot) -> Shot:
         """The image of an earlier shot with the present settings; the video does not notice."""
-        return self._shot(shot.before, shot.captured, seconds=None)
+        return self._shot(shot, seconds=None)
 
-    def _shot(self, image: NDArray[np.uint8], captured: float, *, seconds: float | None) -> Shot:
-        if not self.enabled:
-            return Shot(image, image, captured)
-        return Shot(image, self._enhanced(image, seconds), captured)
+    def _shot(self, shot: Shot, *, seconds: float | None) -> Shot:
+        if not self.enabled or self.is_day:
+            return replace(shot, after=shot.before)
+        return replace(shot, after=self._enhanced(shot.before, seconds))
 
     def _enhanced(
         self, image: NDArray[np.uint8], seconds: float | None = None

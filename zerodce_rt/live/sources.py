@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live.meters import RateMeter
+from zerodce_rt.live.sound import Listener, Sound, SoundTap
 
 log = logging.getLogger(__name__)
 
 # Between two attempts to open a lost source; each pause is twice the one before.
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
+# After so long without an image, that is told.
+_SILENT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,13 @@ class CapturedImage:
         image: ``(H, W, 3)`` uint8 BGR.
         captured: when it arrived, in seconds on ``time.monotonic``'s clock; from a file, when it
             is due to be shown.
+        seconds: the same by the source's own clock, whose steps are steady; that of sources
+            without one is ``captured``.
     """
 
     image: NDArray[np.uint8]
     captured: float
+    seconds: float
 
 
 class SourceLost(ZeroDCEError):
@@ -66,6 +72,17 @@ class Seekable(Protocol):
         """Go on so far from the last image, back if negative; not beyond the ends."""
 
 
+@runtime_checkable
+class Audible(Protocol):
+    """A ``Source`` that may have sound.
+
+    Attributes:
+        tap: where it comes out; None without.
+    """
+
+    tap: SoundTap | None
+
+
 AtEnd = Literal["stop", "stay", "again"]
 """What a feed does after the last image of a file: end, wait for ``seek``, or begin again."""
 
@@ -82,6 +99,7 @@ class Feed:
         size: width and height of its last image in pixels.
         meter: rate of the images that the source gives.
         slow_advice: what to do if the rate is lower than was asked for, for people.
+        listeners: get every packet of sound.
         at_end: what to do after the last image of a file.
         ended: whether the last image of a file was given, and the feed waits.
 
@@ -97,6 +115,7 @@ class Feed:
         self.description = ""
         self.size = 0, 0
         self.meter = RateMeter()
+        self.listeners: list[Listener] = []
         self._source: Source | None = None
         self._asked: float | None = None
         self.at_end: AtEnd = "stop"
@@ -117,6 +136,16 @@ class Feed:
         """For how long the source has been asked for its next image without an answer."""
         asked = self._asked
         return 0.0 if asked is None else time.monotonic() - asked
+
+    @property
+    def silence(self) -> str | None:
+        """That nothing has come for long, for people; None while it does."""
+        seconds = self.silent_seconds
+        return (
+            f"{self.name} has sent nothing for {seconds:.0f} s"
+            if seconds > _SILENT_SECONDS
+            else None
+        )
 
     def close(self) -> None:
         """End the iteration as soon as the source answers."""
@@ -142,11 +171,13 @@ class Feed:
                 logged, and shown as ``status``. If what it gives cannot be shown.
         """
         opened = lost = reading = False
-        pause = _FIRST_PAUSE_SECONDS
+        pause = FIRST_PAUSE_SECONDS
         while not self._stop.is_set():
             try:
                 reading = False
                 self._source = self._open()
+                if isinstance(self._source, Audible) and self._source.tap is not None:
+                    self._source.tap.listeners = self.listeners
                 reading = True
                 if lost:
                     log.warning("%s is back", self.name)
@@ -156,7 +187,7 @@ class Feed:
                 opened, lost = True, False
                 given = False
                 for item in self._images(self._source):
-                    pause = _FIRST_PAUSE_SECONDS
+                    pause = FIRST_PAUSE_SECONDS
                     given = True
                     yield item
                 if self.at_end != "again" or not given:
@@ -173,7 +204,7 @@ class Feed:
             if self._stop.wait(pause):
                 return
             self.status = f"opening {self.name} ..."
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _images(self, source: Source) -> Iterator[CapturedImage]:
         while True:
@@ -206,6 +237,13 @@ class Feed:
             source.seek(seconds)
             return True
         return False
+
+    @property
+    def sound(self) -> Sound | None:
+        """How the sound of the open source is coded; None without, as for cameras."""
+        source = self._source
+        tap = source.tap if isinstance(source, Audible) else None
+        return None if tap is None else tap.sound
 
     def _read(self, source: Source) -> CapturedImage | None:
         self._asked = time.monotonic()

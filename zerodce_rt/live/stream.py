@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS
+from zerodce_rt.live.clock import GAP_SECONDS, MediaClock
+from zerodce_rt.live.sound import tap_of
 from zerodce_rt.live.sources import CapturedImage, SourceLost
 from zerodce_rt.media.frames import convert
 from zerodce_rt.media.hdr import ToneMapper, check_base_layer
@@ -43,9 +47,12 @@ _SCHEME_OPTIONS = {
     "rtsps": {"rtsp_transport": "tcp"},
     "udp": {"overrun_nonfatal": "1"},
 }
-# The clock of what plays is set anew when the decoder is later than the first, so that no frames
-# are dropped, and at a gap in the timestamps that is longer than the second.
-_LATE_SECONDS, _GAP_SECONDS = 0.1, 10.0
+# So many packets may come before the first one of the sound; and of the sound before the first
+# image.
+_MOST_EARLY, _MOST_EARLY_SOUNDS = 50, 250
+# The clock of what plays is set anew when the decoder is later than this, so that no frames
+# are dropped.
+_LATE_SECONDS = 0.1
 
 
 class Stream:
@@ -85,6 +92,7 @@ class Stream:
         self._ends = self._container.duration is not None
         segmented = self._container.format.name in _SEGMENTED_FORMATS
         self._player = _Player(self._container, stream, name, paced=self._ends or segmented)
+        self.tap = self._player.tap
         self.description = _describe(stream)
 
     def read(self) -> CapturedImage | None:
@@ -113,6 +121,7 @@ class FilePlayer:
     def __init__(self, path: Path) -> None:
         self._reader = VideoReader(path)
         self._player = _Player(self._reader.container, self._reader.stream, str(path), paced=True)
+        self.tap = self._player.tap
         self.description = _describe(self._reader.stream)
 
     def read(self) -> CapturedImage | None:
@@ -133,7 +142,10 @@ class FilePlayer:
 
 
 class _Player:
-    """Decodes images for display, which means SDR.
+    """Decodes images for display, which means SDR, and passes packets of sound on.
+
+    Attributes:
+        tap: where sound comes out; None if there is none.
 
     Args:
         name: of the source, for messages.
@@ -144,12 +156,17 @@ class _Player:
         # Decoding with frame threads delays the picture by a frame for each thread.
         stream.thread_type = "AUTO" if paced else "SLICE"
         self._container, self._stream = container, stream
-        self._frames = _decoded(container, stream)
+        self.tap = tap_of(container)
+        self._streams = [stream] if self.tap is None else [stream, self.tap.stream]
+        self._early = self._until_sound_is_known()
+        self._frames = self._decoded()
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self._paced = paced
         self._name = name
         self._to_sdr = ToneMapper()
-        self._start: float | None = None
+        self._clock = MediaClock(_LATE_SECONDS) if paced else MediaClock()
+        # The sound that came while the first image was decoded.
+        self._before_clock: deque[av.Packet] = deque(maxlen=_MOST_EARLY_SOUNDS)
         self._first = (container.start_time or 0) / av.time_base
         self._at, self._from, self._sought = self._first, -math.inf, False
 
@@ -176,33 +193,53 @@ class _Player:
 
     def _go_to(self, seconds: float) -> None:
         self._container.seek(round(seconds * av.time_base))
-        self._frames = _decoded(self._container, self._stream)
-        self._start = None
+        self._early = []
+        self._frames = self._decoded()
+        self._clock.forget()
+        self._before_clock.clear()
 
     def _shown(self, frame: av.VideoFrame) -> CapturedImage:
         self._from, self._sought = -math.inf, False
-        captured = time.monotonic()
+        captured = seconds = time.monotonic()
         if frame.time is not None:
             self._at = frame.time
-            if self._paced:
-                captured = self._due(frame.time, captured)
+            seconds = self._clock.moved(frame.time, captured)
+            while self._before_clock:
+                self._pass_on(self._before_clock.popleft())
         check_base_layer(frame, self._name)
         image = _upright_bgr(self._to_sdr(frame), frame.rotation, self._aspect)
-        return CapturedImage(image, captured)
+        return CapturedImage(image, seconds if self._paced else captured, seconds)
 
-    def _due(self, seconds: float, now: float) -> float:
-        """When an image is due, given its time in the file."""
-        start = self._start
-        if start is None or not -_GAP_SECONDS < now - (start + seconds) < _LATE_SECONDS:
-            start = self._start = now - seconds
-        return start + seconds
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """All frames that can be decoded; damaged packets are passed over."""
+        early, self._early = self._early, []
+        for packet in chain(early, demuxed(self._container, self._streams)):
+            if packet.stream is not self._stream:
+                self._pass_on(packet)
+                continue
+            with suppress(av.InvalidDataError):
+                yield from packet.decode()
 
+    def _until_sound_is_known(self) -> list[av.Packet]:
+        """The first packets: with the first image, outputs want to know what sound there is."""
+        packets: list[av.Packet] = []
+        if self.tap is not None and self.tap.sound is None:
+            with suppress(av.FFmpegError, OSError):  # whoever reads on is told again
+                for packet in islice(demuxed(self._container, self._streams), _MOST_EARLY):
+                    packets.append(packet)
+                    if packet.stream is not self._stream:
+                        self.tap.give(packet, None)
+                        break
+        return packets
 
-def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
-    """All frames that can be decoded; damaged packets are passed over."""
-    for packet in demuxed(container, [stream]):
-        with suppress(av.InvalidDataError):
-            yield from packet.decode()
+    def _pass_on(self, packet: av.Packet) -> None:
+        if self.tap is None or packet.pts is None or not packet.size:
+            return
+        seconds = self._clock.at(float(packet.pts * packet.time_base))
+        if seconds is None:
+            self._before_clock.append(packet)
+        elif abs(seconds - time.monotonic()) < GAP_SECONDS:  # else its time is damaged
+            self.tap.give(packet, seconds)
 
 
 def _upright_bgr(frame: av.VideoFrame, rotation: int, aspect: Fraction) -> NDArray[np.uint8]:

@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zerodce_rt.atomic import finished_file
-from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.errors import ZeroDCEError, plain
+from zerodce_rt.live.captures import new_capture, save_snapshot
 from zerodce_rt.live.keys import ACTIONS, ESCAPE, LEFT, help_lines
 from zerodce_rt.live.meters import LatencyMeter, RateMeter
 from zerodce_rt.live.outputs import Recordings
@@ -26,8 +25,6 @@ from zerodce_rt.names import VIEWS
 
 log = logging.getLogger(__name__)
 
-# After so long without an image from the source, the window says so.
-_SILENT_SECONDS = 2.0
 _MESSAGE_SECONDS, _ALARM_SECONDS = 2.5, 15.0
 # For so long after the first image, the window says which key shows the others.
 _HINT_SECONDS = 6.0
@@ -52,6 +49,7 @@ class Viewer:
         latency: from capture to screen.
 
     Args:
+        figures: gives a line for each output.
         dropped: gives the number of images dropped so far.
         folder: where snapshots and recordings go.
         view, mirror, overlay: how to begin; see ``LiveSettings``.
@@ -59,11 +57,12 @@ class Viewer:
 
     def __init__(
         self, window: Window, feed: Feed, brightener: Brightener, recordings: Recordings,
-        *, dropped: Callable[[], int], folder: Path, view: str, mirror: bool, overlay: bool,
+        *, figures: Callable[[], list[str]], dropped: Callable[[], int], folder: Path, view: str,
+        mirror: bool, overlay: bool,
     ) -> None:  # fmt: skip
         self._window, self._feed = window, feed
         self._brightener, self._recordings = brightener, recordings
-        self._dropped, self._folder = dropped, folder
+        self._output_figures, self._dropped, self._folder = figures, dropped, folder
         self.view, self._mirror, self._overlay, self._help = view, mirror, overlay, False
         self._divider = 0.5
         self._quit = self.frozen = False
@@ -124,9 +123,7 @@ class Viewer:
 
     def _status(self) -> str | None:
         """Why no images come just now; None while they do."""
-        if self._feed.status is None and self._feed.silent_seconds > _SILENT_SECONDS:
-            return f"{self._feed.name} has sent nothing for {self._feed.silent_seconds:.0f} s"
-        return self._feed.status
+        return self._feed.status or self._feed.silence
 
     def _picture(self) -> NDArray[np.uint8]:
         if self._shot is None:
@@ -141,7 +138,7 @@ class Viewer:
         now = time.monotonic()
         if (status := self._status()) is not None:
             canvas //= 3
-            draw_text(canvas, [_plain(status)], "centre")
+            draw_text(canvas, [plain(status)], "centre")
         if self._overlay and not self._help:
             draw_text(canvas, self._figures_at(now), "top left")
         if (seconds := self._recordings.seconds) is not None:
@@ -150,7 +147,7 @@ class Viewer:
         if self._help:
             draw_text(canvas, help_lines(), "centre")
         if now < self._message_until:
-            draw_text(canvas, [_plain(self._message)], "bottom")
+            draw_text(canvas, [plain(self._message)], "bottom")
         elif self._overlay and not self._help and now < self._hint_until:
             draw_text(canvas, ["H: help"], "bottom")
 
@@ -159,6 +156,7 @@ class Viewer:
             self._figures_until = now + _FIGURES_SECONDS
             brightener, feed = self._brightener, self._feed
             state = "" if brightener.enabled else " · OFF"
+            state += " · DAY" if brightener.is_day else ""
             state += " · FROZEN" if self.frozen else ""
             self._figures = [
                 f"{self._rate.rate(now):.1f} fps · {self.latency.median_ms():.0f} ms · "
@@ -167,6 +165,7 @@ class Viewer:
                 f"{_denoising(brightener)}{state}",
                 f"{feed.name} gives {feed.measured()}" if feed.size[0] else feed.name,
                 feed.description,
+                *self._output_figures(),
             ]
         return self._figures
 
@@ -262,14 +261,11 @@ class Viewer:
         if self._shot is None:
             self._say("no picture yet")
             return
-        base = self._new_name("_before.png")
         try:
-            for name, image in (("before", self._shot.before), ("after", self._shot.after)):
-                path = base.with_name(f"{base.name}_{name}.png")
-                with finished_file(path) as partial:
-                    partial.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-                log.info("%s", path)
-            self._say(f"saved {base.name}_before.png and _after.png")
+            before, after = save_snapshot(self._folder, self._shot)
+            log.info("%s", before)
+            log.info("%s", after)
+            self._say(f"saved {before.name} and _after.png")
         except ZeroDCEError as error:
             log.error("no snapshot: %s", error)
             self._say(f"no snapshot: {error}", _ALARM_SECONDS)
@@ -277,23 +273,14 @@ class Viewer:
     def key_record(self, _: str) -> None:
         if self._recordings.seconds is None:
             try:
-                base = self._new_name(".mp4")
-                self._recordings.start(base.with_name(f"{base.name}.mp4"))
-                self._say(f"recording to {base.name}.mp4")
+                path = new_capture(self._folder, ".mp4")
+                self._recordings.start(path)
+                self._say(f"recording to {path.name}")
             except ZeroDCEError as error:
                 log.error("%s", error)
                 self._say(str(error), _ALARM_SECONDS)
-        elif (path := self._recordings.stop()) is not None:
-            self._say(f"saved {path.name}")
-
-    def _new_name(self, ending: str) -> Path:
-        """A path with the time in its name, to which ``ending`` can be added for a new file."""
-        base = self._folder / time.strftime("zerodce-rt_%Y-%m-%d_%H-%M-%S")
-        name, number = base, 1
-        while name.with_name(f"{name.name}{ending}").exists():
-            number += 1
-            name = base.with_name(f"{base.name}_{number}")
-        return name
+        elif (saved := self._recordings.stop()) is not None:
+            self._say(f"saved {saved.name}")
 
 
 def _denoising(brightener: Brightener) -> str:
@@ -302,8 +289,3 @@ def _denoising(brightener: Brightener) -> str:
         return "denoise off"
     left_out = {2: " (not along motion)", 1: " (over time only)", 0: " (no time)"}
     return f"denoise {brightener.denoise:.1f}{left_out.get(brightener.denoise_effort, '')}"
-
-
-def _plain(message: str) -> str:
-    """A message without the backquotes around settings: in a window nobody can type them."""
-    return message.replace("`", "")

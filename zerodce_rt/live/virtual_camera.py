@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import time
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.live.meters import OutputMeter
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,9 @@ _DRIVERS = {
 
 class VirtualCamera:
     """A camera that other programs can choose; an ``Output``. Its first image sets its size.
+
+    Attributes:
+        meter: of the images that were sent.
 
     Args:
         rate: nominal frames a second.
@@ -41,6 +46,7 @@ class VirtualCamera:
         self._library: Any = pyvirtualcam
         self._rate = rate
         self._camera: Any = None
+        self.meter = OutputMeter("virtual camera")
 
     def write(self, image: NDArray[np.uint8], seconds: float) -> None:
         """Send an image; one of another size than the first is scaled.
@@ -52,12 +58,14 @@ class VirtualCamera:
         Raises:
             ZeroDCEError: if this system has no driver for virtual cameras.
         """
+        put = time.monotonic()
         if self._camera is None:
             self._camera = self._open(image.shape[1], image.shape[0])
         size = self._camera.width, self._camera.height
         if size != (image.shape[1], image.shape[0]):
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         self._camera.send(image)
+        self.meter.sent(time.monotonic(), put)
 
     def _open(self, width: int, height: int) -> Any:
         library = self._library

@@ -9,6 +9,7 @@ from typing import Any
 import av
 
 from zerodce_rt.errors import check_numbers
+from zerodce_rt.media.frames import samples_of
 from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.names import AUDIO_CHOICES, CODECS
 
@@ -157,6 +158,8 @@ def describe_picture(context: Any, frame: av.VideoFrame) -> None:
     """Set size, pixel format and colour tags of an encoder to those of a frame."""
     context.width, context.height = frame.width, frame.height
     context.pix_fmt = frame.format.name
+    if (samples := samples_of(frame)).name != frame.format.name:  # on the GPU
+        context.sw_format = samples.name
     context.color_range = int(frame.color_range)
     context.colorspace = int(frame.colorspace)
     context.color_primaries = int(frame.color_primaries)

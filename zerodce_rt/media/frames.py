@@ -22,8 +22,6 @@ _FULL_RANGE = 2
 _LIMITED_RANGE = 1
 # Deprecated formats whose name means "full range", and the same without.
 _J_FORMATS = {"yuvj420p": "yuv420p", "yuvj422p": "yuv422p", "yuvj444p": "yuv444p"}
-# Formats of NVDEC's frames whose planes PyAV gives access to.
-_NVDEC_FORMATS = ("nv12", "p010le")
 # Untagged video of at least this height is taken for BT.709, as players do.
 _HD_LINES = 720
 
@@ -154,28 +152,6 @@ def samples_of(frame: av.VideoFrame) -> av.VideoFormat:
     return getattr(frame, "sw_format", None) or frame.format  # PyAV 17 has no sw_format
 
 
-def wrap_on_gpu(frame: av.VideoFrame) -> Frame | None:
-    """The planes of a frame that NVDEC left on the GPU, as PyTorch tensors in its own memory.
-
-    Returns:
-        None for a frame on the CPU, and one on the GPU whose planes cannot be had whole.
-    """
-    name = samples_of(frame).name
-    if frame.format.name != "cuda" or name not in _NVDEC_FORMATS:
-        return None
-    if frame.width % 2 or frame.height % 2:  # PyAV leaves out the last row or column of chroma
-        return None
-    return Frame(FORMATS[name], tensors_of(frame), frame.width, frame.height, colour_of(frame))
-
-
-def tensors_of(frame: av.VideoFrame) -> Any:
-    """The planes of a semiplanar frame as 2-D PyTorch tensors, in its own memory."""
-    from torch.utils.dlpack import from_dlpack
-
-    # Given the plane itself, PyTorch would ask it for a stream, which PyAV cannot give.
-    return tuple(from_dlpack(plane.__dlpack__()).flatten(1) for plane in frame.planes)
-
-
 def downloaded(frame: av.VideoFrame) -> av.VideoFrame:
     """The frame in the host's memory; itself if it is there already."""
     samples = samples_of(frame)
@@ -198,12 +174,13 @@ def blank_like(
     """
     name = format or _plain_name(frame.format)
     blank = av.VideoFrame(width or frame.width, frame.height, name)
-    _copy_tags(frame, blank)
+    copy_tags(frame, blank)
     copy_timing(frame, blank)
     return blank
 
 
-def _copy_tags(frame: av.VideoFrame, to: av.VideoFrame) -> None:
+def copy_tags(frame: av.VideoFrame, to: av.VideoFrame) -> None:
+    """Give ``to`` the colour tags of ``frame``."""
     to.color_range = _FULL_RANGE if frame.format.name in _J_FORMATS else frame.color_range
     to.colorspace = frame.colorspace
     to.color_primaries = frame.color_primaries
@@ -241,7 +218,7 @@ class Twins:
             self._filters[format] = FrameFilter(("format", format))
         (twin,) = self._filters[format](frame)
         twin.make_writable()  # its memory is that of the frame
-        _copy_tags(frame, twin)
+        copy_tags(frame, twin)
         return twin
 
 

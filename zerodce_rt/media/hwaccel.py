@@ -8,15 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.logging
 from av.codec.hwaccel import HWAccel
 
-from zerodce_rt.frame import PixelFormat
-from zerodce_rt.media.encoders import NVENC
+from zerodce_rt.frame import FORMATS, PixelFormat, same_samples
+from zerodce_rt.media.encoders import NVENC, describe_picture
+from zerodce_rt.media.on_gpu import FORMATS_ON_GPU, FramesOnGPU
 from zerodce_rt.media.opening import open_file
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,19 @@ class Decoding:
     format: av.VideoFormat
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """NVENC for frames on the GPU, tried with one.
+
+    Attributes:
+        accel: what PyAV adds a stream with, in a thread that has used the GPU.
+        frames: makes the frames to encode.
+    """
+
+    accel: HWAccel
+    frames: FramesOnGPU
+
+
 class NoHardware(Exception):
     """The decoder or encoder of a GPU cannot be used; says why."""
 
@@ -45,18 +62,12 @@ def nvdec(path: Path, *, shared: bool, max_pixels: float | None = None) -> Decod
         shared: decode in PyTorch's CUDA context, so that its kernels can use the frames.
         max_pixels: of a frame; see ``open_file``.
     """
-    options: dict[str, object] = {}
-    if shared:
-        import torch
-
-        # FFmpeg must take the context that is current in this thread: it refuses the device's
-        # primary context, since PyTorch made that with flags of its own.
-        torch.cuda.synchronize()
-        options = {"primary_ctx": "0", "current_ctx": "1"}
-    accel = HWAccel("cuda", allow_software_fallback=False, options=options, is_hw_owned=True)
+    accel = HWAccel(
+        "cuda", allow_software_fallback=False, options=_shared_context() if shared else {},
+        is_hw_owned=True,
+    )  # fmt: skip
     try:
-        if not hasattr(av.VideoFrame, "sw_format"):
-            raise NoHardware("it needs PyAV 18, and so Python 3.11")
+        _check_pyav()
         with _ffmpeg_reasons(), open_file(path, max_pixels, accel) as container:
             stream = container.streams.best("video")
             if stream is None or not stream.codec_context.is_hwaccel:
@@ -68,6 +79,23 @@ def nvdec(path: Path, *, shared: bool, max_pixels: float | None = None) -> Decod
     except NoHardware as reason:
         log.warning("%s: NVDEC cannot decode it (%s); decoding on the CPU", path, reason)
         return None
+
+
+def _check_pyav() -> None:
+    if not hasattr(av.VideoFrame, "sw_format"):
+        raise NoHardware("it needs PyAV 18, and so Python 3.11")
+
+
+def _shared_context() -> dict[str, object]:
+    """Options with which FFmpeg uses PyTorch's CUDA context.
+
+    It takes the context that is current in the calling thread: it refuses the device's primary
+    context by that name, since PyTorch made that with flags of its own.
+    """
+    import torch
+
+    torch.cuda.synchronize()  # makes it current
+    return {"primary_ctx": "0", "current_ctx": "1"}
 
 
 def gpu_encoder(
@@ -93,6 +121,41 @@ def gpu_encoder(
                     width, height, format.name, reason, encoder)  # fmt: skip
         return encoder
     return name
+
+
+def encoding_on_gpu(
+    name: str, options: Mapping[str, str], device: torch.device, format: PixelFormat,
+    width: int, height: int,
+) -> Encoding | None:  # fmt: skip
+    """Encoding of frames where they are, on the GPU.
+
+    Args:
+        name, options: of NVENC's encoder.
+        device: PyTorch's.
+        format, width, height: of the frames.
+
+    Returns:
+        None for formats that it cannot have on the GPU, and, after a warning that says why, if
+        the encoder cannot read them there.
+    """
+    there = next((f for n in FORMATS_ON_GPU if same_samples(f := FORMATS[n], format)), None)
+    if there is None or width % 2 or height % 2:
+        return None
+    try:
+        _check_pyav()
+        with _ffmpeg_reasons():
+            frames = FramesOnGPU(device, there, width, height)
+            accel = HWAccel("cuda", options=_shared_context())
+            context: Any = av.CodecContext.create(name, "w", hwaccel=accel)
+            frame, _ = frames.new()
+            describe_picture(context, frame)
+            context.time_base, context.options = Fraction(1, 30), dict(options)
+            context.encode(frame)
+            context.encode(None)
+    except NoHardware as reason:
+        log.warning("NVENC cannot read frames on the GPU (%s); they are downloaded first", reason)
+        return None
+    return Encoding(accel, frames)
 
 
 def try_encoder(

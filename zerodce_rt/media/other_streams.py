@@ -108,7 +108,7 @@ class OtherStreams:
             self._encode(sound, None)
 
     def _add_sound(self, stream: Stream, codec: str) -> None:
-        encoder = SoundEncoder(self._container, cast("AudioStream", stream), codec)
+        encoder = SoundEncoder(self._container, stream.codec_context, codec)
         encoder.stream.metadata.update(kept(stream.metadata))
         encoder.stream.disposition = stream.disposition
         self._sounds[stream.index] = encoder

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from zerodce_rt.errors import ZeroDCEError
@@ -49,15 +50,39 @@ VIDEO_SUFFIXES = frozenset(
 """Suffixes of the videos that are looked for in folders and can be written, in lower case."""
 
 # Containers that keep timestamps exactly; outputs of files in others become Matroska.
+MOV_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
 _FAITHFUL_SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .ts .m2ts .mts .flv".split())
 
 
-def is_picture(path: Path) -> bool:
+class Named(Protocol):
+    """A path of this machine, or of a storage."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def stem(self) -> str: ...
+    @property
+    def suffix(self) -> str: ...
+    @property
+    def parent(self: P) -> P: ...
+    def is_file(self) -> bool: ...
+    def with_name(self: P, name: str) -> P: ...
+    def relative_to(self: P, folder: P, /) -> PurePath: ...
+    def rglob(self: P, pattern: str, /) -> Iterator[P]: ...
+    def __truediv__(self: P, other: PurePath | str, /) -> P: ...
+    def __lt__(self: P, other: P, /) -> bool: ...
+
+
+P = TypeVar("P", bound=Named)
+Q = TypeVar("Q", bound=Named)
+
+
+def is_picture(path: Named) -> bool:
     """Whether a file is a picture, by its name."""
     return path.suffix.lower() in READ_SUFFIXES and not is_sequence(path)
 
 
-def is_sequence(path: Path) -> bool:
+def is_sequence(path: Named) -> bool:
     """Whether a name stands for numbered pictures: ``%d`` or ``%04d`` in it, once.
 
     >>> is_sequence(Path("shots/frame_%04d.png")), is_sequence(Path("100%.png"))
@@ -67,7 +92,7 @@ def is_sequence(path: Path) -> bool:
     return named and not path.is_file()
 
 
-def is_video(path: Path) -> bool:
+def is_video(path: Named) -> bool:
     """Whether a file is a video, by its name."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
@@ -93,6 +118,15 @@ def check_output(
         raise ZeroDCEError(
             f"{output}: cannot be written ({error.strerror}); choose another `output`"
         ) from error
+    check_suffix(output, suffixes)
+
+
+def check_suffix(output: Named, suffixes: Collection[str]) -> None:
+    """Refuse an output whose name ends in none of these.
+
+    Raises:
+        ZeroDCEError: for such a one.
+    """
     if output.suffix.lower() not in suffixes:
         valid = ", ".join(sorted(suffixes))
         raise ZeroDCEError(f"{output}: unknown kind of output; the name may end in {valid}")
@@ -114,7 +148,7 @@ def _check_place(source: Path | None, output: Path, *, overwrite: bool) -> None:
         raise ZeroDCEError(f"{output.parent}: not writable; choose another `output`")
 
 
-def default_output(source: Path) -> Path:
+def default_output(source: P) -> P:
     """Where the output goes by default, of the same kind if that can be written.
 
     A container that cannot keep timestamps exactly becomes .mkv, a raw file .png.
@@ -130,7 +164,7 @@ def default_output(source: Path) -> Path:
     return source.with_name(f"{source.stem}{MARK}{suffix}")
 
 
-def find_media(folder: Path) -> list[Path]:
+def find_media(folder: P) -> list[P]:
     """Every picture and video below a folder, sorted; without those that are hidden.
 
     Raises:
@@ -146,7 +180,7 @@ def find_media(folder: Path) -> list[Path]:
     return found
 
 
-def output_in_folder(source: Path, folder: Path, output_folder: Path) -> Path:
+def output_in_folder(source: P, folder: P, output_folder: Q) -> Q:
     """Where the output of a file goes: the same place below the output folder.
 
     >>> output_in_folder(Path("in/a/clip.avi"), Path("in"), Path("out")).as_posix()

@@ -15,9 +15,9 @@ import av
 from zerodce_rt.errors import ZeroDCEError, check_numbers
 from zerodce_rt.frame import FORMATS, PixelFormat
 from zerodce_rt.media.encoders import describe_picture
+from zerodce_rt.media.facts import SourceFacts
 from zerodce_rt.media.fields import set_field_order
 from zerodce_rt.media.frames import nearest_format
-from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.opening import decoder_options
 from zerodce_rt.media.output_file import OutputFile
 
@@ -80,8 +80,9 @@ class PipeWriter:
     """Writes the frames of a ``VideoReader`` to standard output; other streams are left out.
 
     Attributes:
-        encoder, display_matrix, light, frames: as those of ``VideoWriter``; neither a rotation nor
-            light levels can be passed on.
+        frames: written so far.
+        name, facts, frames_on_gpu: as those of ``VideoEncoder``; neither a rotation nor light
+            levels can be passed on.
 
     Args:
         raw: write bare frames of this format instead of YUV4MPEG2.
@@ -90,7 +91,8 @@ class PipeWriter:
         ZeroDCEError: from any method, if standard output cannot be written.
     """
 
-    encoder = "rawvideo"
+    name = "rawvideo"
+    frames_on_gpu = None
 
     def __init__(self, reader: VideoReader, raw: RawVideo | None = None) -> None:
         self._reader, self._raw = reader, raw
@@ -98,8 +100,7 @@ class PipeWriter:
         self._file: OutputFile | None = None
         self._container: Any = None
         self._stream: Any = None
-        self.display_matrix: list[int] | None = None
-        self.light = LightLevels()
+        self.facts: SourceFacts | None = None
         self.frames = 0
 
     def format_for(self, format: av.VideoFormat) -> PixelFormat:

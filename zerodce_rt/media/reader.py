@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 # Streams are interleaved loosely: so long after the end, no packet from before it can follow.
 _INTERLEAVE_SLACK_SECONDS = 10.0
+# How far before a time a key frame is looked for, where no index tells.
+_SEEK_MARGINS_SECONDS = (0, 2, 10, 60)
+_INDEXED = ("mov", "matroska")
 # Without a list of their streams at the start.
 _LATE_FORMATS = ("flv", "mpeg", "mpegts")
 _COPIED_TYPES = ("audio", "subtitle", "video", "data", "attachment")
@@ -232,10 +235,16 @@ class VideoReader:
             )
         self._warn_if_short(seconds)
 
+    def others(self) -> Iterator[av.Packet]:
+        """The packets of the copied streams alone, as iterating over all gives them."""
+        begin = self.span.start + self.start_seconds
+        end = self.span.end + self.start_seconds
+        for packet in self._placed(begin, end):
+            if packet.stream.index != self.stream.index and self._wanted(packet, begin, end):
+                yield packet
+
     def _decoded(self, begin: float, end: float) -> Iterator[av.VideoFrame | av.Packet]:
         """All from the key frame before ``begin`` on, until nothing before ``end`` is left."""
-        if self.span.start > 0 and not self._is_pipe:
-            self.container.seek(int(begin * av.time_base))
         stored: list[int] = []
 
         def stamped(frames: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
@@ -244,13 +253,8 @@ class VideoReader:
                     frame.pts = heapq.heappop(stored)
                 yield frame
 
-        wanted = [self.stream, *(s for s in self.copied if s.type != "attachment")]
-        for packet in Timeline(self.path).placed(demuxed(self.container, wanted)):
-            at = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
-            if at is not None and at >= end:
-                if at >= end + _INTERLEAVE_SLACK_SECONDS:
-                    break
-            elif packet.stream.index != self.stream.index:
+        for packet in self._placed(begin, end):
+            if packet.stream.index != self.stream.index:
                 yield packet
             else:
                 if self._stores_no_pts and packet.dts is not None:
@@ -259,6 +263,42 @@ class VideoReader:
         if not self._whole:
             yield from stamped(self._remaining())
         self._warn_of_late_streams()
+
+    def _placed(self, begin: float, end: float) -> Iterator[av.Packet]:
+        """All packets from the key frame before ``begin`` on, until none before ``end`` is left."""
+        if self.span.start > 0 and not self._is_pipe:
+            self._seek(begin)
+        wanted = [self.stream, *(s for s in self.copied if s.type != "attachment")]
+        for packet in Timeline(self.path).placed(demuxed(self.container, wanted)):
+            at = _seconds(packet.dts if packet.dts is not None else packet.pts, packet)
+            if at is None or at < end:
+                yield packet
+            elif at >= end + _INTERLEAVE_SLACK_SECONDS:
+                break
+
+    def _seek(self, seconds: float) -> None:
+        """Go to a key frame before a time, or to the beginning."""
+        for margin in _SEEK_MARGINS_SECONDS:
+            at = seconds - margin
+            if at <= self.start_seconds:
+                break
+            self.container.seek(int(at * av.time_base))
+            if any(name in _INDEXED for name in self.container.format.name.split(",")):
+                return
+            # Others go to a packet near that time, of whatever kind.
+            if self._next_key_seconds() <= seconds:
+                self.container.seek(int(at * av.time_base))
+                return
+        # At the time of its beginning, FFmpeg would look for what comes after it.
+        self.container.seek(int((self.start_seconds - 1) * av.time_base))
+
+    def _next_key_seconds(self) -> float:
+        """When the next key frame is shown."""
+        for packet in demuxed(self.container, [self.stream]):
+            at = _seconds(packet.pts, packet)
+            if packet.is_keyframe and at is not None:
+                return at
+        return math.inf
 
     @property
     def _whole(self) -> bool:

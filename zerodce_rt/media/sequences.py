@@ -14,8 +14,8 @@ import numpy as np
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.frame import FORMATS, PixelFormat
+from zerodce_rt.media.facts import SourceFacts
 from zerodce_rt.media.frames import convert, nearest_format
-from zerodce_rt.media.hdr import LightLevels
 from zerodce_rt.media.opening import decoder_options
 from zerodce_rt.media.paths import NUMBER
 from zerodce_rt.media.picture_writer import write_picture
@@ -94,7 +94,8 @@ class SequenceWriter:
     """Writes frames as numbered pictures, each whole or not at all; nothing else is kept.
 
     Attributes:
-        encoder, display_matrix, light, frames: as those of ``VideoWriter``.
+        frames: written so far.
+        name, facts, frames_on_gpu: as those of ``VideoEncoder``.
 
     Args:
         pattern: see ``paths.is_sequence``; the first number is 1.
@@ -104,7 +105,8 @@ class SequenceWriter:
         ZeroDCEError: there are such pictures already, or one cannot be written.
     """
 
-    encoder = "pictures"
+    name = "pictures"
+    frames_on_gpu = None
 
     def __init__(self, pattern: Path, *, overwrite: bool) -> None:
         if not overwrite and numbers_of(pattern):
@@ -113,8 +115,7 @@ class SequenceWriter:
                 "`overwrite=True` to replace it"
             )
         self._pattern = pattern
-        self.display_matrix: list[int] | None = None
-        self.light = LightLevels()
+        self.facts: SourceFacts | None = None
         self.frames = 0
 
     def format_for(self, format: av.VideoFormat) -> PixelFormat:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
-
-if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
 
 ENCODERS = {"opus": "libopus", "aac": "aac"}
 """FFmpeg's encoder of each codec that can be asked for."""
@@ -39,20 +36,23 @@ class SoundEncoder:
 
     Args:
         container: the output, before it has begun.
-        source: the track to read; its packets come in order.
+        decoder: an ``AudioCodecContext``, of the track whose packets come, in order.
         codec: a key of ``ENCODERS``.
+        channels: of the new track; default: as many as there are.
     """
 
-    def __init__(self, container: Any, source: AudioStream, codec: str) -> None:
+    def __init__(
+        self, container: Any, decoder: Any, codec: str, channels: int | None = None
+    ) -> None:
         encoder = av.Codec(ENCODERS[codec], "w")
         assert encoder.audio_rates
-        rate = source.codec_context.sample_rate
+        rate = decoder.sample_rate
         if rate not in encoder.audio_rates:
             rate = 48_000
-        self._decoder: Any = source.codec_context
+        self._decoder = decoder
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[Any, ...] = ()
-        channels = min(max(source.codec_context.channels, 1), max(_LAYOUTS))
+        channels = channels or min(max(decoder.channels, 1), max(_LAYOUTS))
         layouts = _OPUS_LAYOUTS if codec == "opus" else _LAYOUTS
         self.stream: Any = container.add_stream(encoder.name, rate=rate)
         context = self.stream.codec_context

@@ -33,14 +33,13 @@ from zerodce_rt.denoise.rules import (
     FINE_STRICTNESS,
     STILL_STRICTNESS,
     VIDEO_STRICTNESS,
+    has_fields,
 )
 from zerodce_rt.frame import Frame
 
 # Of a band: its borders must not meet.
 LEAST_ROWS = 4 * REACH
 _WITH_SPACE, _WITH_MOTION = 2, 3
-# Interlaced frames of fewer rows have fields without chroma.
-_FEWEST_ROWS = 4
 
 _STATE_TO_CODE = np.float32(1 / 256)
 
@@ -65,7 +64,7 @@ class CPUDenoiser:
 
     def __call__(self, frame: Frame, strength: float, effort: int) -> Frame:
         format, width, height = frame.format, frame.width, frame.height
-        interlaced = frame.interlaced and height >= _FEWEST_ROWS and format.layout != "packed"
+        interlaced = has_fields(frame)
         kind = format, width, height, frame.colour, interlaced
         if kind != self._kind:
             layouts = [

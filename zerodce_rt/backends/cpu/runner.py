@@ -50,8 +50,21 @@ class CPURunner:
                 self._denoiser.reset()
         return _done
 
+    def warm_up(
+        self, source: Frame, settings: ControlSettings, seconds: float | None, *, denoise: bool
+    ) -> None:
+        with self._lock:
+            self.control.settings = settings
+            is_pq = source.colour.transfer == "pq"
+            before = self.applier.pq_to_gamma(source) if is_pq else source
+            maps = self.curve_maps(before, seconds)
+            if denoise and maps.curves.any():
+                self._denoised(before, None, maps, seconds)
+            else:
+                self._denoiser.reset()
+
     def _denoised(
-        self, frame: Frame, target: Frame, maps: CurveMaps, seconds: float | None
+        self, frame: Frame, target: Frame | None, maps: CurveMaps, seconds: float | None
     ) -> Frame:
         """The frame without as much of its noise as the curve would make visible."""
         settings = self.control.settings
@@ -61,7 +74,7 @@ class CPURunner:
         if strength < LEAST_DENOISE or effort == 0:
             self._denoiser.reset()
             return frame
-        if np.may_share_memory(frame.planes[0], target.planes[0]):
+        if target is not None and np.may_share_memory(frame.planes[0], target.planes[0]):
             frame = frame.copy()  # what is filtered may still refer to it
         if seconds is None:  # stands alone, and must not disturb a video
             return self.applier.denoiser(alone=True)(frame, strength, effort)
