@@ -40,6 +40,18 @@ def test_sound_goes_with_the_images_of_its_time() -> None:
     ]  # fmt: skip
 
 
+def test_the_newest_image_and_what_follows() -> None:
+    mail = Mailbox()
+    assert mail.newest() is None
+    put(mail, images=[0.0, 0.1, 0.2], sounds=[0.0, 0.2, 0.4])
+    newest = mail.newest()
+    assert newest is not None
+    assert newest.seconds == 0.2
+    assert mail.newest() is None
+    put(mail, images=[0.3])
+    assert everything(mail) == ["sound 0", "sound 0.2", "sound 0.4", "image 0.3"]
+
+
 def test_sound_alone_is_nothing() -> None:
     mail = Mailbox()
     put(mail, sounds=[0.0, 0.1])

@@ -58,7 +58,7 @@ def test_a_source_that_the_server_starts(clip: Path, tmp_path: Path, output: str
         f"exec:{program} --loop --no-window --quiet --strength 0 --denoise 0 --publish {output}"
     )
     with Server(tmp_path, yard=source) as server:
-        path = tmp_path / "there.mkv"
+        path = tmp_path / "there.nut"
         with Receiver(server.url("yard"), path, rtsp_transport="tcp") as receiver:
             receiver.wait_until_open()
             time.sleep(6)

@@ -108,6 +108,42 @@ def test_two_outputs_of_a_folder_never_become_one(
     assert_nothing_left(tmp_path / "in_enhanced", RECORD_NAME, REPORT_NAME, "x.avi.mkv")
 
 
+def with_repeated_settings(source: Path) -> Path:
+    """A copy as FLV, in which the settings of AAC come again in the middle, as recorders do."""
+    path = source.with_name("plain.flv")
+    with av.open(str(source)) as read, av.open(str(path), "w") as out:
+        copies = {s.index: out.add_stream_from_template(s, opaque=True) for s in read.streams}
+        for packet in read.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    data, pos = path.read_bytes(), 13
+    tags = []
+    while pos < len(data):
+        size = 11 + int.from_bytes(data[pos + 1 : pos + 4], "big") + 4
+        tags.append(data[pos : pos + size])
+        pos += size
+    sound = [number for number, tag in enumerate(tags) if tag[0] == 8]
+    first, middle = tags[sound[0]], sound[len(sound) // 2]
+    assert first[12] == 0, "no settings"
+    tags.insert(middle, first[:4] + tags[middle][4:8] + first[8:])
+    path.write_bytes(data[:13] + b"".join(tags))
+    return path
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts"])
+def test_settings_that_are_repeated(
+    ending: str, make_video: VideoMaker, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    source = with_repeated_settings(make_video(audio=1))
+    enhance_video(source, tmp_path / f"out{ending}", enhancer=enhancer)
+    there, result = Probe(source), Probe(tmp_path / f"out{ending}")
+    assert result.kinds == ["video", "audio"]
+    assert len(result.packets[1]) > 10
+    for (_, data), (_, copy) in zip(there.packets[1], result.packets[1], strict=True):
+        assert copy.endswith(data), "a transport stream has a header before it"
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".ts", ".mov"])
 def test_joined_pieces_follow_each_other(
     ending: str, tmp_path: Path, enhancer: Enhancer, caplog: pytest.LogCaptureFixture

@@ -17,13 +17,17 @@ url, path, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 with av.open(url, options=options, timeout=(40, 3)) as source, av.open(path, "w") as out:
     print("open", flush=True)
     copies = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams}
-    try:
-        for packet in source.demux():
-            if packet.dts is not None:
-                packet.stream = copies[packet.stream.index]
-                out.mux(packet)
-    except (av.FFmpegError, OSError):
-        pass  # a sender that ends may be no end of the stream
+    packets, last = source.demux(), {}
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.FFmpegError, OSError):
+            break  # a sender that ends may be no end of the stream
+        # When the server says how the streams belong together, FFmpeg's times may step back.
+        if packet.dts is not None and packet.dts > last.get(packet.stream.index, packet.dts - 1):
+            last[packet.stream.index] = packet.dts
+            packet.stream = copies[packet.stream.index]
+            out.mux(packet)
 """
 
 

@@ -95,6 +95,16 @@ class Mailbox:
                     return None
                 self._changed.wait()
 
+    def newest(self) -> ImageItem | None:
+        """The newest image; what is older is left out. None, and nothing changes, without one."""
+        with self._changed:
+            if not self._images:
+                return None
+            image = self._images.pop()
+            self._images.clear()
+            self._image_seconds, self._sound_seconds = image.seconds, -inf
+            return image
+
     def clear(self) -> None:
         """Leave out what waits, and begin anew."""
         with self._changed:

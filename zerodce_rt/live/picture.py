@@ -63,6 +63,10 @@ class PictureTrack:
         packets: list[av.Packet] = self.stream.encode(frame)
         return packets
 
+    def ask_for_key(self) -> None:
+        """Make the next image a key frame."""
+        self._key = None
+
     def rest(self) -> list[av.Packet]:
         """What is still in the encoder."""
         packets: list[av.Packet] = self.stream.encode(None)

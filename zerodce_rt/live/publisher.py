@@ -12,6 +12,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.live.low_latency import low_latency_encoder
@@ -31,6 +33,7 @@ STDOUT = "-"
 _KEY_SECONDS = 2
 # How long the end may take; a receiver that does not answer is abandoned.
 _GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.02
 # Packets leave at once. If the sound ends, images wait so many microseconds for it.
 _OPTIONS = {"flush_packets": "1", "max_interleave_delta": "20000"}
 
@@ -110,13 +113,21 @@ class Publisher(ThreadedOutput):
         while isinstance(first := self._mail.get(), ImageItem):
             connected = False
             try:
-                with _Connection(self._url, self._kind, self._rate, self._sound(), first) as there:
-                    while (item := self._mail.get()) is not None:
+                with _Connection(
+                    self._url, self._kind, self._rate, self._sound(), first.image
+                ) as there:
+                    while not there.is_open:
+                        # What came before would reach the receiver all at once, and late.
+                        first = self._mail.newest() or first
+                        if self._stop.wait(_POLL_SECONDS):
+                            return
+                    connected, pause = True, FIRST_PAUSE_SECONDS
+                    log.info("%s: connected", self._name)
+                    item: ImageItem | SoundPacket | None = first
+                    while item is not None:
                         there.send(item)
-                        if there.is_open and not connected:
-                            connected, pause = True, FIRST_PAUSE_SECONDS
-                            log.info("%s: connected", self._name)
-                        self._count(item, connected=connected)
+                        self._count(item)
+                        item = self._mail.get()
                     return
             except SenderFailed as error:
                 reason = str(error)
@@ -134,8 +145,8 @@ class Publisher(ThreadedOutput):
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             self._mail.clear()
 
-    def _count(self, item: ImageItem | SoundPacket, *, connected: bool) -> None:
-        if connected and isinstance(item, ImageItem):
+    def _count(self, item: ImageItem | SoundPacket) -> None:
+        if isinstance(item, ImageItem):
             self.meter.sent(time.monotonic(), item.put)
             self.meter.status = None
 
@@ -145,70 +156,67 @@ class _Connection:
 
     Args:
         sound: that goes along.
-        first: the first image, which is sent at once.
+        image: sets the size; it is not sent.
     """
 
     def __init__(
-        self, url: str, kind: _Kind, rate: Fraction, sound: Sound | None, first: ImageItem
+        self, url: str, kind: _Kind, rate: Fraction, sound: Sound | None, image: NDArray[np.uint8]
     ) -> None:
-        height, width = first.image.shape[:2]
+        height, width = image.shape[:2]
         encoder = low_latency_encoder(
             width & ~1, height & ~1, float(rate), baseline=kind.format == "whip"
         )
         header = io.BytesIO()
         streams: Any = av.open(header, "w", format="nut")
-        self._first = first.seconds
+        self._first: float | None = None
         self._picture = PictureTrack(
-            streams, encoder.name, encoder.options, first.image, rate,
+            streams, encoder.name, encoder.options, image, rate,
             key_seconds=_KEY_SECONDS, pix_fmt=encoder.pix_fmt,
         )  # fmt: skip
         self._track = track_of(streams, kind.format, sound)
         self._early = 0.0 if self._track is None else kind.early_seconds
-        packets = self._packets(first)
         # Nothing more is ever written to this one; the encoders go on without it.
-        streams.mux(packets)
+        streams.mux(self._picture.packets(image, 0.0))
         streams.close()
         self._headers = bytes(self._picture.stream.codec_context.extradata or b"")
         self._sender = Sender(
             _ffmpeg_url(url), kind.format, _OPTIONS | kind.options,
             header.getvalue(),
         )  # fmt: skip
-        try:
-            self._put(packets)
-        except SenderFailed:
-            self._sender.close()
-            raise
 
     @property
     def is_open(self) -> bool:
-        """Whether the receiver has answered."""
+        """Whether the receiver has answered.
+
+        Raises:
+            SenderFailed: it will not.
+        """
         return self._sender.connected
 
     def __enter__(self) -> _Connection:
         return self
 
     def send(self, item: ImageItem | SoundPacket) -> None:
-        """Send an image or a packet of sound.
+        """Send an image or a packet of sound; an image first.
 
         Raises:
             SenderFailed: the process has ended.
         """
+        if self._first is None:
+            self._first = item.seconds
+            self._picture.ask_for_key()
+        start = self._first - self._early
         if isinstance(item, ImageItem):
-            self._put(self._packets(item))
+            self._put(self._picture.packets(item.image, item.seconds - start))
         elif self._track is not None and item.seconds >= self._first:
-            for packet in self._track.packets(item, self._first - self._early):
+            for packet in self._track.packets(item, start):
                 self._sender.put(packet, self._track.stream.index)
-
-    def _packets(self, item: ImageItem) -> list[av.Packet]:
-        packets = self._picture.packets(item.image, item.seconds - self._first + self._early)
-        for packet in packets:
-            assert packet.dts is not None
-            packet.dts -= round(self._early / packet.time_base)
-        return packets
 
     def _put(self, packets: list[av.Packet]) -> None:
         """Send packets of the picture."""
         for packet in packets:
+            assert packet.dts is not None
+            packet.dts -= round(self._early / packet.time_base)
             self._sender.put(self._with_headers(packet), self._picture.stream.index)
 
     def _with_headers(self, packet: av.Packet) -> av.Packet:

@@ -27,9 +27,6 @@ class SenderFailed(Exception):
 class Sender:
     """Starts the process; see ``zerodce_rt.media.sender``.
 
-    Attributes:
-        connected: whether the receiver has answered.
-
     Args:
         url: FFmpeg's.
         format, options: of the container.
@@ -37,8 +34,7 @@ class Sender:
     """
 
     def __init__(self, url: str, format: str, options: Mapping[str, str], header: bytes) -> None:
-        self.connected = False
-        self._said = ""
+        self._connected, self._said = False, ""
         self._process = subprocess.Popen(
             [sys.executable, "-m", sender.__name__, url, format, json.dumps(dict(options))],
             stdin=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -53,6 +49,17 @@ class Sender:
         with suppress(OSError):  # ``put`` says why
             sender.write_header(self._pipe, header)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the receiver has answered.
+
+        Raises:
+            SenderFailed: the process has ended.
+        """
+        if not self._connected and self._process.poll() is not None:
+            raise self._failed()
+        return self._connected
+
     def put(self, packet: av.Packet, stream: int) -> None:
         """Send a packet; waits while the process has no room.
 
@@ -62,10 +69,7 @@ class Sender:
         try:
             sender.write_packet(self._pipe, packet, stream)
         except OSError as error:
-            self._process.wait()
-            self._listener.join()
-            nothing = f"it has taken nothing for {sender.PATIENCE_SECONDS} s"
-            raise SenderFailed(self._said or nothing) from error
+            raise self._failed() from error
 
     def close(self) -> None:
         """Let the process send the rest, for a moment."""
@@ -77,12 +81,17 @@ class Sender:
             self._process.kill()
             self._process.wait()
 
+    def _failed(self) -> SenderFailed:
+        self._process.wait()
+        self._listener.join()
+        return SenderFailed(self._said or f"it has taken nothing for {sender.PATIENCE_SECONDS} s")
+
     def _listen(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             text = line.decode(errors="replace").strip()
             if text == sender.CONNECTED:
-                self.connected = True
+                self._connected = True
             else:
                 self._said = text
         self._process.stderr.close()

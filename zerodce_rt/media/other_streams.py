@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import av
 
@@ -28,6 +28,9 @@ _CONTAINER_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder
 # Of containers in which two packets of a stream may have the same time.
 _NONSTRICT = av.format.Flags.ts_nonstrict.value
 _MATROSKA = "matroska"
+# Recordings of streams repeat the codec's settings. FFmpeg then writes a Matroska file's header
+# anew, and damages it: it has no room for all that it writes for AAC.
+_NEW_SETTINGS: Final = "new_extradata"
 
 
 class OtherStreams:
@@ -98,6 +101,8 @@ class OtherStreams:
         if index in self._sounds:
             self._encode(self._sounds[index], packet)
         elif index in self._copies:
+            if self._container.format.name == _MATROSKA and packet.has_sidedata(_NEW_SETTINGS):
+                packet = _without_new_settings(packet)
             packet.stream = self._copies[index]
             with self._complaining(packet.stream):
                 self._mux(packet, packet.stream)
@@ -163,6 +168,17 @@ class OtherStreams:
 def kept(metadata: Mapping[str, str]) -> dict[str, str]:
     """Metadata without what describes the old container."""
     return {k: v for k, v in metadata.items() if k.lower() not in _CONTAINER_KEYS}
+
+
+def _without_new_settings(packet: av.Packet) -> av.Packet:
+    """A copy without the codec's settings."""
+    copy = av.Packet(bytes(packet))
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    copy.time_base, copy.is_keyframe = packet.time_base, packet.is_keyframe
+    for side_data in packet.iter_sidedata():
+        if side_data.data_type != _NEW_SETTINGS:
+            copy.set_sidedata(side_data)
+    return copy
 
 
 def _rescaled(ticks: int, base: Fraction | None, to: Fraction | None) -> int:
