@@ -361,15 +361,15 @@ def test_a_slow_caller_gets_the_newest() -> None:
             result = pipeline.get(0.05)
             assert result is not None
             # Of the 50 in these 100 ms, one of the last; not the last on a busy machine.
-            assert source.given - result < 15
+            assert source.given - result < 25
 
 
 def test_get_returns_none_soon_if_there_is_nothing_new() -> None:
-    source = Ticks(1, seconds=0.3)
+    source = Ticks(1, seconds=2)
     with Newest(source, lambda item: item) as pipeline:
         started = time.monotonic()
         assert pipeline.get(0.01) is None
-        assert time.monotonic() - started < 0.2
+        assert time.monotonic() - started < 1.5
         assert not pipeline.ended
         assert take_all(pipeline) == [1]
         assert pipeline.get(0.01) is None

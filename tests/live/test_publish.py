@@ -90,6 +90,29 @@ def test_standard_output(clip: Path, tmp_path: Path) -> None:
     assert_in_step(heard(output), frames=(SECONDS - 2) * RATE)
 
 
+def test_the_bits_of_a_second_have_a_limit(tmp_path: Path) -> None:
+    clip = tmp_path / "noise.mp4"
+    noise = np.random.default_rng(0).integers(0, 255, (4, 180, 320, 3), np.uint8)
+    with av.open(str(clip), "w") as out:
+        stream = out.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "crf": "30"})
+        stream.width, stream.height = 320, 180
+        for number in range(SECONDS * RATE):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(noise[number % 4], "rgb24")))
+        out.mux(stream.encode(None))
+    rates: list[float] = []
+    for limit in ((), ("--publish-mbits", "0.4")):
+        output = tmp_path / f"{len(rates)}.ts"
+        with output.open("wb") as file:
+            subprocess.run(
+                [sys.executable, "-m", "zerodce_rt", "live", str(clip), "--publish", "-", *PLAIN,
+                 *limit],
+                stdout=file, timeout=60, check=True,
+            )  # fmt: skip
+        rates.append(8e-6 * output.stat().st_size / np.ptp(heard(output).times))
+    assert rates[0] > 0.8, "as many as it needs, up to 1 Mbit/s"
+    assert rates[1] < 0.55, "with what the container adds"
+
+
 def test_standard_output_that_nobody_reads_any_more(clip: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "zerodce_rt", "live", str(clip), "--loop", "--publish", "-", *PLAIN],

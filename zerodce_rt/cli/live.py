@@ -55,6 +55,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(MPEG-TS), http:// (WHIP), or - (MPEG-TS on standard output)",
     )  # fmt: skip
     outputs.add_argument(
+        "--publish-mbits", type=number, metavar="N",
+        help="at most N Mbit/s for the published picture (default: by its size, 4 for 720p)",
+    )  # fmt: skip
+    outputs.add_argument(
         "--microphone", metavar="NAME",
         help="take the sound from this microphone, such as 'default', instead of from the source",
     )  # fmt: skip
@@ -97,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
             overlay=not options.no_overlay, full_screen=options.full_screen,
             folder=options.output, record=options.record,
             virtual_camera=options.virtual_camera, publish=options.publish,
-            microphone=options.microphone, dark_level=options.dark_level, rate=options.fps,
+            publish_mbits=options.publish_mbits, microphone=options.microphone,
+            dark_level=options.dark_level, rate=options.fps,
             seconds=options.seconds, loop=options.loop, progress=not options.quiet,
         )  # fmt: skip
     except ValueError as error:

@@ -49,15 +49,16 @@ class LowLatencyEncoder:
 
 
 def low_latency_encoder(
-    width: int, height: int, rate: float, *, baseline: bool = False
+    width: int, height: int, rate: float, *, bits: float | None = None, baseline: bool = False
 ) -> LowLatencyEncoder:
     """The encoder for images of a size: in hardware if there is one that works.
 
     Args:
         rate: nominal frames a second.
+        bits: at most so many a second; default: enough for most pictures of that size.
         baseline: the receiver decodes no more than the baseline profile; that is x264's here.
     """
-    bits = max(_LEAST_BITS, _BITS_PER_PIXEL * width * height * rate)
+    bits = bits or max(_LEAST_BITS, _BITS_PER_PIXEL * width * height * rate)
     limits = {"maxrate": f"{bits:.0f}", "bufsize": f"{bits * _BUFFER_SECONDS:.0f}"}
     name = None if baseline else _hardware(width, height)
     if name is not None:

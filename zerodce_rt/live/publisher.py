@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.live.low_latency import low_latency_encoder
+from zerodce_rt.live.low_latency import LowLatencyEncoder, low_latency_encoder
 from zerodce_rt.live.mailbox import ImageItem, ThreadedOutput
 from zerodce_rt.live.meters import OutputMeter
 from zerodce_rt.live.picture import PictureTrack
@@ -81,6 +81,8 @@ class Publisher(ThreadedOutput):
         url: ``rtsp://`` (pushed over TCP), ``rtmp://``, ``udp://`` (MPEG-TS), ``http://`` (WHIP)
             or the secure form of one; or ``"-"``, which is MPEG-TS on standard output.
         rate: nominal frames a second: for the encoder's rate control.
+        mbits: the picture takes at most so many Mbit/s; default: by its size, 4 for 720p at 30
+            frames a second and 9 for 1080p.
         sound: gives the sound that there is when a connection is made; default: none.
 
     Raises:
@@ -88,12 +90,14 @@ class Publisher(ThreadedOutput):
     """
 
     def __init__(
-        self, url: str, rate: float, *, sound: Callable[[], Sound | None] = lambda: None
-    ) -> None:
+        self, url: str, rate: float, *, mbits: float | None = None,
+        sound: Callable[[], Sound | None] = lambda: None,
+    ) -> None:  # fmt: skip
         super().__init__("zerodce-publish")
         self._kind = _kind_of(url)
         self._url, self._name = url, "stdout" if url == STDOUT else without_password(url)
         self._rate = Fraction(rate).limit_denominator(1001)
+        self._bits = None if mbits is None else 1e6 * mbits
         self._sound = sound
         self.meter = OutputMeter(self._name)
         self.meter.status = "connecting ..."
@@ -113,9 +117,7 @@ class Publisher(ThreadedOutput):
         while isinstance(first := self._mail.get(), ImageItem):
             connected = False
             try:
-                with _Connection(
-                    self._url, self._kind, self._rate, self._sound(), first.image
-                ) as there:
+                with self._connection(first.image) as there:
                     while not there.is_open:
                         # What came before would reach the receiver all at once, and late.
                         first = self._mail.newest() or first
@@ -145,6 +147,14 @@ class Publisher(ThreadedOutput):
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             self._mail.clear()
 
+    def _connection(self, image: NDArray[np.uint8]) -> _Connection:
+        height, width = image.shape[:2]
+        encoder = low_latency_encoder(
+            width & ~1, height & ~1, float(self._rate),
+            bits=self._bits, baseline=self._kind.format == "whip",
+        )  # fmt: skip
+        return _Connection(self._url, self._kind, encoder, self._rate, self._sound(), image)
+
     def _count(self, item: ImageItem | SoundPacket) -> None:
         if isinstance(item, ImageItem):
             self.meter.sent(time.monotonic(), item.put)
@@ -155,17 +165,15 @@ class _Connection:
     """A stream to a receiver, sent by a process of its own; a context manager.
 
     Args:
+        rate: nominal frames a second.
         sound: that goes along.
         image: sets the size; it is not sent.
     """
 
     def __init__(
-        self, url: str, kind: _Kind, rate: Fraction, sound: Sound | None, image: NDArray[np.uint8]
-    ) -> None:
-        height, width = image.shape[:2]
-        encoder = low_latency_encoder(
-            width & ~1, height & ~1, float(rate), baseline=kind.format == "whip"
-        )
+        self, url: str, kind: _Kind, encoder: LowLatencyEncoder, rate: Fraction,
+        sound: Sound | None, image: NDArray[np.uint8],
+    ) -> None:  # fmt: skip
         header = io.BytesIO()
         streams: Any = av.open(header, "w", format="nut")
         self._first: float | None = None

@@ -52,6 +52,7 @@ class LiveSettings:
             replaced.
         virtual_camera: send the images to a virtual camera (needs the extra ``vcam``).
         publish: send the images and the sound to this URL; see ``Publisher``.
+        publish_mbits: at most so many Mbit/s for the published picture; default: by its size.
         microphone: take the sound from it instead of from the source; see ``Microphone``.
         dark_level: enhance only what is darker than this mean, 0 to 1, and leave the rest as it
             is; default: enhance all.
@@ -61,7 +62,7 @@ class LiveSettings:
         progress: without a window, count the frames on stderr.
 
     Raises:
-        ValueError: for another view, or a level that is not between 0 and 1.
+        ValueError: for another view, or a number out of its range.
         TypeError: for a value of another type.
     """
 
@@ -74,6 +75,7 @@ class LiveSettings:
     record: Path | None = None
     virtual_camera: bool = False
     publish: str | None = None
+    publish_mbits: float | None = None
     microphone: str | None = None
     dark_level: float | None = None
     rate: float = 30.0
@@ -82,13 +84,17 @@ class LiveSettings:
     progress: bool = False
 
     def __post_init__(self) -> None:
-        check_numbers(rate=self.rate, seconds=self.seconds)
+        check_numbers(rate=self.rate, seconds=self.seconds, publish_mbits=self.publish_mbits)
         for name in ("folder", "record"):
             if not isinstance(getattr(self, name), Path | None):
                 raise TypeError(f"`{name}` must be a Path, not {getattr(self, name)!r}")
         for name in ("publish", "microphone"):
             if not isinstance(getattr(self, name), str | None):
                 raise TypeError(f"`{name}` must be a string, not {getattr(self, name)!r}")
+        if self.publish_mbits is not None and not 0.1 <= self.publish_mbits <= 1000:
+            raise ValueError(
+                f"`publish_mbits` must be between 0.1 and 1000, not {self.publish_mbits:g}"
+            )
         if self.dark_level is not None:
             DarkSwitch(self.dark_level)
         if self.view not in VIEWS:
@@ -207,7 +213,10 @@ def _own_outputs(
     if settings.virtual_camera:
         yield VirtualCamera(settings.rate)
     if settings.publish is not None:
-        yield Publisher(settings.publish, settings.rate, sound=lambda: hearing.sound)
+        yield Publisher(
+            settings.publish, settings.rate,
+            mbits=settings.publish_mbits, sound=lambda: hearing.sound,
+        )  # fmt: skip
     yield recordings
 
 
