@@ -23,6 +23,7 @@ from zerodce_rt.live.picture import PictureTrack
 from zerodce_rt.live.sender_process import STANDARD_OUTPUT, Sender, SenderFailed
 from zerodce_rt.live.sound import Sound, SoundPacket, track_of
 from zerodce_rt.live.sources import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
+from zerodce_rt.media.packets import with_data
 from zerodce_rt.media.paths import without_password
 
 log = logging.getLogger(__name__)
@@ -232,10 +233,7 @@ class _Connection:
         data = bytes(packet) if packet.is_keyframe else b""
         if not data or _SEQUENCE_HEADER.search(data):
             return packet
-        whole = av.Packet(self._headers + data)
-        whole.pts, whole.dts, whole.duration = packet.pts, packet.dts, packet.duration
-        whole.time_base, whole.is_keyframe = packet.time_base, True
-        return whole
+        return with_data(packet, self._headers + data)
 
     def __exit__(self, *_: object) -> None:
         self._sender.close()

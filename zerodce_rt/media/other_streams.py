@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import av
 
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.media.packets import with_data
 from zerodce_rt.media.reader import codec_of, reason_of
 from zerodce_rt.media.sound import ENCODERS, SoundEncoder, codec_for, name_channels
 
@@ -172,9 +173,7 @@ def kept(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def _without_new_settings(packet: av.Packet) -> av.Packet:
     """A copy without the codec's settings."""
-    copy = av.Packet(bytes(packet))
-    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
-    copy.time_base, copy.is_keyframe = packet.time_base, packet.is_keyframe
+    copy = with_data(packet, bytes(packet))
     for side_data in packet.iter_sidedata():
         if side_data.data_type != _NEW_SETTINGS:
             copy.set_sidedata(side_data)
