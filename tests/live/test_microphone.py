@@ -19,7 +19,8 @@ pytestmark = pytest.mark.alone
 REQUIRED = "ZERODCE_RT_REQUIRE_SOUND"
 """If this environment variable is set, missing programs fail the test instead of skipping it."""
 
-RATE, BLOCK_SECONDS = 48_000, 0.01
+RATE, CHANNELS, BLOCK_SECONDS = 48_000, 2, 0.01
+BLOCK = np.zeros((round(RATE * BLOCK_SECONDS), CHANNELS), np.float32)
 SECONDS = 6
 # Until it knows how quick the player is, the server makes the sound of a sink too early.
 SILENT_SECONDS = 2
@@ -55,27 +56,36 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def play_beeps() -> list[float]:
-    """Be silent for a while, then beep once a second; returns when, by ``time.monotonic``."""
-    made = []
+    """Be silent for a while, then beep once a second; returns when, by ``time.monotonic``.
+
+    What a player or server that was late has no room for is left out: if it waited, all that
+    follows would be heard later than it was made, and the difference would be the player's.
+    """
+    made: list[float] = []
     with subprocess.Popen(
         [
-            "pacat", "--playback", f"--rate={RATE}", "--channels=1", "--format=s16le",
-            "--latency-msec=10", "--process-time-msec=5",
+            "pacat", "--playback", f"--rate={RATE}", f"--channels={CHANNELS}",
+            "--format=float32le", "--latency-msec=10", "--process-time-msec=5",
         ],
-        stdin=subprocess.PIPE,
+        stdin=subprocess.PIPE, bufsize=0, pipesize=BLOCK.nbytes,
     ) as player:  # fmt: skip
         assert player.stdin is not None
+        os.set_blocking(player.stdin.fileno(), False)
+        silent = True
         start = time.monotonic()
         for number in range(round(SECONDS / BLOCK_SECONDS)):
             seconds = number * BLOCK_SECONDS
             time.sleep(max(0.0, start + seconds - time.monotonic()))
-            times = seconds + np.arange(round(RATE * BLOCK_SECONDS)) / RATE
+            times = seconds + np.arange(len(BLOCK)) / RATE
             beeps = (times >= SILENT_SECONDS) & (times % 1 < 0.04)
-            if beeps[0] and number % 100 == 0:
-                made.append(time.monotonic())
-            wave = np.where(beeps, 12_000 * np.sin(2000 * np.pi * times), 0)
-            player.stdin.write(wave.astype("<i2").tobytes())
-            player.stdin.flush()
+            wave = np.where(beeps, 0.4 * np.sin(2000 * np.pi * times), 0)
+            block = np.repeat(wave[:, None], CHANNELS, axis=1).astype("<f4")
+            now = time.monotonic()
+            # Either all of it or nothing (None): a pipe takes up to a page as one.
+            if player.stdin.write(block.tobytes()) is not None:
+                if silent and beeps[0]:
+                    made.append(now)
+                silent = not beeps[0]
     return made
 
 
