@@ -240,6 +240,22 @@ def test_a_stopped_run_goes_on(
     assert_nothing_left(tmp_path, "in.mp4", "out.mp4", "whole.mp4")
 
 
+def test_a_run_that_is_stopped_before_its_first_segment_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enhancer: Enhancer
+) -> None:
+    source, output = write_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+
+    def stop(*_: Any, **__: Any) -> int:
+        assert list(tmp_path.glob(".out.mp4.segments/.manifest*.part.json"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", stop)
+    with pytest.raises(KeyboardInterrupt):
+        enhance_video(source, output, enhancer=enhancer)
+    assert_nothing_left(tmp_path, "in.mp4")
+
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_interlaced_video_stays_interlaced(tmp_path: Path, enhancer: Enhancer, suffix: str) -> None:
     bottom_first = 3

@@ -122,11 +122,16 @@ def open_workspace(
     elif before is not None and not shared and (done := len(plan.segments) - len(space.missing)):
         log.info("%s: going on where an earlier run was stopped, with %d of %d segments finished",
                  output, done, len(plan.segments))  # fmt: skip
-    with naming(output, space.folder):
-        space.folder.mkdir(exist_ok=True)
-        if before != wanted:
-            with finished_file(manifest) as unfinished:
-                unfinished.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    try:
+        with naming(output, space.folder):
+            space.folder.mkdir(exist_ok=True)
+            if before != wanted:
+                with finished_file(manifest) as unfinished:
+                    unfinished.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    except BaseException:
+        if not shared:
+            space.leave()
+        raise
     return space
 
 
