@@ -214,7 +214,7 @@ def test_a_file_whose_frames_never_leave_the_gpu(
     make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
 ) -> None:
     gpu = GPUStandIn(monkeypatch)
-    source = make_video(frames=3, size=(64, 32), tags=(1, 1, 1, 1), audio=1)
+    source = make_video(frames=3, size=(64, 8), tags=(1, 1, 1, 1), audio=1)
     enhancer = Enhancer(model="plus", backend="gpu", working_size=16)
     encoder = EncoderSettings(codec=codec, crf=1)
 
@@ -249,7 +249,7 @@ def test_frames_from_the_cpu_are_encoded_on_the_gpu(
 ) -> None:
     gpu = GPUStandIn(monkeypatch)
     gpu.encode()
-    source = make_video(frames=3, size=(64, 32), pix_fmt="yuv420p")
+    source = make_video(frames=3, size=(64, 8), pix_fmt="yuv420p")
     enhancer = Enhancer(model="plus", backend="gpu", working_size=16)
     settings = EncoderSettings(crf=1, gpu=True)
     result = enhance_video(source, tmp_path / "out.mp4", enhancer=enhancer, encoder=settings)
@@ -266,7 +266,7 @@ def test_a_gpu_that_is_lost_while_it_encodes_ends_the_file(
 
     gpu = GPUStandIn(monkeypatch)
     gpu.encode()
-    source = make_video(frames=3, size=(64, 32))
+    source = make_video(frames=3, size=(64, 8))
     enhancer = Enhancer(model="plus", backend="gpu", working_size=16)
     interpreted.before_estimate += [interpreted.succeed] * 2 + [interpreted.lose_the_device]
     with pytest.raises(ZeroDCEError, match="illegal memory access"):

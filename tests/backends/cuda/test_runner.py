@@ -44,7 +44,7 @@ from zerodce_rt.files import enhance_video
 from zerodce_rt.frame import Colour, Frame
 
 # Small, since the interpreter is slow.
-WIDTH, HEIGHT, WORKING_SIZE = 32, 8, 16
+WIDTH, HEIGHT, WORKING_SIZE = 32, 4, 16
 
 
 @pytest.fixture(autouse=True)
