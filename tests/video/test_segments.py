@@ -255,7 +255,6 @@ def test_a_run_that_is_stopped_before_its_first_segment_leaves_nothing(
     assert_nothing_left(tmp_path, "in.mp4")
 
 
-
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_interlaced_video_stays_interlaced(tmp_path: Path, enhancer: Enhancer, suffix: str) -> None:
     bottom_first = 3
