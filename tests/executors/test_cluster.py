@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.conftest import assert_nothing_left, one_line, run
@@ -30,11 +33,14 @@ from tests.executors.units import (
 from tests.support.commands import command, finish, partial_files, start
 from tests.support.media import Probe
 from tests.video.test_segments import LOSSLESS, frames_of, planned, write_clip
+from zerodce_rt.cli.running import Run
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.executors import Outcome, cluster, ray_connection
 from zerodce_rt.executors.cluster import Cluster
 from zerodce_rt.files import enhance_video
+from zerodce_rt.storage import copies
+from zerodce_rt.storage.remote import of_this_machine
 from zerodce_rt.units import PictureUnit, SegmentUnit, Unit, VideoUnit, once_more
 from zerodce_rt.video import plan as planning
 from zerodce_rt.video.segment import join_segments
@@ -58,6 +64,7 @@ def enhancer() -> Enhancer:
     return Enhancer.for_video()
 
 
+Capture = pytest.CaptureFixture[str]
 Watch = Callable[[Cluster, Unit, str], None]
 
 
@@ -124,7 +131,7 @@ def assert_whole(task: VideoTask, units: Sequence[Slowly], done: Sequence[Outcom
     """All segments are done, and make the file that one worker makes."""
     assert [outcome.error for outcome in done] == [None] * len(units)
     assert {id(outcome.unit) for outcome in done} == {id(unit) for unit in units}
-    join_segments(task, units[0].unit.plan, [unit.unit.path for unit in units])
+    join_segments(task, units[0].unit.plan, [of_this_machine(unit.unit.path) for unit in units])
     whole = task.output.with_name("whole.mp4")
     enhance_video(task.source, whole, encoder=LOSSLESS)
     assert frames_of(task.output) == frames_of(whole)
@@ -182,6 +189,96 @@ def test_a_ray_of_our_own(tmp_path: Path) -> None:
         code, error = command("enhance", source, "-o", tmp_path / name, "--crf", 0, *options)
         assert (code, error) == (0, "")
     assert frames_of(tmp_path / "many.mp4") == frames_of(tmp_path / "one.mp4")
+
+
+# ---- a storage is all that the machines share
+
+
+@pytest.fixture
+def bucket(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What is in ``dir://``; this process has a cache of its own, as every node has."""
+    pytest.importorskip("fsspec")
+    from fsspec.config import conf
+
+    conf.update(nodes.storage)
+    folders = {"storage": tmp_path / "cache", "storage-records": tmp_path / "records"}
+    for folder in folders.values():
+        folder.mkdir()
+    monkeypatch.setattr(copies, "cache_folder", lambda name: str(folders[name]))
+    yield nodes.bucket
+    del conf["dir"]
+    shutil.rmtree(nodes.bucket)
+    nodes.bucket.mkdir()
+
+
+def copies_on(nodes: Nodes) -> list[str]:
+    """Copies that are left on the nodes, but the locks that always stay."""
+    found = (path for cache in nodes.caches for path in cache.rglob("storage/*/*"))
+    return sorted(path.name for path in found if path.name[0] != ".")
+
+
+def test_files_of_a_storage(nodes: Nodes, bucket: Path, tmp_path: Path, capfd: Capture) -> None:
+    (bucket / "b" / "in").mkdir(parents=True)
+    long = write_clip(bucket / "b" / "in" / "long.mp4", audio=1)
+    write_clip(bucket / "b" / "in" / "short.mp4", frames=12)
+    cv2.imwrite(str(bucket / "b" / "in" / "a.png"), np.full((32, 32, 3), 20, np.uint8))
+    (bucket / "b" / "in" / "bad.mp4").write_text("no video")
+    options = ("--crf", 0, "--ray", nodes.address)
+    assert run("enhance", "dir://b/in", "-o", "dir://b/out", *options) == 1
+    assert "failed: dir://b/in/bad.mp4: " in capfd.readouterr().err
+    names = ["a.png", "long.mp4", "short.mp4"]
+    assert_nothing_left(bucket / "b" / "out", "report.csv", *names)
+    assert run("enhance", bucket / "b" / "in", "-o", tmp_path / "one", "--crf", 0) == 1
+    for name in names[1:]:
+        one, many = tmp_path / "one" / name, bucket / "b" / "out" / name
+        assert frames_of(many) == frames_of(one), name
+        assert Probe(many).packets == Probe(one).packets, name
+    assert (bucket / "b" / "out" / "a.png").read_bytes() == (tmp_path / "one/a.png").read_bytes()
+    # Only a machine that did not join the segments keeps its copy, for a later run.
+    assert copies_on(nodes) in ([], [long.name])
+    assert not list((tmp_path / "cache").rglob("*.mp4"))
+
+
+def test_a_folder_of_all_for_what_comes_from_a_storage(
+    nodes: Nodes, bucket: Path, tmp_path: Path
+) -> None:
+    (bucket / "b").mkdir()
+    source = write_clip(bucket / "b" / "long.mp4", audio=1)
+    for name, named, options in (
+        ("one.mp4", source, []), ("many.mp4", "dir://b/long.mp4", ["--ray", nodes.address])
+    ):  # fmt: skip
+        assert run("enhance", named, "-o", tmp_path / name, "--crf", 0, *options) == 0
+    assert frames_of(tmp_path / "many.mp4") == frames_of(tmp_path / "one.mp4")
+
+
+def test_a_stopped_run_goes_on_in_a_storage(
+    nodes: Nodes, bucket: Path, tmp_path: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bucket / "b").mkdir()
+    source = write_clip(bucket / "b" / "long.mp4", audio=1)
+    command = ("enhance", "dir://b/long.mp4", "--crf", 0, "--ray", nodes.address)
+    taken: list[Outcome] = []
+
+    def take(self: Run, outcome: Outcome) -> None:
+        taken.append(outcome)
+        if len(taken) == 2:
+            raise KeyboardInterrupt
+        original(self, outcome)
+
+    original = Run._take
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_take", take)
+        assert run(*command) == 130
+    kept = bucket / "b" / ".long_enhanced.mp4.segments"
+    finished = sorted(path.name for path in kept.iterdir())
+    assert "manifest.json" in finished
+    assert 3 <= len(finished) <= 4
+    capfd.readouterr()
+    assert run(*command) == 0
+    assert f"with {len(finished) - 1} of 4 segments finished" in capfd.readouterr().err
+    assert_nothing_left(bucket / "b", "long.mp4", "long_enhanced.mp4")
+    assert run("enhance", source, "-o", tmp_path / "one.mp4", "--crf", 0) == 0
+    assert frames_of(bucket / "b" / "long_enhanced.mp4") == frames_of(tmp_path / "one.mp4")
 
 
 # ---- what fails
@@ -282,9 +379,6 @@ def test_a_run_that_is_stopped_leaves_nothing(nodes: Nodes, tmp_path: Path, sent
 
 
 # ---- no cluster
-
-
-Capture = pytest.CaptureFixture[str]
 
 
 def test_an_address_where_nothing_is(tmp_path: Path, capfd: Capture) -> None:

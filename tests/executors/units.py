@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import DeviceError
+from zerodce_rt.storage.remote import Place
 from zerodce_rt.units import SegmentUnit
 from zerodce_rt.video.one_piece import Progress
 
@@ -27,7 +28,7 @@ class Slowly:
         return self.unit.title
 
     @property
-    def output(self) -> Path:
+    def output(self) -> Place:
         return self.unit.output
 
     def run(self, enhancer: Enhancer, progress: Progress) -> int:

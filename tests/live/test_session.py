@@ -78,10 +78,10 @@ def live(*arguments: object) -> int:
 def test_a_file_is_recorded_bright_at_its_own_speed(
     make_video: VideoMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    source, output = make_video(frames=20), tmp_path / "bright.mkv"
+    source, output = make_video(frames=60), tmp_path / "bright.mkv"
     started = time.monotonic()
     assert live(source, "--record", output) == 0
-    assert time.monotonic() - started > 0.6
+    assert time.monotonic() - started > 1.9
     before, after = Probe(source), Probe(output)
     assert after.level() > 2 * before.level()
     gaps = np.diff([float(p) for p in after.pts])

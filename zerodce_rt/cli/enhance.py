@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zerodce_rt.executors import Executor
     from zerodce_rt.media.pipes import RawVideo
     from zerodce_rt.storage.ends import LocalEnds
-    from zerodce_rt.units import Unit
+    from zerodce_rt.units import FileUnit, Unit
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--ray", type=_address, nargs="?", const=RAY_HERE, metavar="ADDRESS",
-        help="let the machines of a Ray cluster do it, which share the folders: HOST:PORT of its "
-        "head, or 'auto' on one of its machines (default: a Ray on this machine)",
+        help="let the machines of a Ray cluster do it, which share folders or a storage: HOST:PORT "
+        "of its head, or 'auto' on one of its machines (default: a Ray on this machine)",
     )  # fmt: skip
     parser.add_argument(
         "--gpus-per-job", type=fraction, metavar="0..1",
@@ -274,6 +274,7 @@ class _Work:
 
         self.options, self.alone = options, plan.alone
         self.jobs = options.jobs or 1
+        self.elsewhere = options.ray is not None
         self._check_ray(plan)
         given = [n for n, default in options.of_videos.items() if vars(options)[n] != default]
         still = plan.alone and plan.jobs[0].is_picture
@@ -353,7 +354,8 @@ class _Work:
         common: dict[str, Any] = {n: getattr(options, n) for n in names}
         if job.is_picture:
             common |= {"overwrite": overwrite, "quality": options.quality}
-            return Pieces({0: PictureUnit(ends.source, ends.output, common)})
+            picture = PictureUnit(ends.source, ends.output, common)
+            return Pieces({0: self._carried(job, picture)})
         common |= {n: getattr(options, n) for n in ("sdr", "deinterlace", "hwaccel", "fps")}
         task = VideoTask(
             source=ends.source, output=ends.output, encoder=self.encoder, span=self.span,
@@ -362,16 +364,26 @@ class _Work:
         task.check(overwrite=overwrite)
         plan = make_plan(task, self.enhancer.settings) if task.is_to_file else None
         if plan is None:
-            return Pieces({0: VideoUnit(task, overwrite)})
-        space = open_workspace(task, plan, self.enhancer, shared=shared)
+            return Pieces({0: self._carried(job, VideoUnit(task, overwrite))})
+        assert job.output is not None
+        output = job.output if self.elsewhere else task.output
+        space = open_workspace(task, plan, self.enhancer, output, shared=shared)
         missing = space.missing
-        units: dict[int, Unit] = {
-            number: SegmentUnit(task, plan, segment, space.path(segment))
+        units = {
+            number: self._carried(job, SegmentUnit(task, plan, segment, space.path(segment)))
             for number, segment in enumerate(plan.segments) if segment in missing
         }  # fmt: skip
-        join = JoinUnit(task, plan, tuple(space.paths))
+        join = self._carried(job, JoinUnit(task, plan, tuple(space.paths)))
         count = len(plan.segments)
         return Pieces(units, count, plan.frames, space.frames_done, join, space)
+
+    def _carried(self, job: Job, unit: FileUnit) -> Unit:
+        """A unit that any machine can do, also if its files are in a storage."""
+        from zerodce_rt.units import StorageUnit
+
+        assert job.output is not None
+        away = isinstance(job.source, Remote) or isinstance(job.output, Remote)
+        return StorageUnit(unit, job.source, job.output) if self.elsewhere and away else unit
 
     def _raw(self, plan: Plan) -> RawVideo | None:
         """What comes by standard input, if those are bare frames."""

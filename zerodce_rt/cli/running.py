@@ -65,7 +65,14 @@ class Pieces:
 
 
 class Work(Protocol):
-    """The options of a run."""
+    """The options of a run.
+
+    Attributes:
+        elsewhere: other machines do it, and carry files from and to storages by themselves.
+    """
+
+    @property
+    def elsewhere(self) -> bool: ...
 
     def settings_for(self, job: Job) -> Settings:
         """The options that change what becomes of a file, as text."""
@@ -156,7 +163,7 @@ class Run:
         """Delete the copies of a job's files, unless another run goes on with them."""
         owner = self._under_way.get(job)
         space = owner.pieces.space if owner is not None else None
-        begun = space is not None and space.folder.exists()
+        begun = space is not None and (self._work.elsewhere or space.folder.exists())
         ends = self._ends.pop(job, None)
         if ends is not None:
             ends.release(keep=not finished and (begun or self._share is not None))
@@ -196,7 +203,9 @@ class Run:
         remember = None
         if job.in_folder and job.source.is_file():  # not so numbered pictures
             remember = self._records.begin(job.source, job.output, settings)
-        ends = self._ends[job] = LocalEnds(job.source, job.output, show=self._report.shows)
+        ends = self._ends[job] = LocalEnds(
+            job.source, job.output, elsewhere=self._work.elsewhere, show=self._report.shows
+        )
         pieces = self._work.pieces(
             job, ends, overwrite=overwrite or ends.output_is_away, shared=self._share is not None
         )

@@ -1,10 +1,10 @@
 """The machines of a Ray cluster, with workers that each hold an enhancer.
 
-Units travel as paths and numbers; the files themselves are in folders that all machines share. A
-worker that is lost, with its machine or without, is replaced by another one, and its unit begun
-again: a file has its name only once it is whole, so that nothing is harmed if both go on. Ray
-could restart workers by itself, but would neither count what a unit has cost nor give it to one
-that is free.
+Units travel as paths and numbers; the files themselves are in folders that all machines share, or
+in a storage. A worker that is lost, with its machine or without, is replaced by another one, and
+its unit begun again: a file has its name only once it is whole, so that nothing is harmed if both
+go on. Ray could restart workers by itself, but would neither count what a unit has cost nor give it
+to one that is free.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from zerodce_rt.executors.cluster_worker import ClusterWorker, Hello, Look, Resu
 from zerodce_rt.executors.logs import Said
 from zerodce_rt.executors.ray_connection import connect
 from zerodce_rt.executors.room import Node, Room, divide
+from zerodce_rt.storage.remote import Remote
 from zerodce_rt.units import Unit
 
 log = logging.getLogger(__name__)
@@ -287,6 +288,8 @@ class Cluster:
 def _not_here(unit: Unit, worker: _Worker) -> ZeroDCEError | None:
     """What is wrong if a finished file is only where its worker is."""
     output = unit.output
+    if isinstance(output, Remote):
+        return None
     # A folder is read anew, while a shared one may still know for a minute that a file was missing.
     with suppress(OSError):
         if output is None or output.name in os.listdir(output.parent):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +68,8 @@ class LocalEnds:
 
     Args:
         source, output: as the user has named them.
+        elsewhere: other machines do the work, with ends of their own: nothing is uploaded from
+            here, and a video is fetched only to plan with.
         show: the progress of long transfers.
 
     Raises:
@@ -77,9 +79,11 @@ class LocalEnds:
     source: Path
     output: Path
 
-    def __init__(self, source: Place, output: Place, *, show: bool = True) -> None:
+    def __init__(
+        self, source: Place, output: Place, *, elsewhere: bool = False, show: bool = True
+    ) -> None:
         self._named = source, output
-        self._show = show
+        self._elsewhere, self._show = elsewhere, show
         self._copy: Held | None = None
         self._result: Held | None = None
         try:
@@ -90,9 +94,11 @@ class LocalEnds:
             raise
 
     def _fetched(self, source: Remote) -> Path:
-        from zerodce_rt.storage.copies import Held, fetched, key_of  # locks take long to import
+        from zerodce_rt.storage.copies import Held, fetched, key_of, local_name  # slow: locks
 
         self._copy = Held(*key_of(source))
+        if self._elsewhere and self._is_picture:
+            return self._copy.folder / local_name(source)
         return fetched(source, self._copy, show=self._show)
 
     def _begun(self, output: Remote) -> Path:
@@ -102,6 +108,12 @@ class LocalEnds:
         # By its name alone, so that a later run finds the segments of this one.
         self._result = Held("output", output.url)
         return self._result.folder / local_name(output)
+
+    @property
+    def _is_picture(self) -> bool:
+        """A still one, of which nothing is planned."""
+        source, output = self._named
+        return paths.is_picture(source) and not paths.is_video(output)
 
     @property
     def output_is_away(self) -> bool:
@@ -115,7 +127,7 @@ class LocalEnds:
             ZeroDCEError: it cannot be; what was made is kept.
         """
         output = self._named[1]
-        if not isinstance(output, Remote):
+        if not isinstance(output, Remote) or self._elsewhere:
             return
         try:
             upload(self.output, output, show=self._show)
@@ -128,12 +140,23 @@ class LocalEnds:
             ) from error
         self.output.unlink()
 
-    def release(self, *, keep: bool = False) -> None:
-        """Delete the copies, or keep them for the next run; may be called again."""
-        for held in (self._copy, self._result):
+    def release(self, *, keep: bool = False, keep_source: bool = False) -> None:
+        """Delete the copies, or keep them, or the input's, for later; may be called again."""
+        for held, kept in ((self._copy, keep or keep_source), (self._result, keep)):
             if held is not None:
-                held.release(keep=keep)
+                held.release(keep=kept)
         self._copy = self._result = None
+
+    @contextmanager
+    def naming_errors(self) -> Iterator[None]:
+        """Let errors of the block name files as the user has named them."""
+        try:
+            yield
+        except ZeroDCEError as error:
+            renamed = self.by_name(error)
+            if renamed is error:
+                raise
+            raise renamed from error
 
     def by_name(self, error: Exception) -> Exception:
         """An error that names files as the user has named them."""
@@ -148,6 +171,22 @@ class LocalEnds:
         renamed = type(error)(text)
         renamed.__cause__ = error
         return renamed
+
+
+@contextmanager
+def copies_of(places: Collection[Place]) -> Iterator[list[Path]]:
+    """Several files on this machine: copies of those in a storage, for as long as the block lasts.
+
+    Raises:
+        ZeroDCEError: one cannot be fetched.
+    """
+    with ExitStack() as at_the_end:
+        copies = []
+        for place in places:
+            ends = LocalEnds(place, paths.PIPE, show=False)
+            at_the_end.callback(ends.release)
+            copies.append(ends.source)
+        yield copies
 
 
 @contextmanager
@@ -174,13 +213,8 @@ def local_ends(
     check_ends(source, output, suffixes, overwrite=overwrite)
     ends = LocalEnds(source, output, show=False)
     try:
-        try:
+        with ends.naming_errors():
             yield ends
-        except ZeroDCEError as error:
-            renamed = ends.by_name(error)
-            if renamed is error:
-                raise
-            raise renamed from error
         ends.finish()
     finally:
         ends.release(keep=begun is not None and begun(ends.output))

@@ -172,6 +172,12 @@ Place = Path | Remote
 """Where a file is, or is to be."""
 
 
+def of_this_machine(place: Place) -> Path:
+    """A place that is known to be no storage."""
+    assert isinstance(place, Path), place
+    return place
+
+
 def place(text: str | Path) -> Place:
     """The path or URL that a text is.
 

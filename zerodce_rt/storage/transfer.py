@@ -64,6 +64,7 @@ def _put_and_move(fs: Any, path: Path, remote: Remote, callback: Any) -> None:
     _, partial = opened(remote.with_name(mark).url)
     _, target = opened(remote.url)
     try:
+        fs.makedirs(fs._parent(target), exist_ok=True)
         fs.put_file(str(path), partial, callback=callback)
         if fs.info(partial)["size"] != path.stat().st_size:
             raise ZeroDCEError(f"{remote}: a part of it was lost on the way; try again")
@@ -72,6 +73,18 @@ def _put_and_move(fs: Any, path: Path, remote: Remote, callback: Any) -> None:
         with suppress(Exception):
             fs.rm_file(partial)
         raise
+
+
+def remove_folder(folder: Remote) -> None:
+    """Delete a folder of a storage with all that is in it, if it is there.
+
+    Raises:
+        ZeroDCEError: it cannot be deleted.
+    """
+    with naming_storage(folder.url, "deleted"), suppress(FileNotFoundError):
+        fs, path = opened(folder.url)
+        fs.invalidate_cache()  # others write there, too
+        fs.rm(path, recursive=True)
 
 
 def _callback(update: Callable[[int], None]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zerodce_rt.enhancer import Enhancer
+from zerodce_rt.storage.remote import of_this_machine
 from zerodce_rt.video.one_piece import Progress
 from zerodce_rt.video.plan import Plan
 from zerodce_rt.video.segment import enhance_segment, join_segments
@@ -18,7 +19,7 @@ def enhance_in_segments(
     Returns:
         The number of frames.
     """
-    space = open_workspace(task, plan, enhancer)
+    space = open_workspace(task, plan, enhancer, task.output)
     done = space.frames_done
     try:
         for segment in space.missing:
@@ -27,8 +28,9 @@ def enhance_in_segments(
                 if progress is not None:
                     progress(before + frames, plan.frames)
 
-            done += enhance_segment(task, plan, segment, enhancer, space.path(segment), report)
-        frames = join_segments(task, plan, space.paths)
+            path = of_this_machine(space.path(segment))
+            done += enhance_segment(task, plan, segment, enhancer, path, report)
+        frames = join_segments(task, plan, [*map(of_this_machine, space.paths)])
     except BaseException:
         space.leave()
         raise

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -16,6 +17,8 @@ import av
 from zerodce_rt.atomic import finished_file, naming
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
+from zerodce_rt.storage.remote import Place, Remote, of_this_machine, opened_file
+from zerodce_rt.storage.transfer import remove_folder, upload
 from zerodce_rt.video.plan import Plan, Segment
 from zerodce_rt.video.task import VideoTask
 
@@ -32,24 +35,24 @@ class Workspace:
     """Where the segments of one video wait until they are joined.
 
     Attributes:
-        output: of the video.
+        output: of the video; in a storage, so are its segments.
         plan: of the video.
     """
 
-    output: Path
+    output: Place
     plan: Plan
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Place:
         """Hidden, beside the output."""
         return _folder_of(self.output)
 
-    def path(self, segment: Segment) -> Path:
+    def path(self, segment: Segment) -> Place:
         """Of a segment's file, which is there once it is whole."""
         return self.folder / f"{segment.index:05}{self.output.suffix}"
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[Place]:
         """Of all segments."""
         return [self.path(segment) for segment in self.plan.segments]
 
@@ -69,7 +72,12 @@ class Workspace:
 
     def leave(self) -> None:
         """Say what is kept of a run that was stopped; delete the folder if that is nothing."""
-        done, count = len(self.plan.segments) - len(self.missing), len(self.plan.segments)
+        count = len(self.plan.segments)
+        try:
+            done = count - len(self.missing)
+        except ZeroDCEError as error:  # that of a storage, which may be why the run has stopped
+            log.warning("%s", error)
+            return
         if done:
             log.info("%s: %d of %d segments are finished, and kept for the next run in %s",
                      self.output, done, count, self.folder)  # fmt: skip
@@ -77,34 +85,46 @@ class Workspace:
             self.remove()
 
 
-def _folder_of(output: Path) -> Path:
+def _folder_of(output: Place) -> Place:
     return output.with_name(f".{output.name}.segments")
 
 
-def has_segments(output: Path) -> bool:
+def has_segments(output: Place) -> bool:
     """Whether segments of a video wait for the next run."""
     return _folder_of(output).is_dir()
 
 
-def remove_segments(output: Path) -> None:
+def remove_segments(output: Place) -> None:
     """Delete what waits for the next run of a video, if there is anything."""
-    shutil.rmtree(_folder_of(output), ignore_errors=True)
+    folder = _folder_of(output)
+    if not isinstance(folder, Remote):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    try:
+        remove_folder(folder)
+    except ZeroDCEError as error:  # what was made is none the worse for it
+        log.warning("%s", error)
 
 
 def open_workspace(
-    task: VideoTask, plan: Plan, enhancer: Enhancer, *, shared: bool = False
+    task: VideoTask,
+    plan: Plan,
+    enhancer: Enhancer,
+    output: Place,
+    *,
+    shared: bool = False,
 ) -> Workspace:
     """The folder of a video's segments, with those that an earlier run has finished.
 
     What another source or other settings have left there is deleted, and a line says so.
 
     Args:
+        output: where the video goes in the end.
         shared: other runs work there now: nothing is deleted.
 
     Raises:
         ZeroDCEError: the folder cannot be made, or is another one's and must not be deleted.
     """
-    output = task.output
     space = Workspace(output, plan)
     manifest = space.folder / _MANIFEST
     wanted = _manifest(task, plan, enhancer)
@@ -123,11 +143,8 @@ def open_workspace(
         log.info("%s: going on where an earlier run was stopped, with %d of %d segments finished",
                  output, done, len(plan.segments))  # fmt: skip
     try:
-        with naming(output, space.folder):
-            space.folder.mkdir(exist_ok=True)
-            if before != wanted:
-                with finished_file(manifest) as unfinished:
-                    unfinished.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+        if before != wanted:
+            _write(json.dumps(wanted, indent=1), manifest, output)
     except BaseException:
         if not shared:
             space.leave()
@@ -159,10 +176,24 @@ def _mark_of(source: Path) -> dict[str, Any]:
     return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "ends": digest.hexdigest()}
 
 
-def _read(manifest: Path) -> dict[str, Any] | None:
+def _write(text: str, manifest: Place, output: Place) -> None:
+    if isinstance(manifest, Remote):
+        with TemporaryDirectory(prefix="zerodce-") as temporary:
+            written = Path(temporary, _MANIFEST)
+            written.write_text(text, encoding="utf-8")
+            upload(written, manifest, show=False)
+        return
+    folder = manifest.parent
+    with naming(of_this_machine(output), folder):
+        folder.mkdir(exist_ok=True)
+        with finished_file(manifest) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+
+
+def _read(manifest: Place) -> dict[str, Any] | None:
     """What a manifest says; None if there is none, and nothing if it is damaged."""
     try:
-        with manifest.open("rb") as file:
+        with opened_file(manifest) if isinstance(manifest, Remote) else manifest.open("rb") as file:
             found = json.loads(file.read(_LARGEST_MANIFEST_BYTES))
     except FileNotFoundError:
         return None
