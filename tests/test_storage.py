@@ -345,8 +345,6 @@ def test_a_missing_bucket_is_found_first(
 
 def test_options_of_this_machine_only(storage: Storage, capfd: Capture) -> None:
     storage.put("/b/a.png", picture())
-    code, _, error = tried("memory://b/a.png", "--segment", "1/2", capfd=capfd)
-    assert (code, "no storage is" in one_line(error)) == (2, True)
     code, _, error = tried("memory://b/a.png", "--preview", capfd=capfd)
     assert (code, "a file of this machine" in one_line(error)) == (2, True)
 
@@ -598,6 +596,25 @@ def test_parts_of_a_remote_video(
         assert "night.mp4" in storage.copies  # the other parts use it
     assert tried(*arguments, "join", capfd=capfd)[:2] == (0, [str(output)])
     assert len(Probe(output).frames) == 160
+    assert storage.copies == []
+
+
+def test_parts_meet_in_the_storage(long_video: None, storage: Storage, capfd: Capture) -> None:
+    storage.put("/b/a.png", picture())
+    inputs = "memory://b/night.mp4", "memory://b/a.png"
+    arguments = *inputs, "-o", "memory://b/out/", "--segment"
+    first, second = "memory://b/out/night_enhanced.mp4", "memory://b/out/a_enhanced.png"
+    folder = "/b/out/.night_enhanced.mp4.segments"
+    assert tried(*arguments, "1/2", capfd=capfd)[0] == 0
+    found = [f"{folder}/{name}" for name in ("00000.mp4", "00002.mp4", "manifest.json")]
+    assert [name for name in storage.names if name.startswith(folder)] == found
+    code, printed, error = tried(*arguments, "join", capfd=capfd)
+    assert (code, printed) == (1, [])
+    assert "these are missing: night.mp4 2/4, night.mp4 4/4" in error
+    assert tried(*arguments, "2/2", capfd=capfd)[:2] == (0, [second])
+    assert tried(*arguments, "join", capfd=capfd)[:2] == (0, [first])
+    results = ["/b/out/a_enhanced.png", "/b/out/night_enhanced.mp4", "/b/out/report.csv"]
+    assert [name for name in storage.names if name.startswith("/b/out/")] == results
     assert storage.copies == []
 
 

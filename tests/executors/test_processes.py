@@ -16,11 +16,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from tests.conftest import assert_nothing_left, run
 from tests.support.commands import command, finish, start
 from tests.support.media import Probe, write_video
+from zerodce_rt.cli.running import Share
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import DeviceError, ZeroDCEError
 from zerodce_rt.executors import Outcome
@@ -253,6 +256,40 @@ def test_parts_of_an_array_job(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     for name in ("long.mp4", "short.mp4"):
         assert frames_of(output / name) == frames_of(tmp_path / "whole" / name)
     assert_nothing_left(output, ".zerodce-rt.jsonl", "long.mp4", "report.csv", "short.mp4")
+
+
+def test_parts_that_begin_when_others_have_finished(tmp_path: Path) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    names = [f"{number}.png" for number in range(7)]
+    for name in names:
+        cv2.imwrite(str(folder / name), np.full((16, 16, 3), 20, np.uint8))
+    for part in ("1/3", "3/3", "2/3", "join"):
+        assert run("enhance", folder, "-o", output, "--segment", part) == 0
+    assert_nothing_left(output, ".zerodce-rt.jsonl", "report.csv", *names)
+
+
+def test_parts_of_a_single_file_that_is_finished(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, output = write_clip(tmp_path / "in.mp4", 1), tmp_path / "out.mp4"
+    assert run("enhance", source, "-o", output, "--segment", "1/3") == 0
+    made = output.read_bytes()
+    for part in ("2/3", "join"):
+        assert run("enhance", source, "-o", output, "--segment", part) == 0
+        assert "exists already, and is left as it is" in capfd.readouterr().err
+    assert output.read_bytes() == made
+
+
+@pytest.mark.parametrize(
+    ("jobs", "units", "most"), [(1, 100, 3), (10, 4, 2), (80, 1, 3), (9, 9, 3)]
+)
+def test_each_unit_is_of_one_part(jobs: int, units: int, most: int) -> None:
+    parts = [Share(index, 40) for index in range(1, 41)]
+    each = [(job, unit) for job in range(jobs) for unit in range(units)]
+    owned = [sum(part.has(*unit) for unit in each) for part in parts]
+    assert [sum(part.has(*unit) for part in parts) for unit in each] == [1] * len(each)
+    assert max(owned) <= most
 
 
 @pytest.mark.parametrize("value", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])

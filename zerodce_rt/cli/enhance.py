@@ -188,10 +188,6 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(_expanded(options.inputs), options.output, records)
     if plan.alone and plan.jobs[0].output == paths.PIPE:
         _check_standard_output(options)
-    if options.segment is not None and any(isinstance(job.output, Remote) for job in plan.jobs):
-        raise UsageError(
-            "`segment` needs an output in a folder that all its runs share, which no storage is"
-        )
     work = _Work(options, plan)
     if options.preview is not None:
         return _preview(work, plan)
@@ -274,7 +270,7 @@ class _Work:
 
         self.options, self.alone = options, plan.alone
         self.jobs = options.jobs or 1
-        self.elsewhere = options.ray is not None
+        self.elsewhere = options.ray is not None or options.segment is not None
         self._check_ray(plan)
         given = [n for n, default in options.of_videos.items() if vars(options)[n] != default]
         still = plan.alone and plan.jobs[0].is_picture
@@ -374,8 +370,7 @@ class _Work:
             for number, segment in enumerate(plan.segments) if segment in missing
         }  # fmt: skip
         join = self._carried(job, JoinUnit(task, plan, tuple(space.paths)))
-        count = len(plan.segments)
-        return Pieces(units, count, plan.frames, space.frames_done, join, space)
+        return Pieces(units, plan.frames, space.frames_done, join, space)
 
     def _carried(self, job: Job, unit: FileUnit) -> Unit:
         """A unit that any machine can do, also if its files are in a storage."""

@@ -20,10 +20,14 @@ from zerodce_rt.storage.ends import LocalEnds, check_ends
 
 if TYPE_CHECKING:
     from zerodce_rt.executors import Executor, Outcome
+    from zerodce_rt.storage.remote import Place
     from zerodce_rt.units import Unit
     from zerodce_rt.video.workspace import Workspace
 
 log = logging.getLogger(__name__)
+
+# Multiples of it fall evenly between 0 and 1, however many there are.
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,18 @@ class Share:
     index: int | None
     count: int = 1
 
-    def has(self, number: int) -> bool:
-        """Whether a unit, by its number in the whole run, is one of this part."""
-        return self.index is not None and number % self.count == self.index - 1
+    def has(self, job: int, unit: int) -> bool:
+        """Whether a unit is one of this part.
+
+        That must not depend on what is finished: other parts may begin earlier or later. So it is
+        not known how many units other jobs have, and each job begins at a part of its own.
+
+        Args:
+            job: its number among all of the run.
+            unit: its number among all of the job.
+        """
+        first = int(job * _GOLDEN_RATIO % 1 * self.count)
+        return self.index is not None and (first + unit) % self.count == self.index - 1
 
 
 @dataclass
@@ -49,7 +62,6 @@ class Pieces:
 
     Attributes:
         units: to do, by their number among all of the job, also of those that are done.
-        count: of all.
         frames: of the video, if they are known beforehand.
         done: of these, what earlier runs have done.
         join: the last step, after all units.
@@ -57,7 +69,6 @@ class Pieces:
     """
 
     units: dict[int, Unit]
-    count: int = 1
     frames: int | None = None
     done: int = 0
     join: Unit | None = None
@@ -68,7 +79,7 @@ class Work(Protocol):
     """The options of a run.
 
     Attributes:
-        elsewhere: other machines do it, and carry files from and to storages by themselves.
+        elsewhere: several machines do it, which carry files from and to storages by themselves.
     """
 
     @property
@@ -136,7 +147,7 @@ class Run:
         self._under_way: dict[Job, _UnderWay] = {}
         self._failed: set[Job] = set()
         self._ends: dict[Job, LocalEnds] = {}
-        self._numbered = 0
+        self._numbers = {job: number for number, job in enumerate(plan.jobs)}
         self.counts = Counts()
         self.rows: list[Row] = []
         self.failure: Exception | None = None
@@ -185,16 +196,15 @@ class Run:
         if job.output is None:
             assert job.problem is not None
             raise job.problem
-        overwrite, settings = self._overwrite, self._work.settings_for(job)
-        if job.in_folder and not overwrite:
-            state = self._records.state(job.source, job.output, settings)
-            if state is State.FINISHED or (state is State.THERE and not self._plan.alone):
-                self.counts.finished_before += state is State.FINISHED
-                self.counts.left += state is State.THERE
-                self._report.skipped(job, state)
-                self._note(job, "finished before" if state is State.FINISHED else "exists already")
-                return
-            overwrite = state is State.OUTDATED
+        settings = self._work.settings_for(job)
+        state = self._found(job, job.output, settings)
+        if state is State.FINISHED or state is State.THERE:
+            self.counts.finished_before += state is State.FINISHED
+            self.counts.left += state is State.THERE
+            self._report.skipped(job, state)
+            self._note(job, "finished before" if state is State.FINISHED else "exists already")
+            return
+        overwrite = self._overwrite or state is State.OUTDATED
         self._report.begin(job)
         begun = time.monotonic()
         if job.in_folder and isinstance(job.output, Path):
@@ -216,6 +226,18 @@ class Run:
             self._owners[id(unit)] = owner
         self._ready.extend(units)
 
+    def _found(self, job: Job, output: Place, settings: Settings) -> State:
+        """What is to be done about a job, by what is there of it."""
+        if self._overwrite:
+            return State.FREE
+        if job.in_folder:
+            state = self._records.state(job.source, output, settings)
+        else:
+            state = State.THERE if output.is_file() else State.FREE
+        # The output of a single file that is there is an error, unless another part has made it.
+        refused = state is State.THERE and self._plan.alone and self._share is None
+        return State.FREE if refused else state
+
     def _wanted(self, job: Job, pieces: Pieces) -> list[Unit]:
         """The units that this run does."""
         share = self._share
@@ -223,8 +245,8 @@ class Run:
         if share is None:
             return [*pieces.units.values()] or last
         if share.index is not None:
-            first, self._numbered = self._numbered, self._numbered + pieces.count
-            return [unit for number, unit in pieces.units.items() if share.has(first + number)]
+            at = self._numbers[job]
+            return [unit for number, unit in pieces.units.items() if share.has(at, number)]
         if pieces.units:
             missing = ", ".join(unit.title for unit in pieces.units.values())
             raise ZeroDCEError(f"{job.output}: cannot be made yet, these are missing: {missing}")

@@ -68,8 +68,8 @@ class LocalEnds:
 
     Args:
         source, output: as the user has named them.
-        elsewhere: other machines do the work, with ends of their own: nothing is uploaded from
-            here, and a video is fetched only to plan with.
+        elsewhere: each unit of the work has ends of its own, wherever it is done: these upload
+            nothing, and fetch a video only to plan with.
         show: the progress of long transfers.
 
     Raises:
