@@ -9,12 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
-from zerodce_rt.storage.remote import Place, Remote, opened_file, place
-from zerodce_rt.storage.transfer import upload
+from zerodce_rt.storage.remote import Place, opened_file, place
+from zerodce_rt.storage.transfer import write_text
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +62,7 @@ def write_reports(rows: Iterable[Row], folder: Place | None) -> None:
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow(_HEADER.split(","))
             writer.writerows(astuple(row) for row in some)
-            _write(path, text.getvalue())
+            write_text(path, text.getvalue())
         except (ZeroDCEError, OSError) as error:
             log.warning("%s: no report was written (%s)", where, error)
 
@@ -80,20 +78,9 @@ def _is_ours(path: Place) -> bool:
     """Whether a report may be written there."""
     try:
         with path.open("rb") if isinstance(path, Path) else opened_file(path) as file:
-            return bool(file.readline(1000).rstrip() == _HEADER.encode())
+            # Not all storages' files take the length of a line.
+            return bool(file.read(1000).partition(b"\n")[0].rstrip() == _HEADER.encode())
     except FileNotFoundError:
         return True
     except OSError:
         return False
-
-
-def _write(path: Place, text: str) -> None:
-    if isinstance(path, Remote):
-        with TemporaryDirectory(prefix="zerodce-report-") as folder:
-            local = Path(folder, REPORT_NAME)
-            _write(local, text)
-            upload(local, path, show=False)
-        return
-    with finished_file(path) as unfinished:
-        # What is not UTF-8 in a file's name is kept as well.
-        unfinished.write_text(text, "utf-8", "surrogateescape", newline="")

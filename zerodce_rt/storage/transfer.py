@@ -8,13 +8,14 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from zerodce_rt.atomic import finished_file
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.progress import byte_progress
 from zerodce_rt.storage.errors import naming_storage
-from zerodce_rt.storage.remote import Remote, opened
+from zerodce_rt.storage.remote import Place, Remote, opened
 
 # Here, a file appears only when it is whole; elsewhere it is there from its first byte on.
 _WHOLE_BY_ITSELF = frozenset("s3 s3a gs gcs abfs abfss az adl".split())
@@ -73,6 +74,23 @@ def _put_and_move(fs: Any, path: Path, remote: Remote, callback: Any) -> None:
         with suppress(Exception):
             fs.rm_file(partial)
         raise
+
+
+def write_text(place: Place, text: str) -> None:
+    """Write a small file, here or in a storage; what is there is replaced when it is whole.
+
+    Raises:
+        ZeroDCEError: it cannot be written.
+    """
+    if isinstance(place, Remote):
+        with TemporaryDirectory(prefix="zerodce-") as folder:
+            local = Path(folder, "text")
+            write_text(local, text)
+            upload(local, place, show=False)
+        return
+    with finished_file(place) as unfinished:
+        # What is not UTF-8 in a file's name is kept as well.
+        unfinished.write_text(text, "utf-8", "surrogateescape", newline="")
 
 
 def remove_folder(folder: Remote) -> None:

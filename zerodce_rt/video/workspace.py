@@ -9,16 +9,15 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
 
-from zerodce_rt.atomic import finished_file, naming
+from zerodce_rt.atomic import naming
 from zerodce_rt.enhancer import Enhancer
 from zerodce_rt.errors import ZeroDCEError
 from zerodce_rt.storage.remote import Place, Remote, of_this_machine, opened_file
-from zerodce_rt.storage.transfer import remove_folder, upload
+from zerodce_rt.storage.transfer import remove_folder, write_text
 from zerodce_rt.video.plan import Plan, Segment
 from zerodce_rt.video.task import VideoTask
 
@@ -143,8 +142,11 @@ def open_workspace(
         log.info("%s: going on where an earlier run was stopped, with %d of %d segments finished",
                  output, done, len(plan.segments))  # fmt: skip
     try:
+        if isinstance(space.folder, Path):
+            with naming(of_this_machine(output), space.folder):
+                space.folder.mkdir(exist_ok=True)
         if before != wanted:
-            _write(json.dumps(wanted, indent=1), manifest, output)
+            write_text(manifest, json.dumps(wanted, indent=1))
     except BaseException:
         if not shared:
             space.leave()
@@ -174,20 +176,6 @@ def _mark_of(source: Path) -> dict[str, Any]:
         file.seek(max(0, stat.st_size - _END_BYTES))
         digest.update(file.read(_END_BYTES))
     return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "ends": digest.hexdigest()}
-
-
-def _write(text: str, manifest: Place, output: Place) -> None:
-    if isinstance(manifest, Remote):
-        with TemporaryDirectory(prefix="zerodce-") as temporary:
-            written = Path(temporary, _MANIFEST)
-            written.write_text(text, encoding="utf-8")
-            upload(written, manifest, show=False)
-        return
-    folder = manifest.parent
-    with naming(of_this_machine(output), folder):
-        folder.mkdir(exist_ok=True)
-        with finished_file(manifest) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
 
 
 def _read(manifest: Place) -> dict[str, Any] | None:
