@@ -199,7 +199,7 @@ def test_a_file_that_fails_between_two_good_ones_takes_no_slots_with_it(
     make_video: VideoMaker, tmp_path: Path
 ) -> None:
     """All have one size, and so share a step."""
-    good = make_video(frames=6, size=(WIDTH, HEIGHT))
+    good = make_video(frames=4, size=(WIDTH, HEIGHT))
     made = enhancer(smoothing_seconds=0.1)
     enhance_video(good, tmp_path / "first.mkv", enhancer=made)
     assert isinstance(made.runner, CUDARunner)
