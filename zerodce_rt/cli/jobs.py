@@ -34,8 +34,7 @@ class Job:
     @property
     def is_picture(self) -> bool:
         """A still one; an animated GIF may also become a video."""
-        to_video = self.output is not None and paths.is_video(self.output)
-        return paths.is_picture(self.source) and not to_video
+        return paths.is_still(self.source, self.output)
 
     @property
     def suffixes(self) -> Collection[str]:

@@ -77,7 +77,7 @@ def _has_results(where: Place, rows: list[Row]) -> bool:
 def _is_ours(path: Place) -> bool:
     """Whether a report may be written there."""
     try:
-        with path.open("rb") if isinstance(path, Path) else opened_file(path) as file:
+        with opened_file(path) as file:
             # Not all storages' files take the length of a line.
             return bool(file.read(1000).partition(b"\n")[0].rstrip() == _HEADER.encode())
     except FileNotFoundError:

@@ -82,6 +82,11 @@ def is_picture(path: Named) -> bool:
     return path.suffix.lower() in READ_SUFFIXES and not is_sequence(path)
 
 
+def is_still(source: Named, output: Named | None) -> bool:
+    """Whether a file is a picture and remains one: an animated GIF may become a video."""
+    return is_picture(source) and not (output is not None and is_video(output))
+
+
 def is_sequence(path: Named) -> bool:
     """Whether a name stands for numbered pictures: ``%d`` or ``%04d`` in it, once.
 

@@ -97,7 +97,7 @@ class LocalEnds:
         from zerodce_rt.storage.copies import Held, fetched, key_of, local_name  # slow: locks
 
         self._copy = Held(*key_of(source))
-        if self._elsewhere and self._is_picture:
+        if self._elsewhere and paths.is_still(*self._named):  # of which nothing is planned
             return self._copy.folder / local_name(source)
         return fetched(source, self._copy, show=self._show)
 
@@ -108,12 +108,6 @@ class LocalEnds:
         # By its name alone, so that a later run finds the segments of this one.
         self._result = Held("output", output.url)
         return self._result.folder / local_name(output)
-
-    @property
-    def _is_picture(self) -> bool:
-        """A still one, of which nothing is planned."""
-        source, output = self._named
-        return paths.is_picture(source) and not paths.is_video(output)
 
     @property
     def output_is_away(self) -> bool:

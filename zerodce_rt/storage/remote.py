@@ -144,6 +144,7 @@ class Remote:
         """Files below a folder whose name fits."""
         with naming_storage(self.url):
             fs, path = opened(self.url)
+            fs.invalidate_cache(path)  # others write there, too
             files = fs.find(path, detail=True)
         for file, found in files.items():
             below = self._at(path, file)
@@ -228,16 +229,18 @@ def opened(url: str) -> tuple[Any, str]:
     return fs, path
 
 
-def opened_file(remote: Remote) -> Any:
-    """A file of a storage, open for reading bytes.
+def opened_file(place: Place) -> Any:
+    """A file, here or in a storage, open for reading bytes.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    if not remote.exists():
-        raise FileNotFoundError(str(remote))
-    with naming_storage(remote.url):
-        fs, path = opened(remote.url)
+    if isinstance(place, Path):
+        return place.open("rb")
+    if not place.exists():
+        raise FileNotFoundError(str(place))
+    with naming_storage(place.url):
+        fs, path = opened(place.url)
         return fs.open(path, "rb")
 
 

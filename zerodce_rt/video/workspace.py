@@ -58,7 +58,8 @@ class Workspace:
     @property
     def missing(self) -> list[Segment]:
         """The segments that are not finished."""
-        return [s for s in self.plan.segments if not self.path(s).is_file()]
+        there = {path.name for path in self.folder.rglob("*")}  # one question to a storage
+        return [s for s in self.plan.segments if self.path(s).name not in there]
 
     @property
     def frames_done(self) -> int:
@@ -181,7 +182,7 @@ def _mark_of(source: Path) -> dict[str, Any]:
 def _read(manifest: Place) -> dict[str, Any] | None:
     """What a manifest says; None if there is none, and nothing if it is damaged."""
     try:
-        with opened_file(manifest) if isinstance(manifest, Remote) else manifest.open("rb") as file:
+        with opened_file(manifest) as file:
             found = json.loads(file.read(_LARGEST_MANIFEST_BYTES))
     except FileNotFoundError:
         return None
