@@ -210,6 +210,7 @@ def test_the_checks_that_only_a_card_can_fail_run_in_the_interpreter(
     monkeypatch.setattr(checks, "_BORDER", 8)
     checks.last_rows("plus", 8, 80, 1)
     checks.second_thread("plus", 20, 4)
+    checks.chained_and_not(20, 4, 3)
     checks.after_others(20, 4)
     calls = iter(range(1))
 
@@ -270,7 +271,7 @@ def test_the_figures_are_made_in_the_interpreter(monkeypatch: pytest.MonkeyPatch
     ]  # fmt: skip
     assert {f.value for f in made if isinstance(f, Fact)} == {"Triton for 64x36"}
     numbers = [f for f in made if isinstance(f, Figure)]
-    assert len({(f.what, f.l2) for f in numbers}) == len(numbers) == 22
+    assert len({(f.what, f.l2) for f in numbers}) == len(numbers) == 23
     assert nvidia_smi("name") == []
     assert dict(figures._reported(("name", "power.draw"))) == {
         "name": "unknown", "power.draw": "unknown",

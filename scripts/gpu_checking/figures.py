@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from gpu_checking import networks, program
+from gpu_checking.checks import unchained
 from gpu_checking.report import L2, Fact, Figure
 from gpu_checking.timing import (
     Run,
@@ -207,6 +208,10 @@ def whole_graph(
     yield Figure(what, device_us(replay, seconds), "us", must, want, l2=cache)
     if cache == "hot":
         yield Figure(what, flushed_us(replay, seconds), "us", l2="flushed")
+        with unchained():
+            step, _ = new_step(model, size)
+        alone = device_us(step.take_slot().graph.replay, seconds)
+        yield Figure(f"{what}, each kernel after the other", alone, "us", l2="hot")
 
 
 def rates(seconds: float) -> Iterator[Figure]:

@@ -21,6 +21,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from zerodce_rt.backends.cuda.applier import tile
+from zerodce_rt.backends.cuda.chained_kernels import FIRST_CAPABILITY
 from zerodce_rt.backends.cuda.control import BLOCK, CHUNK, REGISTERS, WARPS
 from zerodce_rt.backends.cuda.control_kernels import (
     control_kernel,
@@ -56,6 +57,8 @@ def machine_code(
         registers: at most, for a thread.
     """
     names = kernel.arg_names
+    if "CHAINED" in names:
+        constants = constants | {"CHAINED": capability >= FIRST_CAPABILITY}
     signature = {}
     for name in names:
         if name in constants:
@@ -84,17 +87,27 @@ def machine_code(
         file.flush()
         usage = _output_of("cuobjdump", "-res-usage", file.name)
         code = _output_of("nvdisasm", "-c", file.name)
+    # In SASS: wait for the grid before; what follows may be launched.
+    before_wait, waits, _ = code.partition("ACQBULK")
     return {
         "registers": int(re.findall(r"REG:(\d+)", usage)[0]),
         "stack": int(re.findall(r"STACK:(\d+)", usage)[0]),
         "shared": compiled.metadata.shared,
-        "spills": len(re.findall(r"\b(?:LDL|STL)\b", code)),
+        "spills": _count("LDL|STL", code),
         "widest_load": max(
             (int(b) for b in re.findall(r"LDG\.E\.(?:\w+\.)*?(\d+)", code)), default=32
         ),
-        "tensor_cores": len(re.findall(r"\b[HW]G?MMA\b", code)),
+        "tensor_cores": _count("[HW]G?MMA", code),
         "instructions": len(re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s", code, re.MULTILINE)),
+        "chained": constants.get("CHAINED", False),
+        "waits": bool(waits),
+        "loads_before_wait": _count(r"LDG\w*|LD|UTMALDG", before_wait) if waits else 0,
+        "stores_before_wait": _count(r"STG|ST|ATOM\w*|RED\w*|UTMA\w*", before_wait) if waits else 0,
     }
+
+
+def _count(instructions: str, code: str) -> int:
+    return len(re.findall(rf"\b(?:{instructions})\b", code))
 
 
 def _output_of(tool: str, *arguments: str) -> str:

@@ -8,9 +8,13 @@ import subprocess
 import sys
 from typing import Any
 
+# Weights, which no kernel writes.
+READS_CONSTANTS_FIRST = {"light layer whole"}
+
 
 def kernels_of(module: str, capability: int) -> list[dict[str, Any]]:
-    """Kernels compiled for a capability; none may spill registers to memory.
+    """Kernels compiled for a capability. None may spill registers to memory, nor, if it is launched
+    before the one before it has ended, read or write what may be that one's.
 
     Args:
         module: in ``tests.support``; it runs in a process in which Triton does not interpret.
@@ -24,4 +28,8 @@ def kernels_of(module: str, capability: int) -> list[dict[str, Any]]:
     kernels = [json.loads(line) for line in done.stdout.splitlines()]
     for kernel in kernels:
         assert kernel["stack"] == kernel["spills"] == 0, f"on {capability}: {kernel}"
+        assert kernel["waits"] == kernel["chained"], f"on {capability}: {kernel}"
+        assert kernel["stores_before_wait"] == 0, f"on {capability}: {kernel}"
+        if kernel["kernel"] not in READS_CONSTANTS_FIRST:
+            assert kernel["loads_before_wait"] == 0, f"on {capability}: {kernel}"
     return kernels

@@ -41,17 +41,25 @@ class StandInDriver:
         loaded: names of the kernels that were compiled or found in Triton's cache, each once for
             every kind of arguments.
         launched: names of the kernels in the order of their launches.
+        unchained: of them, those that are launched when the one before has ended.
     """
 
     def __init__(self, capability: int) -> None:
         self.capability = capability
         self.loaded: list[str] = []
         self.launched: list[str] = []
+        self.unchained: list[str] = []
         self.utils = self
 
     def launcher_cls(self, source: Any, metadata: Any) -> Any:
         del source
-        return lambda *arguments: self.launched.append(metadata.name)
+
+        def launch(*_: object) -> None:
+            self.launched.append(metadata.name)
+            if not metadata.launch_pdl:
+                self.unchained.append(metadata.name)
+
+        return launch
 
     def load_binary(self, name: str, *_: object) -> tuple[Any, ...]:
         """Module, function, registers, spills, and the most threads of a block."""
@@ -120,9 +128,12 @@ def main(arguments: Sequence[str]) -> None:
     del step, triton_network  # imported, so that they are told of the card
     driver = install(int(arguments[0]))
     for kind in arguments[1:]:
-        driver.loaded, driver.launched = [], []
+        driver.loaded, driver.launched, driver.unchained = [], [], []
         enhance(kind)
-        found = {"kind": kind, "compiled": driver.loaded, "launched": driver.launched}
+        found = {
+            "kind": kind, "compiled": driver.loaded, "launched": driver.launched,
+            "unchained": driver.unchained,
+        }  # fmt: skip
         print(json.dumps(found), flush=True)
 
 

@@ -105,3 +105,19 @@ def test_fields_are_two_launches_of_the_same_kernels() -> None:
     del compiled["light_layer_kernel"]
     assert set(compiled.values()) == {1}
     assert found[3]["compiled"] == [], "of another height"
+
+
+def test_kernels_wait_inside_for_the_one_before_unless_they_wait_for_a_branch() -> None:
+    """On Hopper; there is no such launch on Turing."""
+    assert enhanced(90)[FIRST]["unchained"] == [
+        "thumbnail_kernel",
+        "dark_steps_kernel", "load_kernel",  # a branch beside the network
+        "light_layer_kernel",
+        "finish_kernel",  # after both
+        "stretch_kernel",  # a branch beside the denoiser
+        "statistics_kernel",
+        "luma_curve_kernel",  # after both
+    ]  # fmt: skip
+    assert len(enhanced(90)[FIRST]["launched"]) == 29
+    (turing,) = enhanced(75).values()
+    assert turing["unchained"] == turing["launched"]

@@ -8,6 +8,7 @@ import torch
 import triton
 from torch import Tensor
 
+from zerodce_rt.backends.cuda.chained_kernels import chain_start, chained
 from zerodce_rt.backends.cuda.control_kernels import (
     control_kernel,
     decide_kernel,
@@ -122,20 +123,22 @@ class DeviceControl:
         window = self._window
         samples, blocks = self._thumbnail.numel(), self._sums.shape[1]
         difference_kernel[(blocks,)](
-            self._thumbnail, self._before, self._sums, parameters, samples, SIZE=BLOCK
-        )
+            self._thumbnail, self._before, self._sums, parameters, samples, SIZE=BLOCK,
+            **chain_start(self._estimate.device),
+        )  # fmt: skip
         decide_kernel[(1,)](
             self._sums, blocks, self._estimate, self._thumbnail, window.edges, window.oldest,
             parameters, self._decided, window.weights, self.gain, self.denoise, height, width,
             self._max_level, ITERATIONS, window.slots, SHARED=count == 3, STEP=step, PROBE=probe,
-            SIZE=BLOCK, num_warps=WARPS, maxnreg=REGISTERS,
+            SIZE=BLOCK, num_warps=WARPS, maxnreg=REGISTERS, **chained(self._estimate.device),
         )  # fmt: skip
         values, plane = self._estimate.numel(), height * width
         follow_kernel[(triton.cdiv(values, BLOCK),)](
             self._estimate, window.ring, self.maps, self._decided, window.weights, parameters,
             self.gain, self._map_sums, values, plane, window.slots, SIZE=BLOCK,
+            **chained(self._estimate.device),
         )  # fmt: skip
         lift_kernel[(1,)](
             self._map_sums, parameters, self.denoise, plane, count, SHARED=count == 3, SIZE=BLOCK,
-            CHUNK=CHUNK,
+            CHUNK=CHUNK, **chained(self._estimate.device),
         )  # fmt: skip

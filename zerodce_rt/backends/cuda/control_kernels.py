@@ -13,6 +13,7 @@ Small maps take one kernel in one block of threads. Maps of the frame's size tak
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
 from zerodce_rt.backends.cuda.window_kernels import mean_of, move_on, newest_of
 from zerodce_rt.curve import control, maps
 
@@ -249,7 +250,10 @@ def _share(
 
 
 @triton.jit
-def difference_kernel(thumbnail, before, sums, parameters, samples, SIZE: tl.constexpr):
+def difference_kernel(
+    thumbnail, before, sums, parameters, samples, SIZE: tl.constexpr,
+    CHAINED: tl.constexpr = False,
+):  # fmt: skip
     """What tells a cut, for ``SIZE`` samples of two pictures; and the new one becomes the old.
 
     Args:
@@ -257,6 +261,7 @@ def difference_kernel(thumbnail, before, sums, parameters, samples, SIZE: tl.con
         before: that of the frame before; replaced, but not by a frame that stands alone.
         sums: ``(3, blocks)`` float32: of the differences, and of both pictures.
     """
+    wait_for_kernel_before(CHAINED)
     block = tl.program_id(0)
     blocks = tl.num_programs(0)
     at = block.to(tl.int64) * SIZE + tl.arange(0, SIZE)
@@ -275,6 +280,7 @@ def decide_kernel(
     sums, blocks, estimate, thumbnail, edges, oldest_slot, parameters, decided, weights, gain,
     denoise, height, width, max_level, iterations, slots,
     SHARED: tl.constexpr, STEP: tl.constexpr, PROBE: tl.constexpr, SIZE: tl.constexpr,
+    CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """What an estimate becomes, and how much the targets count. Runs in one block of threads.
 
@@ -286,6 +292,7 @@ def decide_kernel(
         SIZE: sums that are read at once.
         estimate .. PROBE: as for ``control_kernel``.
     """
+    wait_for_kernel_before(CHAINED)
     plane = (height * width).to(tl.int64)
     totals = tl.zeros((SIZE,), tl.float32)
     now = tl.zeros((SIZE,), tl.float32)
@@ -330,7 +337,7 @@ def _decide_window(
 
 @triton.jit(do_not_specialize=["slots"])
 def window_kernel(
-    edges, oldest_slot, parameters, begins, decided, weights, slots
+    edges, oldest_slot, parameters, begins, decided, weights, slots, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """``_decide_window`` where all else is decided elsewhere. Runs in one block of threads.
 
@@ -338,6 +345,7 @@ def window_kernel(
         begins: one float32: 1 if the frame begins a scene, else 0.
         decided: the fourth, the share of the estimate, is set to 1.
     """
+    wait_for_kernel_before(CHAINED)
     is_new = tl.load(begins)
     _decide_window(edges, oldest_slot, parameters, is_new, decided, weights, slots)
     tl.store(decided + 3, 1.0)
@@ -347,7 +355,7 @@ def window_kernel(
 @triton.jit(do_not_specialize=["plane", "slots"])
 def follow_kernel(
     estimate, ring, maps, decided, weights, parameters, gain, map_sums, samples, plane, slots,
-    SIZE: tl.constexpr,
+    SIZE: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Store ``SIZE`` values of a target, and take the mean over all of them.
 
@@ -360,6 +368,7 @@ def follow_kernel(
         map_sums: float32: of what belongs to map k in block b, at ``k + b``, which is one place
             for each pair of them that there is. ``plane`` values belong to each map.
     """
+    wait_for_kernel_before(CHAINED)
     block = tl.program_id(0).to(tl.int64)
     at = block * SIZE + tl.arange(0, SIZE)
     inside = at < samples
@@ -388,7 +397,7 @@ def follow_kernel(
 @triton.jit(do_not_specialize=["plane"])
 def lift_kernel(
     map_sums, parameters, denoise, plane, map_count,
-    SHARED: tl.constexpr, SIZE: tl.constexpr, CHUNK: tl.constexpr,
+    SHARED: tl.constexpr, SIZE: tl.constexpr, CHUNK: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """How strongly to remove noise before such maps are applied. Runs in one block of threads.
 
@@ -399,6 +408,7 @@ def lift_kernel(
         map_count: not a constant, lest the loop over it be unrolled.
         CHUNK: sums that are read at once.
     """
+    wait_for_kernel_before(CHAINED)
     wanted = tl.load(parameters + DENOISE)
     if wanted > 0.0:
         strength = tl.load(parameters + STRENGTH)

@@ -7,6 +7,7 @@ chroma samples; what those differ by is added again at the end, where it is more
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
 from zerodce_rt.backends.cuda.curve_kernels import (
     BLUE_TO_CB,
     BLUE_WEIGHT,
@@ -222,6 +223,7 @@ def fine_kernel(
     LAYOUT: tl.constexpr, BGR: tl.constexpr, WHITE: tl.constexpr,
     SHIFT_Y: tl.constexpr, SHIFT_X: tl.constexpr, UNIT: tl.constexpr,
     BLACK: tl.constexpr, OUT_WHITE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Chroma with all of a frame's samples, about the filtered means of cells; of packed pixels,
     the whole result. See ``denoise.reference.fine_chroma``.
@@ -235,6 +237,7 @@ def fine_kernel(
         OUT_WHITE: what stands for 1 in packed pixels.
         ROWS, COLUMNS: of cells in a tile.
     """
+    wait_for_kernel_before(CHAINED)
     rows = (tl.program_id(1) * ROWS + tl.arange(0, ROWS))[:, None]
     columns = (tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
     inside = (rows < cell_rows) & (columns < cell_columns)

@@ -18,6 +18,7 @@ the state is read from a third place, to which it has been carried along.
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
 from zerodce_rt.denoise import learner, rules
 
 # Where each number lies in the parameters of a frame.
@@ -206,7 +207,7 @@ def _follow(raw, state, new_state, at, gain, seen, first, TO_STATE: tl.constexpr
 def temporal_kernel(
     raw, raw_chroma, state, state_chroma, left, codes, cell_rows, cell_columns, flags, noise,
     TO_STATE: tl.constexpr, CHROMA_TO_STATE: tl.constexpr, BLACK: tl.constexpr,
-    STRIPS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    STRIPS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """A Kalman filter for each cell; see ``denoise.reference.over_time``.
 
@@ -223,6 +224,7 @@ def temporal_kernel(
         STRIPS, ROWS, COLUMNS: so many strips of so many rows of cells; in each, one row after the
             other. The outer two columns are not written.
     """
+    wait_for_kernel_before(CHAINED)
     cell_columns = whole_fours(cell_columns)
     columns, mine = own_columns(cell_columns, COLUMNS)
     top = (tl.program_id(1) * STRIPS + tl.arange(0, STRIPS))[:, None] * ROWS

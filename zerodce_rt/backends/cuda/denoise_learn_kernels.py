@@ -15,6 +15,7 @@ import math
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
 from zerodce_rt.backends.cuda.denoise_kernels import (
     CHROMA_SHARE,
     CHROMA_UNIT,
@@ -128,6 +129,7 @@ def statistics_kernel(
     raw, raw_chroma, state, cell_rows, cell_columns, apart, most, bins, inside, difference, table,
     counters, parameters,
     SCALE: tl.constexpr, CHROMA_SCALE: tl.constexpr, BLACK: tl.constexpr, BLOCKS: tl.constexpr,
+    CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Look at some rows of blocks of luma, or of Cb or Cr.
 
@@ -139,6 +141,7 @@ def statistics_kernel(
         SCALE, CHROMA_SCALE: from samples to 8-bit codes.
         BLOCKS: beside each other, for a block of threads.
     """
+    wait_for_kernel_before(CHAINED)
     first, _, due, looks, half = moment(counters, parameters)
     if due:
         start, step = rows_to_look_at(first, looks, apart)
@@ -253,7 +256,7 @@ def _flatter(bins, inside, n, bin, limit, CHUNK: tl.constexpr):
 @triton.jit(do_not_specialize=["cell_rows", "apart", "most"])
 def learn_kernel(
     bins, inside, difference, kept, cell_rows, cell_columns, apart, most, counters, parameters,
-    INDEX_DIGITS: tl.constexpr, CHUNK: tl.constexpr,
+    INDEX_DIGITS: tl.constexpr, CHUNK: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Guess or update the noise of a range of codes, as ``NoiseLevels`` does.
 
@@ -263,6 +266,7 @@ def learn_kernel(
         INDEX_DIGITS: of the blocks' indices, of 4 bits each.
         CHUNK: blocks that are looked at together.
     """
+    wait_for_kernel_before(CHAINED)
     first, _, due, looks, _ = moment(counters, parameters)
     if due:
         bin, kind = tl.program_id(0), tl.program_id(1)
@@ -389,8 +393,9 @@ def _median_of_dark(values):
 
 @triton.jit(do_not_specialize=["most_still"])
 def noise_kernel(
-    kept, table, counters, parameters, flags, noise, most_still, PROBE_EVERY: tl.constexpr
-):
+    kept, table, counters, parameters, flags, noise, most_still, PROBE_EVERY: tl.constexpr,
+    CHAINED: tl.constexpr = False,
+):  # fmt: skip
     """What to filter a frame for, for the kernels behind this one. Runs in one block of threads.
 
     Args:
@@ -399,6 +404,7 @@ def noise_kernel(
         most_still: blocks that may move while the camera stands still.
         PROBE_EVERY: while it does, only so many frames apart is looked whether it moves.
     """
+    wait_for_kernel_before(CHAINED)
     first, on, due, looks, half = moment(counters, parameters)
     strength = tl.load(parameters + STRENGTH)
     i = tl.arange(0, KNOTS)

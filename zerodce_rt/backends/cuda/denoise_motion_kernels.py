@@ -19,6 +19,7 @@ None of them does anything unless ``noise_kernel`` has asked for it.
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
 from zerodce_rt.backends.cuda.denoise_kernels import (
     CARRIED,
     MOVED,
@@ -96,7 +97,7 @@ def _shrink(
 @triton.jit(do_not_specialize=["cell_rows"])
 def pyramid_kernel(
     raw, state, small, size, cell_rows, cell_columns, flags,
-    SCALE: tl.constexpr, LEVELS: tl.constexpr, COLUMNS: tl.constexpr,
+    SCALE: tl.constexpr, LEVELS: tl.constexpr, COLUMNS: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Make the smaller pictures of a frame's luma, and of the state's.
 
@@ -108,6 +109,7 @@ def pyramid_kernel(
         LEVELS: pictures of each.
         COLUMNS: of a tile of the largest.
     """
+    wait_for_kernel_before(CHAINED)
     if tl.load(flags + SEARCHED) != 0:
         plane = cell_rows * cell_columns
         now = tl.load(flags + NOW).to(tl.int64)
@@ -226,6 +228,7 @@ def _blocks(cell_rows, cell_columns, BLOCKS: tl.constexpr):
 def search_kernel(
     small, size, found, cell_rows, cell_columns, flags,
     COARSEST: tl.constexpr, FINEST: tl.constexpr, BLOCKS: tl.constexpr,
+    CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Look for where blocks of the frame are in the state.
 
@@ -236,6 +239,7 @@ def search_kernel(
         COARSEST, FINEST: pictures that are searched, by how often they were halved.
         BLOCKS: for a block of threads.
     """
+    wait_for_kernel_before(CHAINED)
     if tl.load(flags + SEARCHED) != 0:
         row, column, down, across, index, known = _blocks(cell_rows, cell_columns, BLOCKS)
         y, x = _window(row, column, cell_rows, cell_columns, COARSEST)
@@ -263,7 +267,7 @@ def search_kernel(
 @triton.jit(do_not_specialize=["cell_rows"])
 def choose_kernel(
     small, size, found, vectors, cell_rows, cell_columns, counters, flags, noise,
-    BLOCKS: tl.constexpr,
+    BLOCKS: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Choose a vector for each block, or none where that fits hardly better, and count them.
 
@@ -274,6 +278,7 @@ def choose_kernel(
         noise: see ``temporal_kernel``.
         BLOCKS: for a block of threads.
     """
+    wait_for_kernel_before(CHAINED)
     if tl.load(flags + SEARCHED) != 0:
         row, column, down, across, index, known = _blocks(cell_rows, cell_columns, BLOCKS)
         blocks = down * across
@@ -316,7 +321,7 @@ def choose_kernel(
 @triton.jit(do_not_specialize=["cell_rows", "most_still"])
 def move_kernel(
     state, state_chroma, left, vectors, cell_rows, cell_columns, most_still, counters, flags,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Carry a tile of the state along, if the camera moves.
 
@@ -326,6 +331,7 @@ def move_kernel(
         flags: ``OLD`` is written if the camera moves.
         ROWS, COLUMNS: of cells in a tile.
     """
+    wait_for_kernel_before(CHAINED)
     moved = tl.load(counters + MOVED)
     goes_on = (moved > most_still) | (tl.load(counters + MOVING_FOR) > 1)
     if (tl.load(flags + SEARCHED) != 0) & (moved > 0) & goes_on:

@@ -15,6 +15,7 @@ block to the left of its cell, and has the one to the right from the thread besi
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
 from zerodce_rt.backends.cuda.denoise_kernels import (
     CHROMA_SHARE,
     NOW,
@@ -149,7 +150,7 @@ def halves_kernel(
     state_chroma, left, codes, coarse, chroma, chroma_stride, cr_at,
     cell_rows, cell_columns, flags, noise,
     BLACK: tl.constexpr, INTERLEAVED: tl.constexpr,
-    STRIPS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    STRIPS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Filter the planes of half the size: the cells' mean luma, Cb and Cr.
 
@@ -161,6 +162,7 @@ def halves_kernel(
         INTERLEAVED: in turns.
         STRIPS, ROWS, COLUMNS: see ``temporal_kernel``; of 2x2 cells.
     """
+    wait_for_kernel_before(CHAINED)
     rows = cell_rows // 2
     cell_columns = whole_fours(cell_columns)
     columns, mine = own_columns(cell_columns // 2, COLUMNS)
@@ -329,6 +331,7 @@ def filtered_row(
 def luma_kernel(
     state, left, coarse, out, out_stride, cell_rows, cell_columns, flags, noise,
     BLACK: tl.constexpr, STRIPS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Filter the luma.
 
@@ -338,6 +341,7 @@ def luma_kernel(
             a multiple of four.
         STRIPS, ROWS, COLUMNS: see ``temporal_kernel``.
     """
+    wait_for_kernel_before(CHAINED)
     cell_columns, out_stride = whole_fours(cell_columns), whole_fours(out_stride)
     columns, mine = own_columns(cell_columns, COLUMNS)
     top = (tl.program_id(1) * STRIPS + tl.arange(0, STRIPS))[:, None] * ROWS

@@ -7,6 +7,8 @@ networks are not computed: a layer takes two inputs, and its weights are split t
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
+
 
 @triton.jit
 def _tap(
@@ -80,6 +82,7 @@ def layer_kernel(
     out, out_pixel_stride, out_channel_stride, height, width,
     SEPARABLE: tl.constexpr, TWO: tl.constexpr, LAST: tl.constexpr, CHANNELS: tl.constexpr,
     PADDED: tl.constexpr, OUT: tl.constexpr, OUT_PADDED: tl.constexpr, PIXELS: tl.constexpr,
+    CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """One layer of a ``CurveNet`` for ``PIXELS`` pixels in a row.
 
@@ -92,6 +95,7 @@ def layer_kernel(
         PADDED, OUT_PADDED: channels rounded up to the powers of two that ``tl.dot`` takes; the
             weights of the added ones are zero.
     """
+    wait_for_kernel_before(CHAINED)
     pixels = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     rows, columns = pixels // width, pixels % width
     if SEPARABLE:

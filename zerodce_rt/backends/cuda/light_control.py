@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zerodce_rt.backends.cuda.applier import mapping, source_coefficients, white_code
+from zerodce_rt.backends.cuda.chained_kernels import chain_start, chained
 from zerodce_rt.backends.cuda.control import (
     BLOCK,
     LARGEST,
@@ -108,7 +109,7 @@ class LightControl:
             height, width, rows, columns,
             *mapping(height, rows, align_corners=False),
             *mapping(width, columns, align_corners=False),
-            PIXELS=FINISH_PIXELS, num_warps=FINISH_WARPS,
+            PIXELS=FINISH_PIXELS, num_warps=FINISH_WARPS, **chain_start(self.maps.device),
         )  # fmt: skip
 
     def run(self, parameters: Tensor) -> None:
@@ -134,7 +135,7 @@ class LightControl:
             STEP=step, SIZE=triton.next_power_of_2(height * width),
             PROBE=triton.next_power_of_2(probed[0] * probed[1]),
             MAP_SIZE=triton.next_power_of_2(map_height * map_width),
-            num_warps=WARPS, maxnreg=REGISTERS,
+            num_warps=WARPS, maxnreg=REGISTERS, **chained(self.maps.device),
         )  # fmt: skip
 
     def _run_large(self, parameters: Tensor) -> None:
@@ -149,11 +150,12 @@ class LightControl:
         window, values = self._window, target.numel()
         window_kernel[(1,)](
             window.edges, window.oldest, parameters, begins.float(), self._decided, window.weights,
-            window.slots,
+            window.slots, **chain_start(self.maps.device),
         )  # fmt: skip
         follow_kernel[(triton.cdiv(values, BLOCK),)](
             target, window.ring, self.maps, self._decided, window.weights, parameters, self.gain,
             self._map_sums, values, values // len(target), window.slots, SIZE=BLOCK,
+            **chained(self.maps.device),
         )  # fmt: skip
         self.gain.copy_(strength * self.maps[:-1].any())
 

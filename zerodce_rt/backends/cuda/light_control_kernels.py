@@ -8,6 +8,7 @@ signal, and curves that rise. ``light_control_kernel`` is ``curve.control`` (see
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
 from zerodce_rt.backends.cuda.control_kernels import (
     ALONE,
     BLACK_LEVEL,
@@ -148,7 +149,7 @@ def _falls(lower, upper, a0, a1, a2, a3):
 @triton.jit(do_not_specialize=["height", "width", "grid_height", "grid_width"])
 def finish_kernel(
     estimate, steps, levels, out, height, width, grid_height, grid_width,
-    scale_y, offset_y, scale_x, offset_x, PIXELS: tl.constexpr,
+    scale_y, offset_y, scale_x, offset_x, PIXELS: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """``floor.with_floor`` and ``maps.monotone`` for some pixels of light maps.
 
@@ -159,6 +160,7 @@ def finish_kernel(
         out: float32, of the shape of ``estimate``.
         scale_y .. offset_x: position of a map's pixel in the grid, ``scale * pixel + offset``.
     """
+    wait_for_kernel_before(CHAINED)
     plane = height * width
     at = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     inside = at < plane
@@ -304,6 +306,7 @@ def light_control_kernel(
     maps, thumbnail, before, ring, edges, oldest_slot, weights, out, gain, denoise, parameters,
     height, width, map_height, map_width, max_level, scale_y, offset_y, scale_x, offset_x, slots,
     STEP: tl.constexpr, SIZE: tl.constexpr, PROBE: tl.constexpr, MAP_SIZE: tl.constexpr,
+    CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Turn finished light maps into those to apply. Runs in one block of threads.
 
@@ -327,6 +330,7 @@ def light_control_kernel(
         SIZE, PROBE, MAP_SIZE: powers of two, not below the number of pixels, of probed ones, and
             of those of a map.
     """
+    wait_for_kernel_before(CHAINED)
     plane = height * width
     strength = tl.load(parameters + STRENGTH)
     wanted_denoise = tl.load(parameters + DENOISE)

@@ -8,6 +8,7 @@ at once, and a layer's outputs are spread over blocks.
 import triton
 import triton.language as tl
 
+from zerodce_rt.backends.cuda.chained_kernels import wait_for_kernel_before
 from zerodce_rt.backends.cuda.light_curve_kernels import neighbours
 from zerodce_rt.network import light_wiring
 
@@ -96,6 +97,7 @@ def light_layer_kernel(
     CHANNELS: tl.constexpr, PADDED: tl.constexpr, SKIPPED: tl.constexpr, OUT: tl.constexpr,
     OUT_PADDED: tl.constexpr, STRIDE: tl.constexpr, IMAGE: tl.constexpr, RESIDUAL: tl.constexpr,
     HEAD: tl.constexpr, PIXELS: tl.constexpr, OUTPUTS: tl.constexpr, BLOCK: tl.constexpr,
+    CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """A 3x3 convolution, with what comes before and after it.
 
@@ -112,6 +114,7 @@ def light_layer_kernel(
         PIXELS, OUTPUTS: what a block of threads computes.
         BLOCK: see ``_convolved``.
     """
+    wait_for_kernel_before(CHAINED)
     pixels = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     outputs = tl.program_id(1) * OUTPUTS + tl.arange(0, OUTPUTS)
     rows, columns = pixels // width, pixels % width
@@ -148,7 +151,7 @@ def light_layer_kernel(
 @triton.jit(do_not_specialize=["pixels"])
 def whole_kernel(
     source, weights_mean, weights_most, bias, out_weights, out_bias, out, pixels,
-    CHANNELS: tl.constexpr, PADDED: tl.constexpr, ROWS: tl.constexpr,
+    CHANNELS: tl.constexpr, PADDED: tl.constexpr, ROWS: tl.constexpr, CHAINED: tl.constexpr = False,
 ):  # fmt: skip
     """Add to each channel what two small layers make of the whole picture. Runs in one block.
 
@@ -162,10 +165,11 @@ def whole_kernel(
     """
     n = tl.arange(0, PADDED)
     square = n[:, None] * PADDED + n[None, :]
-    # First of all, so that they arrive while the picture is read.
+    # First of all, so that they arrive while the picture is read, or even made.
     from_mean = tl.load(weights_mean + square)
     from_most = tl.load(weights_most + square)
     to_out = tl.load(out_weights + square)
+    wait_for_kernel_before(CHAINED)
     total = tl.zeros((ROWS, PADDED), tl.float32)
     most = tl.zeros((ROWS, PADDED), tl.float32)
     for first in range(0, pixels, ROWS):

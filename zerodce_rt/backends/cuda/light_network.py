@@ -10,6 +10,7 @@ import triton
 from torch import Tensor
 
 from zerodce_rt.backends.cuda.applier import mapping
+from zerodce_rt.backends.cuda.chained_kernels import chain_start, chained
 from zerodce_rt.backends.cuda.driver import capability
 from zerodce_rt.backends.cuda.light_layer_kernels import light_layer_kernel, whole_kernel
 from zerodce_rt.backends.interfaces import DeviceEstimate
@@ -102,6 +103,7 @@ class LightTritonNetwork:
         whole_kernel[(1,)](
             x, *self._whole, between["whole"], pixels, CHANNELS=channels,
             PADDED=triton.next_power_of_2(channels), ROWS=WHOLE_ROWS, num_warps=WHOLE_WARPS,
+            **chained(self.device),
         )  # fmt: skip
         x = run("up3", between["whole"], between["same3"])
         x = run("same5", run("up2", x, between["same2"]))
@@ -123,7 +125,7 @@ class LightTritonNetwork:
             SKIPPED=layer.skipped, OUT=layer.outputs, OUT_PADDED=out_padded, STRIDE=layer.stride,
             IMAGE=is_image, RESIDUAL=name.startswith("same"), HEAD=is_head,
             PIXELS=pixels, OUTPUTS=OUTPUTS, BLOCK=min(rows, _padded(9 * layer.channels)),
-            num_warps=LAYER_WARPS,
+            num_warps=LAYER_WARPS, **(chain_start if is_image else chained)(self.device),
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import torch
 import triton
 from torch import Tensor
 
+from zerodce_rt.backends.cuda.chained_kernels import chain_start, chained
 from zerodce_rt.backends.cuda.driver import capability
 from zerodce_rt.backends.cuda.layer_kernels import layer_kernel
 from zerodce_rt.backends.interfaces import DeviceEstimate
@@ -79,6 +80,7 @@ class TritonNetwork:
             target, out_strides = values[number + 1]
             first, last = layer.branches[0], layer.branches[-1]
             pixels, warps = self._block
+            launch = chained if number else chain_start
             layer_kernel[(triton.cdiv(height * width, pixels),)](
                 a, b, *strides, *strides,
                 first.depth_weights, first.depth_bias, first.weights,
@@ -87,6 +89,7 @@ class TritonNetwork:
                 SEPARABLE=self.separable, TWO=len(inputs) == 2, LAST=target is out,
                 CHANNELS=layer.channels, PADDED=_padded(layer.channels), OUT=layer.outputs,
                 OUT_PADDED=_padded(layer.outputs), PIXELS=pixels, num_warps=warps,
+                **launch(self.device),
             )  # fmt: skip
 
 
