@@ -24,7 +24,7 @@ from torch import Tensor
 from tests.support import agreement
 from tests.support.agreement import DEVICE, Check, dark_frame
 from tests.support.noise import blank, gap
-from tests.support.published import random_checkpoint
+from tests.support.published import lifting_checkpoint, random_checkpoint
 from tests.support.worker_pool import Job, NotRunError
 from zerodce_rt.backends.cuda import chained_kernels
 from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
@@ -37,8 +37,6 @@ from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.errors import DeviceError
 from zerodce_rt.frame import Frame
-from zerodce_rt.names import DEFAULT_MODEL
-from zerodce_rt.network.checkpoint import load_bundled
 
 LIMIT_SECONDS, OWN_LIMIT_SECONDS = 60.0, 150.0
 SETTINGS = ControlSettings(max_level=0.5)
@@ -204,7 +202,7 @@ def second_thread(model: str, width: int, height: int) -> None:
 
 def unchained() -> AbstractContextManager[object]:
     """In which kernels are launched when those before them have ended."""
-    return mock.patch.object(chained_kernels, "FIRST_CAPABILITY", np.inf)
+    return mock.patch.object(chained_kernels, "CAPABILITIES", ())
 
 
 def chained_and_not(width: int, height: int, frames: int) -> None:
@@ -212,7 +210,7 @@ def chained_and_not(width: int, height: int, frames: int) -> None:
 
     A kernel that reads too early finds old values, but not always: so all of many frames count.
     """
-    checkpoint = load_bundled(DEFAULT_MODEL)
+    checkpoint = lifting_checkpoint()
     wide = dark_frame("nv12", 2 * width, height)
     settings = ControlSettings(max_level=0.5, denoise=1)
     results = []

@@ -203,14 +203,16 @@ def whole_graph(
     named = ", ".join(f"{name} for {w}x{h}" for (h, w), name in chosen.items())
     yield Fact(f"network of {model} at {size}", named or "not told")
     what = f"{model} at {size}, NV12 to NV12, one graph"
-    replay = step.take_slot().graph.replay
+    slot = step.take_slot()  # whose memory the graph uses
+    replay = slot.graph.replay
     cache: L2 = "exceeded" if size == "full" else "hot"
     yield Figure(what, device_us(replay, seconds), "us", must, want, l2=cache)
     if cache == "hot":
         yield Figure(what, flushed_us(replay, seconds), "us", l2="flushed")
         with unchained():
             step, _ = new_step(model, size)
-        alone = device_us(step.take_slot().graph.replay, seconds)
+        slot = step.take_slot()
+        alone = device_us(slot.graph.replay, seconds)
         yield Figure(f"{what}, each kernel after the other", alone, "us", l2="hot")
 
 

@@ -43,6 +43,7 @@ def pcie(seconds: float) -> Iterator[Figure]:
             stream.wait_stream(current)
             with torch.cuda.stream(stream):
                 run()
+        for stream in streams:
             current.wait_stream(stream)
 
     took = device_us(both, seconds / 2, calls=1)

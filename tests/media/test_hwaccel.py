@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -156,6 +157,31 @@ def test_a_frame_in_host_memory_stays_there() -> None:
     frame = av.VideoFrame(64, 48, "nv12")
     assert wrap_on_gpu(frame) is None
     assert downloaded(frame) is frame
+
+
+class FrameOnGPU:
+    """A frame as PyAV shows those that NVDEC left on the GPU, but in host memory."""
+
+    format = SimpleNamespace(name="cuda")
+
+    def __init__(self, frame: av.VideoFrame, *, interlaced: bool) -> None:
+        self._frame, self.sw_format, self.interlaced_frame = frame, frame.format, interlaced
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._frame, name)
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_frame_on_the_gpu_is_known_as_on_the_cpu(interlaced: bool) -> None:
+    plain = av.VideoFrame(64, 48, "nv12")
+    plain.color_range, plain.colorspace = 2, 5
+    found = wrap_on_gpu(cast("av.VideoFrame", FrameOnGPU(plain, interlaced=interlaced)))
+    assert found is not None
+    expected = wrap(plain)
+    assert found.interlaced == interlaced
+    assert (found.format, found.colour) == (expected.format, expected.colour)
+    assert (found.width, found.height) == (64, 48)
+    assert [tuple(p.shape) for p in found.planes] == [(48, 64), (24, 64)]
 
 
 class GPUStandIn:

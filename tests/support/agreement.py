@@ -31,7 +31,7 @@ from tests.support.noise import (  # noqa: E402
     random_maps,
     visible,
 )
-from tests.support.published import random_checkpoint  # noqa: E402
+from tests.support.published import lifting_checkpoint, random_checkpoint  # noqa: E402
 from zerodce_rt.backends.cpu import create_applier  # noqa: E402
 from zerodce_rt.backends.cpu.reference import ReferenceApplier  # noqa: E402
 from zerodce_rt.backends.cpu.runner import CPURunner  # noqa: E402
@@ -502,8 +502,7 @@ def everything(frames: list[Frame]) -> float:
     """The default model, denoising and curve over a few frames of a video, against the CPU's."""
     size = WorkingSize(16)
     settings = ControlSettings(smoothing_seconds=0.2, max_level=0.5, denoise=1, denoise_effort=2)
-    checkpoint = random_checkpoint("light")
-    checkpoint.weights["head.bias"][:-1] -= 1  # so that the dark is lifted
+    checkpoint = lifting_checkpoint()
     cpu = CPURunner(TorchEstimator(checkpoint), create_applier("cpu", threads=1), size)
     noisy = replace(settings, denoise=0)
     brightened = CPURunner(TorchEstimator(checkpoint), create_applier("cpu", threads=1), size)

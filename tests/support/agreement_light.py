@@ -29,7 +29,7 @@ from tests.support.agreement import (
     upload,
 )
 from tests.support.noise import SENTINEL, blank, light_maps, random_frame, visible
-from tests.support.published import random_checkpoint
+from tests.support.published import lifting_checkpoint, random_checkpoint
 from zerodce_rt.backends.cuda.applier import fill_thumbnail
 from zerodce_rt.backends.cuda.control import LARGEST
 from zerodce_rt.backends.cuda.cudnn_network import CuDNNNetwork
@@ -43,7 +43,7 @@ from zerodce_rt.curve.light import KNOTS
 from zerodce_rt.curve.maps import CurveMaps, lift_of
 from zerodce_rt.curve.working_size import WorkingSize
 from zerodce_rt.frame import FORMATS, LUMA_WEIGHTS, Colour, Frame, plane_shapes
-from zerodce_rt.network.checkpoint import Checkpoint, load_bundled
+from zerodce_rt.network.checkpoint import Checkpoint
 from zerodce_rt.network.light_model import LightNet
 from zerodce_rt.network.light_wiring import map_size
 
@@ -386,7 +386,7 @@ def network_checks() -> Iterator[Check]:
 def whole(name: str, seconds: tuple[float | None, ...]) -> float:
     """All that is done to frames, from the thumbnail on, against the same on the CPU."""
     settings = ControlSettings(strength=0.9, max_level=0.5, smoothing_seconds=0.1, denoise=1.0)
-    checkpoint = load_bundled("light")
+    checkpoint = lifting_checkpoint()
     model = LightNet()
     model.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()})
     size = WorkingSize(16).of(7, 33)

@@ -21,7 +21,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from zerodce_rt.backends.cuda.applier import tile
-from zerodce_rt.backends.cuda.chained_kernels import FIRST_CAPABILITY
+from zerodce_rt.backends.cuda.chained_kernels import CAPABILITIES
 from zerodce_rt.backends.cuda.control import BLOCK, CHUNK, REGISTERS, WARPS
 from zerodce_rt.backends.cuda.control_kernels import (
     control_kernel,
@@ -58,7 +58,7 @@ def machine_code(
     """
     names = kernel.arg_names
     if "CHAINED" in names:
-        constants = constants | {"CHAINED": capability >= FIRST_CAPABILITY}
+        constants = constants | {"CHAINED": capability in CAPABILITIES}
     signature = {}
     for name in names:
         if name in constants:
@@ -101,8 +101,8 @@ def machine_code(
         "instructions": len(re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s", code, re.MULTILINE)),
         "chained": constants.get("CHAINED", False),
         "waits": bool(waits),
-        "loads_before_wait": _count(r"LDG\w*|LD|UTMALDG", before_wait) if waits else 0,
-        "stores_before_wait": _count(r"STG|ST|ATOM\w*|RED\w*|UTMA\w*", before_wait) if waits else 0,
+        "loads_before_wait": _count("LDG|LDGSTS|LD|UTMALDG", before_wait) if waits else 0,
+        "stores_before_wait": _count("STG|ST|ATOMG?|REDG?|UTMASTG", before_wait) if waits else 0,
     }
 
 

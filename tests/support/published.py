@@ -34,6 +34,13 @@ def random_checkpoint(model: str, *, seed: int = 0) -> Checkpoint:
     return Checkpoint(model, weights, Path("random"))
 
 
+def lifting_checkpoint() -> Checkpoint:
+    """Of model ``light``, with random weights that lift the dark."""
+    checkpoint = random_checkpoint("light")
+    checkpoint.weights["head.bias"][:-1] -= 1
+    return checkpoint
+
+
 def random_pth(path: Path, model: str, *, seed: int = 0) -> State:
     """Write random weights as the published programs do, and return them."""
     state = random_state(model, seed=seed)

@@ -94,7 +94,8 @@ def _shared_context() -> dict[str, object]:
     """
     import torch
 
-    torch.cuda.synchronize()  # makes it current
+    # Makes it current. Not that of the device: another thread may be recording a graph.
+    torch.cuda.current_stream().synchronize()
     return {"primary_ctx": "0", "current_ctx": "1"}
 
 

@@ -33,7 +33,10 @@ def wrap_on_gpu(frame: av.VideoFrame) -> Frame | None:
         return None
     if frame.width % 2 or frame.height % 2:  # PyAV leaves out the last row or column of chroma
         return None
-    return Frame(FORMATS[name], tensors_of(frame), frame.width, frame.height, colour_of(frame))
+    return Frame(
+        FORMATS[name], tensors_of(frame), frame.width, frame.height, colour_of(frame),
+        interlaced=bool(frame.interlaced_frame),
+    )  # fmt: skip
 
 
 def tensors_of(frame: av.VideoFrame) -> Any:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import time
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
@@ -76,6 +81,45 @@ def test_nothing_more_is_recorded_in_that_process(stand_ins: dict[str, Any]) -> 
     for call in (graphs.check_recording, lambda: graphs.record(lambda: None, STREAM)):
         with pytest.raises(graphs.RecordingFailed, match="before: a synchronisation"):
             call()
+
+
+def test_threads_record_one_after_the_other(stand_ins: dict[str, Any]) -> None:
+    """PyTorch waits for the whole device first, which breaks off what another thread records."""
+    under_way: list[int] = []
+    most: list[int] = []
+
+    def run() -> None:
+        assert not gc.isenabled()
+        under_way.append(1)
+        time.sleep(0.02)
+        most.append(len(under_way))
+        under_way.pop()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: graphs.record(run, STREAM), range(4)))
+    assert most == [1] * 4
+    assert gc.isenabled()
+
+
+def test_what_replays_a_graph_keeps_the_memory_that_it_uses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``FastestNetwork`` replays one network's graph after another's was recorded."""
+    replayed: list[int] = []
+    graph = SimpleNamespace(replay=lambda: replayed.append(1))
+    stream = SimpleNamespace(wait_stream=lambda _: None, synchronize=lambda: None)
+    monkeypatch.setattr(graphs, "record", lambda run, stream: graph)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "caller")
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    tensor = torch.ones(4)
+    memory = weakref.ref(tensor)
+    replay = graphs.graphed(partial(tensor.mul_, 2))
+    del tensor
+    gc.collect()
+    assert memory() is not None
+    replay()
+    assert replayed == [1]
 
 
 def test_an_error_that_ends_the_recording_in_order_harms_nothing() -> None:

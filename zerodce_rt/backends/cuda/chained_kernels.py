@@ -1,4 +1,4 @@
-"""Kernels of a graph that start while the one before them ends, on cards from Hopper on.
+"""Kernels of a graph that start while the one before them ends, on large cards from Hopper on.
 
 A graph of small kernels mostly waits: each is launched when the one before has ended and its
 results are in memory. By programmatic dependent launch, a kernel is launched before that, and
@@ -16,8 +16,9 @@ import triton.language as tl
 
 from zerodce_rt.backends.cuda.driver import capability
 
-FIRST_CAPABILITY = 90
-"""Of the cards that can do it."""
+CAPABILITIES = range(90, 120)
+"""Of the cards for which it is done. Those of 120 (RTX 50) can do it as well, but SGLang could not
+record it there (its pull request 18596)."""
 
 
 @triton.jit
@@ -35,7 +36,7 @@ def wait_for_kernel_before(CHAINED: tl.constexpr):
 def chain_start(device: torch.device) -> dict[str, Any]:
     """Arguments of a launch that may be followed by one with ``chained``."""
     # Triton before 3.3 does not have it; PyTorch for CUDA brings its own.
-    able = capability(device) >= FIRST_CAPABILITY and hasattr(tl.extra.cuda, "gdc_wait")
+    able = capability(device) in CAPABILITIES and hasattr(tl.extra.cuda, "gdc_wait")
     return {"CHAINED": True} if able else {}
 
 

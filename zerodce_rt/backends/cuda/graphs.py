@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +14,8 @@ import torch
 WARM_UP_RUNS = 3
 
 _failures: list[str] = []
+# Before it records, PyTorch waits for the whole device, which breaks the recordings of others off.
+_recording = threading.Lock()
 
 
 class RecordingFailed(RuntimeError):
@@ -41,6 +45,17 @@ def record(run: Callable[[], object], stream: Any, pool: Any = None) -> Any:
     Raises:
         RecordingFailed: with the reason, not with what the failure has led to.
     """
+    with _recording:
+        collects = gc.isenabled()
+        gc.disable()  # what it frees may be graphs and kernels, for which it asks the driver
+        try:
+            return _recorded(run, stream, pool)
+        finally:
+            if collects:
+                gc.enable()
+
+
+def _recorded(run: Callable[[], object], stream: Any, pool: Any) -> Any:
     check_recording()
     graph = torch.cuda.CUDAGraph()
     previous = torch.cuda.current_stream(stream.device)
@@ -81,8 +96,13 @@ def graphed(run: Callable[[], object], calls: int = 1) -> Callable[[], None]:
         for _ in range(calls):
             run()
 
-    replay: Callable[[], None] = record(repeated, stream).replay
-    return replay
+    return partial(_replay, record(repeated, stream), run)
+
+
+def _replay(graph: Any, uses: object) -> None:
+    """Replay a graph, whose memory lives as long as what it ``uses``."""
+    del uses
+    graph.replay()
 
 
 def seconds_a_call(run: Callable[[], object], calls: int) -> float:

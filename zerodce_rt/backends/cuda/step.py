@@ -112,6 +112,7 @@ class CUDAStep:
             raise ValueError(f"{source.format.name} cannot become {target.format.name}")
         self.device = network.device
         self._divisor = working_size.divisor
+        max_level = float(max_level)  # Triton takes no number of NumPy
         height, width = working_size.of(source.height, source.width)
         self._estimate_maps = network.prepare(height, width)
 
