@@ -13,7 +13,7 @@ import torch
 from triton.errors import TritonError
 
 from zerodce_rt.backends.cuda.pq import supports_pq
-from zerodce_rt.backends.cuda.step import CUDAStep
+from zerodce_rt.backends.cuda.step import CUDAStep, new_streams
 from zerodce_rt.backends.interfaces import DeviceNetwork
 from zerodce_rt.curve.control import ControlSettings
 from zerodce_rt.curve.working_size import WorkingSize
@@ -39,6 +39,7 @@ class CUDARunner:
         self.name = name
         self.device = network.device
         self._network, self._working_size = network, working_size
+        self._streams = new_streams(self.device)
         self._steps: OrderedDict[Any, CUDAStep] = OrderedDict()
         self._last: CUDAStep | None = None
 
@@ -107,7 +108,7 @@ class CUDARunner:
                 self._steps.popitem(last=False)
             make = partial(
                 CUDAStep, self._network, source, target, self._working_size, max_level,
-                denoise=denoise, smoothing=smoothing,
+                denoise=denoise, smoothing=smoothing, streams=self._streams,
             )  # fmt: skip
             step = self._made(make)
         elif step is not self._last:

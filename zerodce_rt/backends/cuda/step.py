@@ -12,7 +12,7 @@ that what the frames share (state of the control, memory between the steps) need
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +44,8 @@ from zerodce_rt.frame import FORMATS, Frame, same_samples
 
 # Frames in flight at most, of which fewer fit into so much pinned memory if they are large.
 _MOST_SLOTS, _MOST_PINNED_BYTES = 6, 256 * 2**20
-# The streams, in a frame's order.
-_UPLOAD, _COMPUTE, _DOWNLOAD = range(3)
+# The streams, in a frame's order; and one beside the computation.
+_UPLOAD, _COMPUTE, _DOWNLOAD, _SIDE = range(4)
 
 
 @dataclass
@@ -102,11 +102,13 @@ class CUDAStep:
         max_level: as in ``ControlSettings``.
         denoise: whether there is noise to remove; how much, each frame says.
         smoothing: whether maps are smoothed over time; otherwise less memory is needed.
+        streams: of ``new_streams``, which steps of one thread may share; default: its own.
     """
 
     def __init__(
         self, network: DeviceNetwork, source: Frame, target: Frame, working_size: WorkingSize,
         max_level: float, *, denoise: bool = False, smoothing: bool = True,
+        streams: Sequence[Any] | None = None,
     ) -> None:  # fmt: skip
         if not same_samples(source.format, target.format):
             raise ValueError(f"{source.format.name} cannot become {target.format.name}")
@@ -149,11 +151,9 @@ class CUDAStep:
         if self._denoiser is not None and self._denoiser.line_width:
             shape = *self._estimate.shape[:2], self._denoiser.line_width
             self._lines = torch.empty(shape, dtype=torch.float32, device=self.device)
-        self._streams: Any = None
-        self._side: Any = None
-        if self.device.type == "cuda":
-            self._streams = [torch.cuda.Stream(self.device) for _ in range(3)]  # type: ignore[no-untyped-call]
-            self._side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        self._streams: Any = streams or new_streams(self.device)
+        self._side: Any = self._streams[_SIDE] if self._streams else None
+        if self._streams:
             self._pool = torch.cuda.graph_pool_handle()
         self._changed = threading.Condition()
         self._in_flight: list[FrameInFlight] = []
@@ -194,7 +194,7 @@ class CUDAStep:
         each = pinned_bytes(first.host_source, first.host_target)
         count = max(1, min(_MOST_SLOTS, _MOST_PINNED_BYTES // each))
         slots = [first, *(self._new_slot(source, target) for _ in range(count - 1))]
-        if self._streams is not None:
+        if self._streams:
             self._warm_up(first)
             for slot in slots:
                 # One graph runs at a time, so all may share the memory between their steps.
@@ -205,7 +205,7 @@ class CUDAStep:
         return slots
 
     def _new_slot(self, source: Frame, target: Frame) -> Slot:
-        gpu = self._streams is not None
+        gpu = bool(self._streams)
         return Slot(
             frame_buffer(source, self.device, numbers=frame_parameters.COUNT),
             frame_buffer(target, self.device),
@@ -343,7 +343,7 @@ class CUDAStep:
         # Frames on the device are filled and freed on the calling thread's current stream, which
         # for a decoder is the default one.
         caller: Any = None
-        if self._streams is not None and (source is not None or target is not None):
+        if self._streams and (source is not None or target is not None):
             caller = torch.cuda.current_stream(self.device)
             self._streams[_UPLOAD].wait_stream(caller)
         with self._on(_UPLOAD):
@@ -370,23 +370,34 @@ class CUDAStep:
 
     def wait(self, slot: Slot) -> None:
         """Wait until the slot's frame is downloaded."""
-        if self._streams is not None:
+        if self._streams:
             slot.events[_DOWNLOAD].synchronize()
 
     def synchronise(self) -> None:
         """Wait until the device is done with every frame."""
-        for stream in self._streams or ():
+        for stream in self._streams:
             stream.synchronize()
 
     def _on(self, stream: int) -> AbstractContextManager[Any]:
-        return nullcontext() if self._streams is None else torch.cuda.stream(self._streams[stream])
+        return torch.cuda.stream(self._streams[stream]) if self._streams else nullcontext()
 
     def _mark(self, slot: Slot, stream: int) -> None:
         """Record a slot's event on a stream, and let the next stream wait for it."""
-        if self._streams is not None:
+        if self._streams:
             slot.events[stream].record(self._streams[stream])
             if stream != _DOWNLOAD:
                 self._streams[stream + 1].wait_event(slot.events[stream])
+
+
+def new_streams(device: torch.device) -> tuple[Any, ...]:
+    """The streams of a ``CUDAStep``; empty without a GPU.
+
+    PyTorch hands out 32 in turns, so they are not made for each size of frames: another thread may
+    be recording on one that comes around again.
+    """
+    if device.type != "cuda":
+        return ()
+    return tuple(torch.cuda.Stream(device) for _ in range(4))  # type: ignore[no-untyped-call]
 
 
 def _on_device(frame: Frame) -> bool:
