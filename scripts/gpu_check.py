@@ -2,10 +2,10 @@
 
     python scripts/gpu_check.py [-o FOLDER] [--seconds 1] [--limit 530] [--only figures|checks]
 
-Needs PyTorch, Triton, NumPy, OpenCV and Numba; to check video, PyAV and safetensors as well. First come
-the figures, while the card has nothing else to do, then every check of ``tests/support``. Each
-runs in a process that can be replaced, so that a crash, a hang or a failing card costs that one
-only. ``gpu_check.json`` is written anew after each figure and every few checks, the chart
+Needs PyTorch, Triton, NumPy, OpenCV and Numba; to check video, PyAV and safetensors as well. First
+come the figures, while the card has nothing else to do, then every check of ``tests/support``.
+Each runs in a process that can be replaced, so that a crash, a hang or a failing card costs that
+one only. ``gpu_check.json`` is written anew after each figure and every few checks, the chart
 ``gpu_check.png`` after the figures, and what processes have said goes to ``gpu_check.log``.
 
 What does not fit into ``--limit`` seconds is listed as not run. Exit code 1 if a check failed or

@@ -67,7 +67,8 @@ def test_no_block_of_threads_uses_what_another_writes(
         if frame.format.dropped_bits:
             plane &= 0x10000 - (1 << frame.format.dropped_bits)
     # The camera moves, for which is looked in the second frame.
-    video = [frame, replace(frame, planes=tuple(np.roll(p, 4, axis=1) for p in frame.planes))]
+    by = 12 if frame.format.layout == "packed" else 4
+    video = [frame, replace(frame, planes=tuple(np.roll(p, by, axis=1) for p in frame.planes))]
     monkeypatch.setattr(rules, "PROBE_EVERY", 2)
     as_on(CAPABILITY, monkeypatch)
     working_size = WorkingSize.parse(seen)
