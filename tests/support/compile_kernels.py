@@ -57,16 +57,7 @@ def machine_code(
         registers: at most, for a thread.
     """
     names = kernel.arg_names
-    if "CHAINED" in names:
-        constants = constants | {"CHAINED": capability in CAPABILITIES}
-    signature = {}
-    for name in names:
-        if name in constants:
-            signature[name] = "constexpr"
-        elif name in pointers:
-            signature[name] = f"*{pointers[name]}"
-        else:
-            signature[name] = "fp32" if name in FLOATS else "i32"
+    constants, signature = signature_of(kernel, constants, pointers, capability)
     aligned = [
         n
         for n, kind in signature.items()
@@ -104,6 +95,24 @@ def machine_code(
         "loads_before_wait": _count("LDG|LDGSTS|LD|UTMALDG", before_wait) if waits else 0,
         "stores_before_wait": _count("STG|ST|ATOMG?|REDG?|UTMASTG", before_wait) if waits else 0,
     }
+
+
+def signature_of(
+    kernel: Any, constants: dict[str, Any], pointers: dict[str, str], capability: int
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """All constants of a kernel on a card, and Triton's types of all its arguments."""
+    names = kernel.arg_names
+    if "CHAINED" in names:
+        constants = constants | {"CHAINED": capability in CAPABILITIES}
+    signature = {}
+    for name in names:
+        if name in constants:
+            signature[name] = "constexpr"
+        elif name in pointers:
+            signature[name] = f"*{pointers[name]}"
+        else:
+            signature[name] = "fp32" if name in FLOATS else "i32"
+    return constants, signature
 
 
 def _count(instructions: str, code: str) -> int:

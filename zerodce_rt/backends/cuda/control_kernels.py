@@ -89,7 +89,7 @@ def begins_scene(thumbnail, before, parameters, at, plane):
     level = tl.maximum(tl.maximum(now_level, old_level), DARKEST_LEVEL)
     is_new = tl.where(difference / samples > level * CUT_THRESHOLD, 1.0, 0.0)
     kept = at < tl.where(tl.load(parameters + ALONE) == 0.0, plane, 0)
-    # Not above: the sums are a barrier, before which other threads may still read the old ones.
+    tl.debug_barrier()  # other threads may still have to load the old one
     tl.store(before + at, red.to(tl.float16), mask=kept)
     tl.store(before + plane + at, green.to(tl.float16), mask=kept)
     tl.store(before + 2 * plane + at, blue.to(tl.float16), mask=kept)
@@ -156,6 +156,7 @@ def control_kernel(
         tl.store(out + k * plane + at, rounded, mask=inside)
         largest = tl.maximum(largest, tl.abs(rounded.to(tl.float32)))
     strength = tl.load(parameters + STRENGTH)
+    tl.debug_barrier()  # other threads may load the maps below
     tl.store(gain, tl.where(tl.max(largest) > 0.0, strength, 0.0))
     wanted = tl.load(parameters + DENOISE)
     if wanted > 0.0:

@@ -249,7 +249,9 @@ def temporal_kernel(
 
     nothing = tl.zeros((STRIPS, COLUMNS), tl.float32)
     mean_0, energy_0, cb_0, cr_0, changed_0 = nothing, nothing, nothing, nothing, nothing
-    mean_1, energy_1, cb_1, cr_1, changed_1 = nothing, nothing, nothing, nothing, nothing
+    # Not the same value: Triton would take what the loop moves from row 1 to row 0 for constant.
+    none = tl.zeros((STRIPS, COLUMNS), tl.float32)
+    mean_1, energy_1, cb_1, cr_1, changed_1 = none, none, none, none, none
     for step in range(ROWS + 2):
         row = top + step - 1
         mean_2, energy_2, cb_2, cr_2, changed_2 = _cell(

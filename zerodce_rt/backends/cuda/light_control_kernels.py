@@ -310,8 +310,8 @@ def light_control_kernel(
 ):  # fmt: skip
     """Turn finished light maps into those to apply. Runs in one block of threads.
 
-    What one thread stores, another may have to load: everything is stored after a reduction,
-    which all threads wait for, and which comes after everything that is loaded.
+    What one thread stores, another may have to load: so there are barriers in ``begins_scene`` and
+    ``move_on``, and of all else nothing that is stored here is loaded here.
 
     Args:
         maps: ``(5, map_height, map_width)`` float32, of ``finish_kernel``.
