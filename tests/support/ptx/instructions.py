@@ -32,7 +32,7 @@ _NOTHING = {"griddepcontrol", "fence", "bar"}  # of bar, only that of a warp
 
 
 def build(machine: Machine, instruction: Instruction) -> Act:
-    from tests.support.ptx.matrix import BUILDERS as MATRIX  # noqa: N811
+    from tests.support.ptx.matrix import BUILDERS as MATRIX
 
     if instruction.name in _NOTHING:
         return lambda mask: None
@@ -294,11 +294,13 @@ def _move(machine: Machine, instruction: Instruction) -> Act:
 
     def act(mask: NDArray[np.bool_] | None) -> None:
         whole = reads[0]().astype(kind)
-        for read, place in zip(reads[1:], places[1:]):
+        for read, place in zip(reads[1:], places[1:], strict=False):
             whole = whole | read().astype(kind) << place
-        for name, place in zip(targets, places):
+        for name, place in zip(targets, places, strict=False):
             if name != "_":
-                machine.write(name, (whole >> place).astype(part) if name != target else whole, mask)
+                machine.write(
+                    name, (whole >> place).astype(part) if name != target else whole, mask
+                )
 
     return act
 
@@ -411,7 +413,8 @@ def _atomic(machine: Machine, instruction: Instruction) -> Act:
     def act(mask: NDArray[np.bool_] | None) -> None:
         threads = machine.chosen(mask)
         before = np.zeros(machine.threads, np.uint32)
-        before[threads] = machine.memory.add(where()[threads], machine.spread(read())[threads])
+        values = machine.spread(read())[threads]
+        before[threads] = machine.memory.add(where()[threads], values, machine.users(threads))
         machine.write(target, before, mask)
 
     return act

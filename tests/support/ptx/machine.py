@@ -110,8 +110,8 @@ class Machine:
         """Numbers that are narrower than the register are extended by their sign."""
         values, kind = np.asarray(values), self._register(register)
         if values.dtype.kind == "f":
-            values = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}").reshape(
-                values.shape
+            values = (
+                np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}").reshape(values.shape)
             )
         values = values.astype(kind, copy=False)
         if mask is not None:

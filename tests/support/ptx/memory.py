@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NOBODY, SEVERAL = -1, -2
+NOBODY, SEVERAL, ATOMIC = -1, -2, -3
 ASYNCHRONOUS = 63
 """In the place of a warp: the tensor cores read for all of them."""
 
@@ -105,6 +105,15 @@ class _Uses:
             yield "threads of a block store different values in one place"
         self._written.replace(at, users)
 
+    def change(self, at: Integers, users: Users) -> Iterator[str]:
+        """An atomic operation, whose order with others does not matter."""
+        if self._read.by_other_block(at, users).any():
+            yield "a block changes what another reads"
+        others = self._written.by_other_block(at, users)
+        if (others & (self._written.block[at] != ATOMIC)).any():
+            yield "a block changes what another writes"
+        self._written.block[at] = ATOMIC
+
 
 class GlobalMemory:
     """The tensors that a launch was given.
@@ -148,9 +157,10 @@ class GlobalMemory:
             self._note(fault)
         self._bytes[indices] = values
 
-    def add(self, at: Integers, values: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """One after the other, which needs no order; the sums before."""
-        self._places(at, 4)
+    def add(self, at: Integers, values: NDArray[np.uint32], users: Users) -> NDArray[np.uint32]:
+        """One after the other; the sums before."""
+        for fault in self._uses.change(self._places(at, 4), users.times(4)):
+            self._note(fault)
         before = np.zeros(len(at), np.uint32)
         for number, index in enumerate(self._indices(at, 4)):
             before[number] = self._bytes[index].view(np.uint32)[0]
