@@ -98,7 +98,7 @@ def _arithmetic(machine: Machine, instruction: Instruction) -> Act:
 
         def act(mask: NDArray[np.bool_] | None) -> None:
             values = [read() if sign_only else _flush(read(), instruction) for read in reads]
-            result = np.asarray(compute(*values)).astype(kind)
+            result: Values = np.asarray(compute(*values)).astype(kind)
             machine.write(target, _flush(result, instruction), mask)
 
         return act
@@ -180,7 +180,7 @@ def _shift(machine: Machine, instruction: Instruction) -> Act:
 
     def act(mask: NDArray[np.bool_] | None) -> None:
         value, places = read(), by()
-        most = np.minimum(places, bits - 1).astype(kind)
+        most: Values = np.minimum(places, bits - 1).astype(kind)
         result = value << most if instruction.name == "shl" else value >> most
         if np.dtype(kind).kind == "u":
             result = np.where(places >= bits, np.zeros((), kind), result)
@@ -211,7 +211,8 @@ def _extract_bits(machine: Machine, instruction: Instruction) -> Act:
     start, length = int(first), int(count)
     if not 0 < length <= 32 - start:
         raise instruction.unknown()
-    left, right = np.array(32 - start - length, kind), np.array(32 - length, kind)
+    left: Values = np.array(32 - start - length, kind)
+    right: Values = np.array(32 - length, kind)
     return lambda mask: machine.write(target, (read() << left) >> right, mask)
 
 
@@ -293,7 +294,7 @@ def _move(machine: Machine, instruction: Instruction) -> Act:
     reads = [machine.reader(one, part if len(sources) > 1 else kind) for one in sources]
 
     def act(mask: NDArray[np.bool_] | None) -> None:
-        whole = reads[0]().astype(kind)
+        whole: Values = reads[0]().astype(kind)
         for read, place in zip(reads[1:], places[1:], strict=False):
             whole = whole | read().astype(kind) << place
         for name, place in zip(targets, places, strict=False):
@@ -348,8 +349,8 @@ def _load(machine: Machine, instruction: Instruction) -> Act:
     kind = number_type(instruction.type)
     space, bits = instruction.modifiers[0], np.dtype(kind).itemsize * 8
     if space == "param":
-        value = np.array(machine.arguments[source.strip("[] ")] & ((1 << bits) - 1))
-        value = value.astype(unsigned(bits)).view(kind)
+        argument = np.array(machine.arguments[source.strip("[] ")] & ((1 << bits) - 1))
+        value: Values = argument.astype(unsigned(bits)).view(kind)
         return lambda mask: machine.write(target, value, mask)
     targets, size = names(target), bits // 8
     access = _access(machine, instruction, source, len(targets) * size)
@@ -358,7 +359,7 @@ def _load(machine: Machine, instruction: Instruction) -> Act:
         threads, at, memory = access(mask)
         for number, register in enumerate(targets):
             found = memory.load(at + number * size, size, machine.users(threads))
-            values = np.zeros(machine.threads, kind)
+            values: Values = np.zeros(machine.threads, kind)
             values[threads] = found.view(kind)[:, 0]
             machine.write(register, values, mask)
 

@@ -92,7 +92,7 @@ class Machine:
         ):
             return lambda: self._special[operand].astype(bits).view(kind)
         if operand.startswith("%"):
-            unset = np.zeros((), self._register(operand))
+            unset: Values = np.zeros((), self._register(operand))
             return lambda: self._registers.get(operand, unset).astype(bits, copy=False).view(kind)
         if operand in self._program.shared:
             constant = 0
@@ -218,8 +218,8 @@ class Machine:
 
     def _release(self) -> None:
         """Blocks go on of which all threads wait that have not ended."""
-        waits = (self._parked >= 0).reshape(-1, self.block_threads)
-        ready = (waits | ~self._alive.reshape(waits.shape)).all(1) & waits.any(1)
+        waits: Mask = np.reshape(self._parked >= 0, (-1, self.block_threads))
+        ready: Mask = np.asarray((waits | ~self._alive.reshape(waits.shape)).all(1) & waits.any(1))
         self._epoch += ready
         released = np.repeat(ready, self.block_threads) & (self._parked >= 0)
         places = self._parked.reshape(waits.shape)

@@ -69,7 +69,8 @@ def read_program(ptx: str) -> Program:
     if entry is None:
         raise ValueError("there is no kernel in it")
     name, parameters, rest = entry.groups()
-    instructions, labels = [], {}
+    instructions: list[Instruction] = []
+    labels: dict[str, int] = {}
     for statement in _body(rest).split(";"):
         # Braces open and close the registers' scopes; an instruction never begins with one.
         statement = statement.strip().lstrip("{} \t\n")
