@@ -29,3 +29,12 @@ def count_kernel(source, out, counter, SIZE: tl.constexpr):
 def heap_kernel(source, out, SIZE: tl.constexpr):
     at = tl.arange(0, SIZE)
     tl.store(out + at // 2, tl.load(source + at))
+
+
+@triton.jit
+def turned_kernel(source, out, BARRIER: tl.constexpr, SIZE: tl.constexpr):
+    at = tl.arange(0, SIZE)
+    tl.store(out + at, tl.load(source + at))
+    if BARRIER:
+        tl.debug_barrier()
+    tl.store(out + SIZE + at, tl.load(out + SIZE - 1 - at))

@@ -1,0 +1,1 @@
+"""Runs the PTX that Triton compiles on the CPU, and watches what its threads do to memory."""
