@@ -210,7 +210,7 @@ def test_the_checks_that_only_a_card_can_fail_run_in_the_interpreter(
     monkeypatch.setattr(checks, "_BORDER", 8)
     checks.last_rows("plus", 8, 80, 1)
     checks.second_thread("plus", 20, 4)
-    checks.chained_and_not(20, 4, 3)
+    checks.chained_and_not(20, 4, 2)
     checks.after_others(20, 4)
     calls = iter(range(1))
 
