@@ -20,8 +20,6 @@ from typing import Any
 
 os.environ["TRITON_INTERPRET"] = "0"  # before agreement.py would choose the interpreter
 
-import torch
-import triton
 from triton.runtime.cache import get_cache_manager
 
 from tests.support import stand_in_driver
@@ -78,7 +76,7 @@ def _arguments(
         if kind.startswith("*"):
             values.append(value.data_ptr())
             if value.numel():
-                extents.append(_extent(value))
+                extents.append(stand_in_driver.extent_of(value))
         elif kind == "fp32":
             values.append(*struct.unpack("I", struct.pack("f", value)))
         else:
@@ -87,17 +85,10 @@ def _arguments(
     return values + [0] * (len(program.parameters) - len(values)), extents
 
 
-def _extent(tensor: torch.Tensor) -> tuple[int, int]:
-    """Addresses of its first byte, and behind its last one."""
-    last = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.itemsize
-
-
 def install(capability: int) -> EmulatedCard:
     """Let launches with tensors of the CPU run as on a card."""
-    stand_in_driver.install(capability)
     card = EmulatedCard(capability)
-    triton.runtime.driver.set_active(card)
+    stand_in_driver.install(card)
     return card
 
 

@@ -22,6 +22,9 @@ import torch
 from numpy.typing import NDArray
 from triton.runtime import interpreter
 
+from tests.support.ptx.memory import merged
+from tests.support.stand_in_driver import extent_of
+
 NOBODY, SEVERAL, ATOMIC = -1, -2, -3
 
 
@@ -117,13 +120,8 @@ class Watch:
         """A launch begins."""
         self._kernel = kernel
         self.launches[kernel] = self.launches.get(kernel, 0) + 1
-        ranges: list[tuple[int, int]] = []
-        for start, end in sorted(map(_extent, filter(_in_memory, arguments))):
-            if ranges and start <= ranges[-1][1]:
-                ranges[-1] = ranges[-1][0], max(end, ranges[-1][1])
-            else:
-                ranges.append((start, end))
-        self._spans = [Span(*r) for r in ranges]
+        extents = map(extent_of, filter(_in_memory, arguments))
+        self._spans = [Span(start, end) for start, end in merged(extents)]
         if self._noted is not None:
             self._noted += self._spans
 
@@ -177,14 +175,11 @@ class Watch:
 
 
 def _in_memory(argument: Any) -> bool:
-    return isinstance(argument, torch.Tensor) and argument.device.type != "meta"
-
-
-def _extent(tensor: torch.Tensor) -> tuple[int, int]:
-    """Addresses of its first byte, and behind its last one."""
-    last = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    start = tensor.data_ptr()
-    return start, start + (last + 1) * tensor.itemsize * bool(tensor.numel())
+    return (
+        isinstance(argument, torch.Tensor)
+        and argument.device.type != "meta"
+        and argument.numel() > 0
+    )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -80,15 +81,26 @@ class StandInDriver:
         return GPUTarget("cuda", self.capability, 32)
 
 
-def install(capability: int) -> StandInDriver:
+def install(driver: StandInDriver) -> None:
     """Let launches with tensors of the CPU be those on a card."""
-    driver = StandInDriver(capability)
     triton.runtime.driver.set_active(driver)
-    for name, module in list(sys.modules.items()):
+    for module in modules_that_ask():
         # By the device, which is the CPU, it would be 0: that of the interpreter.
-        if name.startswith("zerodce_rt.") and hasattr(module, "capability"):
-            module.capability = lambda device: capability  # type: ignore[attr-defined]
-    return driver
+        module.capability = lambda device: driver.capability  # type: ignore[attr-defined]
+
+
+def modules_that_ask() -> list[ModuleType]:
+    """Those of the program, imported so far, that ask for the ``capability`` of a card."""
+    return [
+        module for name, module in sys.modules.items()
+        if name.startswith("zerodce_rt.") and hasattr(module, "capability")
+    ]  # fmt: skip
+
+
+def extent_of(tensor: torch.Tensor) -> tuple[int, int]:
+    """Addresses of the first byte of a tensor that has any, and behind its last one."""
+    last = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.itemsize
 
 
 def enhance(kind: str) -> None:
@@ -126,7 +138,8 @@ def main(arguments: Sequence[str]) -> None:
     from zerodce_rt.backends.cuda import step, triton_network
 
     del step, triton_network  # imported, so that they are told of the card
-    driver = install(int(arguments[0]))
+    driver = StandInDriver(int(arguments[0]))
+    install(driver)
     for kind in arguments[1:]:
         driver.loaded, driver.launched, driver.unchained = [], [], []
         enhance(kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -28,6 +27,7 @@ from tests.support.faulty_kernels import (
 )
 from tests.support.memory_check import Watch, watched
 from tests.support.noise import blank, random_frame
+from tests.support.stand_in_driver import modules_that_ask
 from zerodce_rt.backends.cuda import chained_kernels
 from zerodce_rt.backends.cuda.light_network import LightTritonNetwork
 from zerodce_rt.backends.cuda.step import CUDAStep
@@ -90,9 +90,8 @@ def test_no_block_of_threads_uses_what_another_writes(
 def as_on(capability: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let launches have the tiles that they have on a card."""
     monkeypatch.setattr(chained_kernels, "CAPABILITIES", ())
-    for name, module in list(sys.modules.items()):
-        if name.startswith("zerodce_rt.") and hasattr(module, "capability"):
-            monkeypatch.setattr(module, "capability", lambda device: capability)
+    for module in modules_that_ask():
+        monkeypatch.setattr(module, "capability", lambda device: capability)
 
 
 def beside(watch: Watch, run: Callable[[], None]) -> Callable[[], None]:

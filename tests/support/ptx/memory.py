@@ -10,7 +10,7 @@ Not seen is what lies between an asynchronous product and the wait for it.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,6 +115,17 @@ class _Uses:
         self._written.block[at] = ATOMIC
 
 
+def merged(extents: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Pieces of memory that do not touch, in order: of the first byte, and behind the last one."""
+    pieces: list[tuple[int, int]] = []
+    for start, end in sorted(extents):
+        if pieces and start <= pieces[-1][1]:
+            pieces[-1] = pieces[-1][0], max(end, pieces[-1][1])
+        else:
+            pieces.append((start, end))
+    return pieces
+
+
 class GlobalMemory:
     """The tensors that a launch was given.
 
@@ -124,12 +135,7 @@ class GlobalMemory:
     """
 
     def __init__(self, extents: Sequence[tuple[int, int]], note: Note) -> None:
-        ranges: list[tuple[int, int]] = []
-        for start, end in sorted(extents):
-            if ranges and start <= ranges[-1][1]:
-                ranges[-1] = ranges[-1][0], max(end, ranges[-1][1])
-            else:
-                ranges.append((start, end))
+        ranges = merged(extents)
         self._note = note
         self._starts = np.array([start for start, _ in ranges] or [0], np.int64)
         self._ends = np.array([end for _, end in ranges] or [0], np.int64)

@@ -106,6 +106,8 @@ class DeviceDenoiser:
         unit = 256.0 if packed else 2.0 ** (format.bits + format.dropped_bits - 8)
         self._unit, self._chroma_unit = unit, 256.0 if self._fine else unit
         self._tile = tile(capability(device))
+        # Of kernels that directly follow another, so not after a branch of the graph.
+        self._chained = chained(device)
 
         def empty(*shape: int, dtype: torch.dtype = torch.uint16) -> Tensor:
             return torch.empty(shape, dtype=dtype, device=device)
@@ -191,7 +193,7 @@ class DeviceDenoiser:
         space.luma_kernel[tile.strips_of(self._rows, self._columns, tile.rows)](
             self._state, self._left, self._coarse, luma, luma.stride(0), self._rows, self._columns,
             self._flags, self._noise, BLACK=self._black, **tile.strip(), num_warps=tile.warps,
-            **chained(self._state.device),
+            **self._chained,
         )  # fmt: skip
         if self._fine:
             self._add_fine_chroma(source)
@@ -237,7 +239,7 @@ class DeviceDenoiser:
             self._raw, self._raw_chroma, self._state, self._state_chroma, self._left, self._codes,
             rows, columns, flags, noise, TO_STATE=256 / self._unit,
             CHROMA_TO_STATE=256 / self._chroma_unit, BLACK=self._black,
-            **tile.strip(), num_warps=tile.warps, **chained(self._state.device),
+            **tile.strip(), num_warps=tile.warps, **self._chained,
         )  # fmt: skip
         chroma = self._filtered_chroma
         interleaved = chroma.ndim == 2
@@ -246,7 +248,7 @@ class DeviceDenoiser:
             0 if interleaved else chroma.stride(0), rows, columns, flags, noise,
             BLACK=self._black, INTERLEAVED=interleaved,
             STRIPS=tile.strips, ROWS=tile.half_rows, COLUMNS=tile.columns, num_warps=tile.warps,
-            **chained(self._state.device),
+            **self._chained,
         )  # fmt: skip
 
     def _learn(self, parameters: Tensor) -> None:
@@ -263,11 +265,11 @@ class DeviceDenoiser:
         learning.learn_kernel[(learning.BINS.value, 2)](
             *found, self._kept, rows, columns, self._apart, self._most, self._counters, parameters,
             INDEX_DIGITS=-(-self._most.bit_length() // 4), CHUNK=CHUNK, num_warps=CHUNK_WARPS,
-            **chained(self._state.device),
+            **self._chained,
         )  # fmt: skip
         learning.noise_kernel[(1,)](
             self._kept, self._table, self._counters, parameters, self._flags, self._noise,
-            self._most_still, PROBE_EVERY=rules.PROBE_EVERY, **chained(self._state.device),
+            self._most_still, PROBE_EVERY=rules.PROBE_EVERY, **self._chained,
         )  # fmt: skip
 
     def _follow_motion(self) -> None:
@@ -279,24 +281,24 @@ class DeviceDenoiser:
         tiles = triton.cdiv(wide, SMALL_COLUMNS), triton.cdiv(high, moving.TILE.value), 2
         moving.pyramid_kernel[tiles](
             self._raw, self._state, small, size, rows, columns, flags, SCALE=1 / self._unit,
-            LEVELS=len(pictures), COLUMNS=SMALL_COLUMNS, **chained(self._state.device),
+            LEVELS=len(pictures), COLUMNS=SMALL_COLUMNS, **self._chained,
         )  # fmt: skip
         coarsest = len(pictures) - 1
         groups = (triton.cdiv(moved, tile.blocks),)
         moving.search_kernel[groups](
             small, size, self._found, rows, columns, flags, COARSEST=coarsest,
             FINEST=finest(coarsest), BLOCKS=tile.blocks, maxnreg=moving.SEARCH_REGISTERS,
-            **chained(self._state.device),
+            **self._chained,
         )  # fmt: skip
         moving.choose_kernel[groups](
             small, size, self._found, self._vectors, rows, columns, self._counters, flags,
-            self._noise, BLOCKS=tile.blocks, **chained(self._state.device),
+            self._noise, BLOCKS=tile.blocks, **self._chained,
         )  # fmt: skip
         grid = triton.cdiv(columns, tile.moved_columns), triton.cdiv(rows, tile.moved_rows)
         moving.move_kernel[grid](
             self._state, self._state_chroma, self._left, self._vectors, rows, columns,
             self._most_still, self._counters, flags, ROWS=tile.moved_rows,
-            COLUMNS=tile.moved_columns, num_warps=tile.warps, **chained(self._state.device),
+            COLUMNS=tile.moved_columns, num_warps=tile.warps, **self._chained,
         )  # fmt: skip
 
     def _add_fine_chroma(self, source: Frame) -> None:
@@ -310,7 +312,7 @@ class DeviceDenoiser:
             self._rows, self._columns, self._flags, self._noise, **self._source_constants(),
             BLACK=self._black, OUT_WHITE=1.0 if self._format.bits == 32 else 65535.0,
             ROWS=tile.cell_rows, COLUMNS=tile.cell_columns, num_warps=tile.warps,
-            **chained(self._state.device),
+            **self._chained,
         )  # fmt: skip
 
     def _source_constants(self) -> dict[str, Any]:
